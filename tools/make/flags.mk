@@ -1,0 +1,64 @@
+# Compiler and linker flags. Objects depend on $(FLAGS_STAMP), so a changed flag rebuilds what it must.
+
+IS_CLANG := $(findstring clang,$(shell $(CC) --version 2>/dev/null))
+
+comma := ,
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wcast-align -Wcast-qual \
+  -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wswitch-enum -Wundef \
+  -Wvla -Wnull-dereference -Wwrite-strings -Wpointer-arith -Wredundant-decls
+ifeq ($(IS_CLANG),)
+WARNINGS += -Wimplicit-fallthrough=5 -Wlogical-op -Wduplicated-cond -Wduplicated-branches
+else
+# clang has no levels here, and its pedantry also objects to extensions that gnu17 is chosen for.
+WARNINGS += -Wimplicit-fallthrough -Wno-gnu-zero-variadic-macro-arguments
+endif
+ifeq ($(WERROR),1)
+WARNINGS += -Werror
+endif
+
+HARDENING := -fstack-protector-strong -fstack-clash-protection
+ifeq ($(SANITIZE),)
+# Sanitizers intercept the same calls as _FORTIFY_SOURCE, and -O0 builds cannot use it.
+ifeq ($(findstring -O0,$(OPT)),)
+HARDENING += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+endif
+else
+SANITIZE_FLAGS := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
+ifneq ($(filter address,$(subst $(comma), ,$(SANITIZE))),)
+SANITIZE_FLAGS += -fsanitize-address-use-after-scope
+endif
+endif
+
+ifeq ($(LTO),1)
+LTO_FLAGS := $(if $(IS_CLANG),-flto=thin -fuse-ld=lld,-flto=auto -fno-fat-lto-objects)
+endif
+
+NP_CPPFLAGS := -Iinclude -Isrc -D_GNU_SOURCE -DNEXTPROXY_VERSION='"$(VERSION)"' $(CPPFLAGS)
+NP_CFLAGS   := -std=gnu17 $(OPT) $(WARNINGS) $(HARDENING) $(SANITIZE_FLAGS) $(LTO_FLAGS) -fPIE \
+               -pthread $(EXTRA_CFLAGS) $(CFLAGS)
+NP_LDFLAGS  := -pie -pthread $(OPT) $(SANITIZE_FLAGS) $(LTO_FLAGS) -Wl,-z,relro,-z,now,-z,noexecstack \
+               $(EXTRA_LDFLAGS) $(LDFLAGS)
+
+# liburing is linked statically where the archive exists: it is small, on the hot path, and its
+# functions then need no PLT. jansson runs at start-up only.
+PKG_CONFIG ?= pkg-config
+URING_DIR  := $(shell $(PKG_CONFIG) --variable=libdir liburing 2>/dev/null)
+URING_LIB  := $(or $(wildcard $(URING_DIR)/liburing.a),-luring)
+JANSSON_LIB := $(or $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null),-ljansson)
+NP_LDLIBS  := $(URING_LIB) $(JANSSON_LIB) -lm $(LDLIBS)
+
+FLAGS_STAMP := $(BUILD)/flags
+FLAGS_TEXT   = $(CC) $(NP_CPPFLAGS) $(NP_CFLAGS) $(NP_LDFLAGS) $(NP_LDLIBS)
+
+# Rewritten only when its text differs, so its age is the age of the flags.
+$(FLAGS_STAMP): FORCE | $(BUILD)/packages
+	@printf '%s\n' '$(subst ','\'',$(FLAGS_TEXT))' | cmp -s - $@ || \
+	  printf '%s\n' '$(subst ','\'',$(FLAGS_TEXT))' > $@
+
+$(BUILD)/packages:
+	@CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' tools/need.sh
+	@mkdir -p $(@D) && touch $@
+
+.PHONY: FORCE
+FORCE:
