@@ -12,7 +12,7 @@
 #ifndef NEXTPROXY_RING_COMPAT_H
 #define NEXTPROXY_RING_COMPAT_H
 
-#ifdef LINUX_IO_URING_H
+#if defined(LINUX_IO_URING_H) && !defined(LIB_URING_H)
 #error "<linux/io_uring.h> was included before ring/compat.h"
 #endif
 
