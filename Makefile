@@ -17,8 +17,6 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 
-VERSION := 0.1.0
-
 # The distribution's Python, because that is where the distribution's pytest lives; a different
 # python3 earlier in PATH (pyenv, venv) would not find it.
 PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)

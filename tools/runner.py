@@ -4,7 +4,8 @@
     runner.py --results DIR programs SUITE PROGRAM...     programs that report in TAP
     runner.py --results DIR pytest SUITE PATH -- ARGS...  a pytest folder
     runner.py --results DIR fuzz SUITE --seconds N --build DIR NAME...
-    runner.py --results DIR step SUITE -- COMMAND...      a command that is one case, or runs suites itself
+    runner.py --results DIR command SUITE -- COMMAND...   a command that is one case
+    runner.py --results DIR step STEP -- COMMAND...       a step of `make test`: runs suites, or is one case
     runner.py --results DIR summary                       prints "NNN passed, N failed"
 
 Every suite leaves DIR/SUITE.json with its counts; `summary` adds them up.
@@ -191,12 +192,19 @@ def run_fuzz(args):
     return suite_finish(args.results, args.suite, total)
 
 
+def run_command(args):
+    """A command whose exit status is the verdict of one case."""
+    status = subprocess.run(args.rest, check=False, close_fds=False).returncode
+    return suite_finish(args.results, args.suite, Counts(int(status == 0), int(status != 0)))
+
+
 def run_step(args):
     """One step of `make test`. Steps that record suites are counted there; others are one case."""
     before = counts_load_all(args.results)
     print(f"== {args.suite}", flush=True)
     started = time.monotonic()
-    status = subprocess.run(args.rest, check=False).returncode
+    # A step is mostly a make of its own, which needs the job server's descriptors.
+    status = subprocess.run(args.rest, check=False, close_fds=False).returncode
     after = counts_load_all(args.results)
     recorded = [counts for suite, counts in after.items() if suite not in before]
     if status != 0 and not any(counts.failed for counts in recorded):
@@ -217,7 +225,7 @@ def run_summary(args):
     return 1 if total.failed or not total.passed else 0
 
 
-COMMANDS = {"programs": run_programs, "pytest": run_pytest, "fuzz": run_fuzz, "step": run_step,
+COMMANDS = {"programs": run_programs, "pytest": run_pytest, "fuzz": run_fuzz, "command": run_command, "step": run_step,
             "summary": run_summary}
 
 

@@ -1,5 +1,7 @@
 # Compiler and linker flags. Objects depend on $(FLAGS_STAMP), so a changed flag rebuilds what it must.
 
+VERSION := 0.1.0
+
 IS_CLANG := $(findstring clang,$(shell $(CC) --version 2>/dev/null))
 
 comma := ,
@@ -34,7 +36,7 @@ ifeq ($(LTO),1)
 LTO_FLAGS := $(if $(IS_CLANG),-flto=thin -fuse-ld=lld,-flto=auto -fno-fat-lto-objects)
 endif
 
-NP_CPPFLAGS := -Iinclude -Isrc -D_GNU_SOURCE -DNEXTPROXY_VERSION='"$(VERSION)"' $(CPPFLAGS)
+NP_CPPFLAGS := -Iinclude -Isrc -I. -D_GNU_SOURCE -DNEXTPROXY_VERSION='"$(VERSION)"' $(CPPFLAGS)
 NP_CFLAGS   := -std=gnu17 $(OPT) $(WARNINGS) $(HARDENING) $(SANITIZE_FLAGS) $(LTO_FLAGS) -fPIE \
                -pthread $(EXTRA_CFLAGS) $(CFLAGS)
 NP_LDFLAGS  := -pie -pthread $(OPT) $(SANITIZE_FLAGS) $(LTO_FLAGS) -Wl,-z,relro,-z,now,-z,noexecstack \

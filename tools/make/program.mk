@@ -1,6 +1,8 @@
 # The program: every src/**/*.c, an archive of all but main.c for the tests, and the binary.
 
-SOURCES := $(sort $(shell find src -name '*.c' 2>/dev/null))
+# ONLY="base http" builds and tests those modules alone, while another one is being worked on.
+ONLY ?=
+SOURCES := $(sort $(shell find $(if $(ONLY),$(ONLY:%=src/%),src) -name '*.c' 2>/dev/null))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/obj/%.o)
 MAIN_OBJECT := $(BUILD)/obj/src/main.o
 LIB_OBJECTS := $(filter-out $(MAIN_OBJECT),$(OBJECTS))

@@ -1,9 +1,125 @@
-# Help and cleaning.
+# What judges the code without running it, the whole test run, coverage, help and cleaning.
 
+C_FILES   := $(sort $(shell find src include kernel-reqs bench tests -name '*.[ch]' 2>/dev/null))
+HEADERS   := $(filter %.h,$(C_FILES))
+
+# --- The whole run ----------------------------------------------------------------------------------
+# A suite is left out only while its folder does not exist. Steps go on after a failure, so that one
+# run shows everything; the last line and the exit status tell.
+TEST_STEPS := build unit $(if $(SIM_SOURCES),sim) tidy \
+  $(if $(wildcard tests/integration),integration) $(if $(wildcard tests/conformance),conformance) \
+  $(if $(FUZZ_SOURCES),fuzz) asan build-clang musl-check lint \
+  $(if $(wildcard bench/Makefile),bench-test)
+
+.PHONY: test check
+test: ## install what tests need, build, run every suite; ends with "N passed, N failed"
+	@tools/install.sh test
+	+@rm -rf $(RESULTS); for step in $(TEST_STEPS); do \
+	  $(RUNNER) step $$step -- $(MAKE) --no-print-directory $$step; done; $(RUNNER) summary
+
+check: ## everything CI does: test, format-check, tsan, coverage
+	@$(MAKE) test
+	@$(MAKE) format-check tsan coverage
+
+.PHONY: build-clang bench-test
+build-clang:
+	@$(MAKE) BUILD=$(BUILD)/clang CC=clang build
+# The benchmark must not rot: its programs are built and its own tests run in every test run.
+bench-test:
+	@$(MAKE) -f bench/Makefile BUILD=$(BUILD) bench-programs $(BUILD)/bench/tests
+	@$(RUNNER) programs $(SUITE_PREFIX)bench $(BUILD)/bench/tests
+
+# --- Style ------------------------------------------------------------------------------------------
+.PHONY: tidy lint clang-tidy cppcheck format format-check
+tidy: ## module ranks, banned calls and size limits; and the checker's own tests
+	@$(RUNNER) command $(SUITE_PREFIX)tidy -- $(PYTHON) tests/tidy/check_tidy.py
+	@$(RUNNER) pytest $(SUITE_PREFIX)tidy-self tests/tidy
+
+lint: ## clang-tidy and cppcheck over src/
+	+@$(RUNNER) command $(SUITE_PREFIX)clang-tidy -- $(MAKE) --no-print-directory -k clang-tidy
+	+@$(RUNNER) command $(SUITE_PREFIX)cppcheck -- $(MAKE) --no-print-directory cppcheck
+
+# One stamp per file: unchanged files are not analysed again.
+LINT_STAMPS := $(SOURCES:%.c=$(BUILD)/lint/%.ok)
+clang-tidy: $(LINT_STAMPS)
+$(BUILD)/lint/%.ok: %.c .clang-tidy $(HEADERS)
+	@mkdir -p $(@D)
+	@echo '  TIDY $<'
+	@clang-tidy --quiet $< -- $(NP_CPPFLAGS) -std=gnu17 -Wall -Wextra 2>$@.log || \
+	  { grep -v 'warnings generated' $@.log; exit 1; }
+	@touch $@
+
+# --force would try every combination of macros; the build has exactly one.
+cppcheck:
+	@mkdir -p $(BUILD)/cppcheck
+	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+	  --suppressions-list=tools/cppcheck.suppress --error-exitcode=1 -j2 \
+	  --cppcheck-build-dir=$(BUILD)/cppcheck -Iinclude -Isrc -I. -D_GNU_SOURCE -D__linux__ -D__x86_64__ \
+	  -DNEXTPROXY_VERSION='"$(VERSION)"' $(wildcard src)
+
+format: ## lay out all C files with clang-format
+	@clang-format -i $(C_FILES)
+
+format-check: ## fail if `make format` would change a file
+	@clang-format --dry-run --Werror $(C_FILES)
+
+# --- musl -------------------------------------------------------------------------------------------
+# Compiles everything against musl's headers, so that Dockerfile.alpine keeps building. Kernel,
+# liburing and jansson headers have no C library in them and are borrowed from the system.
+MUSL_CC := musl-gcc
+MUSL_OBJECTS := $(SOURCES:%.c=$(BUILD)/musl/%.o)
+MUSL_INCLUDE := $(BUILD)/musl/include
+SYSTEM_ARCH_INCLUDE := /usr/include/$(shell gcc -print-multiarch 2>/dev/null)
+
+.PHONY: musl-check
+musl-check: $(MUSL_OBJECTS) ## compile all of src/ against musl's headers
+	@echo 'musl-check: $(words $(MUSL_OBJECTS)) files compile'
+
+$(BUILD)/musl/%.o: %.c $(MUSL_INCLUDE)/ready $(HEADERS)
+	@mkdir -p $(@D)
+	@echo '  MUSL $<'
+	@$(MUSL_CC) $(NP_CPPFLAGS) -isystem $(MUSL_INCLUDE) -std=gnu17 $(OPT) $(WARNINGS) -fPIE -pthread \
+	  -c -o $@ $<
+
+$(MUSL_INCLUDE)/ready:
+	@command -v $(MUSL_CC) >/dev/null || { echo 'musl-gcc is missing: tools/install.sh test'; exit 1; }
+	@mkdir -p $(@D)
+	@for header in linux asm-generic liburing liburing.h jansson.h jansson_config.h; do \
+	  if [ -e /usr/include/$$header ]; then ln -sfn /usr/include/$$header $(@D)/$$header; \
+	  else ln -sfn $(SYSTEM_ARCH_INCLUDE)/$$header $(@D)/$$header; fi; done
+	@ln -sfn $(SYSTEM_ARCH_INCLUDE)/asm $(@D)/asm
+	@touch $@
+
+# --- Coverage, kernel, benchmark ----------------------------------------------------------------------
+COVERAGE_PERCENT := 85
+COVERAGE_SUITES := unit $(if $(SIM_SOURCES),sim) $(if $(wildcard tests/integration),integration) \
+  $(if $(wildcard tests/conformance),conformance)
+COVERAGE_MAKE = $(MAKE) BUILD=$(BUILD)/coverage RESULTS=$(abspath $(BUILD))/coverage/results CC=gcc \
+  OPT='-O0 -g --coverage -fprofile-update=atomic'
+
+.PHONY: coverage kernel-check bench
+# A process killed outright writes no counters; the suites stop the proxy with SIGTERM.
+coverage: ## line coverage of src/ by all suites; fails under 85 %
+	@find $(BUILD)/coverage -name '*.gcda' -delete 2>/dev/null || true
+	+@status=0; for suite in $(COVERAGE_SUITES); do $(COVERAGE_MAKE) $$suite || status=1; done; \
+	  gcovr --root . --filter 'src/' --object-directory $(BUILD)/coverage --txt-metric line \
+	    --print-summary --fail-under-line $(COVERAGE_PERCENT) $(BUILD)/coverage || status=1; \
+	  exit $$status
+
+kernel-check: $(PROGRAM) ## what this kernel offers and what nextproxy does without the rest
+	@$(PROGRAM) doctor
+
+bench: $(PROGRAM) ## compare with HAProxy, nginx and the floor (see bench/README.md)
+	@tools/install.sh bench
+	@BUILD='$(BUILD)' NEXTPROXY_BIN='$(abspath $(PROGRAM))' bench/run $(BENCH_ARGS)
+
+# --- Help, clean --------------------------------------------------------------------------------------
 .PHONY: help clean
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | sort | \
 	  awk -F '\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+	@echo '  make fuzz-NAME      one fuzz target for FUZZ_SECONDS'
+	@echo 'Variables: BUILD CC OPT SANITIZE LTO WERROR ONLY PREFIX DESTDIR SEED FUZZ_SECONDS PYTEST_ARGS'
 
 clean: ## remove everything that was built
 	rm -rf $(BUILD)

@@ -26,7 +26,7 @@ link_flags = $(shell sed -n 's|^/\* link: \(.*\) \*/$$|\1|p' $(1))
 # --- Unit: tests/unit/<module>/test_<x>.c, one program each -----------------------------------------
 # A test may #include the .c it tests: its own definitions come first, and the archive only supplies
 # what is still missing.
-UNIT_SOURCES  := $(sort $(shell find tests/unit -name 'test_*.c' 2>/dev/null))
+UNIT_SOURCES  := $(sort $(shell find $(if $(ONLY),$(ONLY:%=tests/unit/%),tests/unit) -name 'test_*.c' 2>/dev/null))
 UNIT_PROGRAMS := $(UNIT_SOURCES:tests/%.c=$(BUILD)/%)
 
 .PHONY: unit unit-build
@@ -113,12 +113,12 @@ TSAN_SUITES := unit $(if $(SIM_SOURCES),sim)
 
 .PHONY: asan ubsan tsan
 asan: ## unit, sim and integration under AddressSanitizer and UBSan (build/asan)
-	+@set -e; for suite in $(ASAN_SUITES); do $(call sanitized,asan,address$(comma)undefined) $$suite; done
+	+@status=0; for suite in $(ASAN_SUITES); do $(call sanitized,asan,address$(comma)undefined) $$suite || status=1; done; exit $$status
 ubsan: ## unit, sim and integration under UBSan alone (build/ubsan)
-	+@set -e; for suite in $(ASAN_SUITES); do $(call sanitized,ubsan,undefined) $$suite; done
+	+@status=0; for suite in $(ASAN_SUITES); do $(call sanitized,ubsan,undefined) $$suite || status=1; done; exit $$status
 # TSan does not see the kernel's side of a ring, so it runs what does not depend on it.
 tsan: ## unit and sim under ThreadSanitizer (build/tsan)
-	+@set -e; for suite in $(TSAN_SUITES); do $(call sanitized,tsan,thread) $$suite; done
+	+@status=0; for suite in $(TSAN_SUITES); do $(call sanitized,tsan,thread) $$suite || status=1; done; exit $$status
 
 export ASAN_OPTIONS ?= abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1
 export UBSAN_OPTIONS ?= print_stacktrace=1:halt_on_error=1
