@@ -19,7 +19,9 @@ test: ## install what tests need, build, run every suite; ends with "N passed, N
 
 check: ## everything CI does: test, format-check, tsan, coverage
 	@$(MAKE) test
-	@$(MAKE) format-check tsan coverage
+	@$(MAKE) format-check
+	@$(MAKE) tsan
+	@$(MAKE) coverage
 
 .PHONY: build-clang bench-test
 build-clang:
