@@ -1,0 +1,73 @@
+/*
+ * balance: which backend takes the next request. Pure: no I/O, no clock, no allocation but from the
+ * arena at creation. One file per strategy; each worker has its own `struct balance` per pool, so
+ * nothing here is shared but the load figures, which other workers write and which are read relaxed
+ * (a choice made on a figure that is a moment old is still a good choice).
+ */
+#ifndef NEXTPROXY_BALANCE_H
+#define NEXTPROXY_BALANCE_H
+
+#include "base/arena.h"
+#include "base/hash.h"
+#include "base/slice.h"
+
+enum balance_strategy {
+    BALANCE_ROUND_ROBIN,       /* smooth weighted, as nginx: a heavy backend is not hit in bursts */
+    BALANCE_RANDOM,            /* weighted */
+    BALANCE_POWER_OF_TWO,      /* two random ones, the less loaded wins (Mitzenmacher 2001) */
+    BALANCE_IP_HASH,           /* consistent with bounded load (Mirrokni et al. 2018) */
+    BALANCE_LEAST_CONNECTIONS, /* fewest active per weight */
+    BALANCE_LEAST_LATENCY,     /* peak EWMA of latency times active */
+    BALANCE_STRATEGY_COUNT,
+};
+
+/* "round-robin", "power-of-two-choices" ...; used in config, logs and the API. Static. */
+const char *balance_strategy_name(enum balance_strategy strategy);
+/* Accepts "round-robin" and "ROUND_ROBIN" alike. False when unknown. */
+MUST_CHECK bool balance_strategy_find(struct slice name, enum balance_strategy *out);
+
+enum { BALANCE_NONE = UINT32_MAX };
+
+/* The load of a pool's backends as all workers see it: parallel arrays indexed by backend, so that
+ * a scan over many backends reads few cache lines. Written with relaxed atomics elsewhere. */
+struct balance_load {
+    const u32 *active;     /* requests in flight */
+    const u32 *latency_us; /* peak EWMA of the time to the response head; 0 = not known yet */
+    const u64 *usable;     /* bit set: 1 = may be chosen */
+};
+
+struct balance_request {
+    const struct balance_load *load;
+    const u64 *tried; /* bit set of backends that failed this request already; NULL = none */
+    u64 key;          /* hash of what must stay together (client address) for BALANCE_IP_HASH */
+    struct rng *rng;  /* the worker's own; never NULL */
+};
+
+struct balance; /* per worker and pool */
+
+struct balance_backend {
+    u32 weight; /* 1..BALANCE_WEIGHT_MAX; 0 = never chosen */
+    u64 key;    /* hash of the backend's id: BALANCE_IP_HASH places it by this, not by its index, so
+                 * that another order in the config moves nobody */
+};
+
+enum { BALANCE_BACKENDS_MAX = 65535, BALANCE_WEIGHT_MAX = 65535 };
+
+/* `backends` are copied. Lives as long as the arena; there is nothing to destroy. count is
+ * 1..BALANCE_BACKENDS_MAX. BALANCE_IP_HASH takes 128 KB, the others some 40 bytes per backend. */
+struct balance *balance_create(struct arena *arena, enum balance_strategy strategy,
+                               const struct balance_backend *backends, u32 count);
+/* The index of the backend to use, or BALANCE_NONE when none is usable and untried.
+ * O(1) or O(log n) in the number of backends where the strategy allows it. */
+MUST_CHECK u32 balance_pick(struct balance *balance, const struct balance_request *request);
+
+/* Peak EWMA: a slower sample counts at once, faster ones are believed with time constant
+ * `decay_ns` (after Finagle's peak EWMA). Returns the new figure from the old one. */
+u32 balance_latency_update(u32 latency_us, u32 sample_us, u64 elapsed_ns, u64 decay_ns);
+
+static inline bool balance_bit(const u64 *bits, u32 index)
+{
+    return (__atomic_load_n(&bits[index / 64], __ATOMIC_RELAXED) >> (index % 64)) & 1;
+}
+
+#endif
