@@ -1,0 +1,62 @@
+/* Accept (RFC 9110 §12.5.1), as far as it decides the form of an error page. */
+#include "http/head.h"
+
+enum { QUALITY_ONE = 1000 };
+
+/* qvalue (RFC 9110 §12.4.2) in thousandths; what is malformed counts as 1, as if not said. */
+static u32 quality_value(struct slice text)
+{
+    if (text.len == 0 || text.len > 5 || (text.data[0] != '0' && text.data[0] != '1'))
+        return QUALITY_ONE;
+    u32 quality = text.data[0] == '1' ? QUALITY_ONE : 0;
+    u32 unit = QUALITY_ONE / 10;
+    for (u32 i = 2; i < text.len; i++, unit /= 10) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return QUALITY_ONE;
+        quality += (u32)(text.data[i] - '0') * unit;
+    }
+    return min_u32(quality, QUALITY_ONE);
+}
+
+/* The media range in front of the parameters; *quality is that of its q parameter. */
+static struct slice split_range(struct slice element, u32 *quality)
+{
+    *quality = QUALITY_ONE;
+    const char *semicolon = memchr(element.data, ';', element.len);
+    if (semicolon == NULL)
+        return element;
+    u32 range_len = (u32)(semicolon - element.data);
+    for (u32 i = range_len + 1; i + 1 < element.len; i++) {
+        char before = element.data[i - 1];
+        bool starts = before == ';' || before == ' ' || before == '\t';
+        if (starts && (element.data[i] | 0x20) == 'q' && element.data[i + 1] == '=') {
+            u32 at = i + 2;
+            u32 len = 0;
+            while (at + len < element.len && element.data[at + len] != ';')
+                len++;
+            *quality = quality_value(slice_trim(slice_of(element.data + at, len)));
+        }
+    }
+    return slice_trim(slice_of(element.data, range_len));
+}
+
+bool http_accept_html(struct slice accept)
+{
+    const struct slice html_range = SLICE("text/html");
+    u32 html = 0;
+    u32 json = 0;
+    struct slice element;
+    while (accept.len >= html_range.len && http_list_next(&accept, &element)) {
+        u32 quality;
+        struct slice range = split_range(element, &quality);
+        if (slice_equal_nocase(range, html_range)) {
+            /* Nothing can beat it, and a browser names it first. */
+            if (quality == QUALITY_ONE && json == 0)
+                return true;
+            html = max_u32(html, quality);
+        } else if (slice_equal_nocase(range, SLICE("application/json"))) {
+            json = max_u32(json, quality);
+        }
+    }
+    return html > json;
+}
