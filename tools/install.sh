@@ -101,18 +101,30 @@ services_disable() {
     done
 }
 
+# Runs a package manager quietly; what it said matters only when it failed.
+quietly() {
+    log=$(mktemp)
+    if as_root "$@" >"$log" 2>&1; then
+        rm -f "$log"
+        return
+    fi
+    cat "$log" >&2
+    rm -f "$log"
+    fail "'$*' failed (see above)"
+}
+
 install_apt() {
     policy_ours=
     policy_forbid
-    as_root apt-get -o DPkg::Lock::Timeout=600 update -qq
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -y -qq \
+    quietly apt-get -o DPkg::Lock::Timeout=600 update
+    quietly env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -y \
         --no-install-recommends "$@"
     services_disable "$@"
     policy_allow
 }
 
 install_apk() {
-    as_root apk add --no-cache "$@"
+    quietly apk add --no-cache "$@"
 }
 
 purpose=${1:-build}

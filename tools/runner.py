@@ -6,7 +6,7 @@
     runner.py --results DIR fuzz SUITE --seconds N --build DIR NAME...
     runner.py --results DIR command SUITE -- COMMAND...   a command that is one case
     runner.py --results DIR step STEP -- COMMAND...       a step of `make test`: runs suites, or is one case
-    runner.py --results DIR summary                       prints "NNN passed, N failed"
+    runner.py --results DIR summary                       prints "NNN passed, N failed" (and DIR/total)
 
 Every suite leaves DIR/SUITE.json with its counts; `summary` adds them up.
 """
@@ -16,6 +16,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ import xml.etree.ElementTree as ElementTree
 
 # A hung test must not hang the run; nothing here takes a tenth of this when it works.
 PROGRAM_SECONDS_MAX = 600
+PYTEST_SECONDS_MAX = 1800
 SKIP_STATUS = 77
 TAP_LINE = re.compile(r"^(not ok|ok)\b(.*)$", re.MULTILINE)
 TAP_SKIP = re.compile(r"#\s*skip", re.IGNORECASE)
@@ -78,15 +80,30 @@ def tap_count(text):
     return counts
 
 
+def group_run(command, seconds_max, **options):
+    """Runs a command in a process group of its own, so that one that hangs goes with its children.
+
+    Returns the exit status (None: took too long) and what it printed, if that was asked for.
+    """
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True,
+                          **options) as process:
+        try:
+            output, _ = process.communicate(timeout=seconds_max)
+            return process.returncode, output
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return None, process.communicate()[0]
+        except KeyboardInterrupt:
+            os.killpg(process.pid, signal.SIGTERM)
+            raise
+
+
 def program_run(command, seconds_max=PROGRAM_SECONDS_MAX):
-    """Runs a command; returns its exit status (None: took too long) and all it printed."""
+    """Runs a test program; returns its exit status (None: took too long) and all it printed."""
     env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP")
-    try:
-        done = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              stdin=subprocess.DEVNULL, timeout=seconds_max, check=False)
-        return done.returncode, done.stdout.decode(errors="replace")
-    except subprocess.TimeoutExpired as late:
-        return None, (late.stdout or b"").decode(errors="replace")
+    status, output = group_run(command, seconds_max, env=env, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT)
+    return status, output.decode(errors="replace")
 
 
 def program_counts(status, output):
@@ -137,7 +154,7 @@ def run_pytest(args):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-ra",
                f"--junitxml={report}", folder, *extra]
     env = dict(os.environ, PYTHONDONTWRITEBYTECODE="1")
-    status = subprocess.run(command, env=env, check=False).returncode
+    status, _ = group_run(command, PYTEST_SECONDS_MAX, env=env)
     counts = junit_count(report) if report.exists() else Counts()
     if status != 0 and counts.failed == 0:
         counts.failed = 1
@@ -222,6 +239,7 @@ def run_summary(args):
         print(f"  {suite.removeprefix('step-'):24} {counts}")
         total.add(counts)
     print(total, flush=True)
+    (args.results / "total").write_text(f"{total}\n")
     return 1 if total.failed or not total.passed else 0
 
 
