@@ -25,11 +25,18 @@ wait_listening() {
     done
 }
 
+# The first signal lets running exchanges finish, a second one stops at once.
 stop() {
-    trap - EXIT INT TERM
+    trap - EXIT
+    # shellcheck disable=SC2086  # none, one or two words, here and below
+    trap 'kill -TERM $proxy_pid $demo_pid 2>/dev/null || true' INT TERM HUP
     for pid in $proxy_pid $demo_pid; do
-        kill -TERM "$pid" 2>/dev/null || continue
-        wait "$pid" || true
+        kill -TERM "$pid" 2>/dev/null || true
+    done
+    for pid in $proxy_pid $demo_pid; do
+        while kill -0 "$pid" 2>/dev/null; do
+            wait "$pid" || true
+        done
     done
 }
 
@@ -47,11 +54,12 @@ for port in $proxy_port 3001 3002 3003; do
 done
 
 trap stop EXIT
-trap 'exit 0' INT TERM
-"$bin" --demo &
+trap 'exit 0' INT TERM HUP
+# In sessions of their own: Ctrl-C must reach them once, through stop(), not from the terminal too.
+setsid "$bin" --demo &
 demo_pid=$!
 wait_listening 3003 "$demo_pid" || fail "the sample backends did not start"
-"$bin" --config "$config" &
+setsid "$bin" --config "$config" &
 proxy_pid=$!
 wait_listening "$proxy_port" "$proxy_pid" || fail "the proxy did not start (see above)"
 
