@@ -32,6 +32,7 @@ SANITIZE_FLAGS += -fsanitize-address-use-after-scope
 endif
 endif
 
+# Off by default; with clang it needs lld.
 ifeq ($(LTO),1)
 LTO_FLAGS := $(if $(IS_CLANG),-flto=thin -fuse-ld=lld,-flto=auto -fno-fat-lto-objects)
 endif

@@ -108,8 +108,9 @@ $(BUILD)/bin/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(FUZZ_LIBRARIES) $(HELPER
 SANITIZE_CC ?= $(if $(shell command -v clang 2>/dev/null),clang,$(CC))
 sanitized = $(MAKE) BUILD=$(BUILD)/$(1) RESULTS=$(RESULTS) SUITE_PREFIX=$(1)- CC=$(SANITIZE_CC) \
   OPT='-O1 -g -DNEXTPROXY_DEBUG=1' SANITIZE=$(2)
-ASAN_SUITES := unit $(if $(SIM_SOURCES),sim) $(if $(wildcard tests/integration),integration)
-TSAN_SUITES := unit $(if $(SIM_SOURCES),sim)
+ASAN_SUITES := unit $(if $(ONLY),,$(if $(SIM_SOURCES),sim) \
+  $(if $(wildcard tests/integration),integration))
+TSAN_SUITES := unit $(if $(ONLY),,$(if $(SIM_SOURCES),sim))
 
 .PHONY: asan ubsan tsan
 asan: ## unit, sim and integration under AddressSanitizer and UBSan (build/asan)
