@@ -113,7 +113,7 @@ kernel-check: $(PROGRAM) ## what this kernel offers and what nextproxy does with
 
 bench: $(PROGRAM) ## compare with HAProxy, nginx and the floor (see bench/README.md)
 	@tools/install.sh bench
-	@BUILD='$(BUILD)' NEXTPROXY_BIN='$(abspath $(PROGRAM))' bench/run $(BENCH_ARGS)
+	@$(PYTHON) bench/run --build '$(abspath $(BUILD))' --nextproxy '$(abspath $(PROGRAM))' $(BENCH_ARGS)
 
 # --- Help, clean --------------------------------------------------------------------------------------
 .PHONY: help clean
@@ -121,7 +121,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | sort | \
 	  awk -F '\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 	@echo '  make fuzz-NAME      one fuzz target for FUZZ_SECONDS'
-	@echo 'Variables: BUILD CC OPT SANITIZE LTO WERROR ONLY PREFIX DESTDIR SEED FUZZ_SECONDS PYTEST_ARGS'
+	@echo 'Variables: BUILD CC OPT SANITIZE LTO WERROR ONLY PREFIX DESTDIR SEED FUZZ_SECONDS PYTEST_ARGS BENCH_ARGS'
 
 clean: ## remove everything that was built
 	rm -rf $(BUILD)
