@@ -1,0 +1,239 @@
+/*
+ * config: one immutable, validated configuration (a snapshot) from JSON and the environment.
+ *
+ * Every setting is a row in src/config/settings.c: path, type, unit, range, default, description.
+ * From the rows come parsing, range checks, "did you mean", --print-config, config.schema.json and
+ * docs/configuration.md. All strings and arrays of a snapshot live in its arena, until
+ * config_destroy().
+ */
+#ifndef NEXTPROXY_CONFIG_H
+#define NEXTPROXY_CONFIG_H
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "balance.h"
+#include "base/arena.h"
+#include "base/slice.h"
+#include "http.h"
+#include "log.h"
+
+/* ---- Addresses ---- */
+
+/* A socket address of any of the three families we speak. */
+struct address {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_un local;
+    };
+    socklen_t len;
+};
+
+/* An IPv4 or IPv6 network; IPv4 as ::ffff:0:0/96 so that one comparison serves both. */
+struct network {
+    u8 address[16];
+    u8 prefix_bits; /* 0..128 */
+};
+
+struct network_list {
+    const struct network *at;
+    u32 count;
+};
+
+/* ---- What the operator wrote ---- */
+
+struct config_timeouts { /* milliseconds, all > 0 */
+    u32 connect_ms;
+    u32 request_head_ms;      /* from the first byte of a request to the end of its head */
+    u32 request_body_idle_ms; /* without a byte of request body while we wait for one */
+    u32 response_head_ms;     /* from the end of the request to the final response's head */
+    u32 response_idle_ms;     /* without progress in a response body */
+    u32 keep_alive_ms;        /* an idle client between requests */
+    u32 tunnel_idle_ms;       /* without a byte in either direction */
+    u32 drain_ms;             /* for what still runs at a graceful stop */
+};
+
+struct config_listener {
+    struct address address;
+    struct slice name;                 /* "*:3000" (dual stack), "0.0.0.0:3000", "[::]:3000",
+                                          "unix:/run/x.sock" */
+    struct network_list proxy_protocol_from; /* PROXY v1/v2 is required from these; count 0 = off */
+    u32 unix_mode;                     /* permission bits of a unix socket */
+    bool dual_stack;                   /* an IPv6 wildcard that also takes IPv4 */
+};
+
+struct config_health_check { /* active from a later release on */
+    struct slice path;
+    u32 interval_ms;
+    u32 timeout_ms;
+    u32 healthy_threshold;
+    u32 unhealthy_threshold;
+    bool enabled;
+};
+
+struct config_backend {
+    struct slice id;
+    struct slice url;  /* as written, for logs */
+    struct slice host; /* name or literal, as in the URL */
+    struct address address; /* resolved at load */
+    struct config_health_check health_check;
+    u32 weight;
+};
+
+enum config_header_action { CONFIG_HEADER_SET, CONFIG_HEADER_ADD, CONFIG_HEADER_REMOVE };
+
+struct config_header_edit {
+    enum config_header_action action;
+    struct slice name;
+    struct slice value; /* empty for CONFIG_HEADER_REMOVE */
+};
+
+struct config_header_edits {
+    const struct config_header_edit *at;
+    u32 count;
+};
+
+/* A named set of backends with a strategy. */
+struct config_pool {
+    const u32 *backends; /* indexes into config.backends */
+    u32 backend_count;
+    enum balance_strategy strategy;
+};
+
+struct config_route {
+    struct slice id;
+    struct slice host; /* lower case; "" = any; for a wildcard the part behind '*', ".example.com" */
+    struct slice path; /* prefix; matches whole segments: "/a" matches /a and /a/b, not /ab */
+    struct config_header_edits request_headers;
+    struct config_header_edits response_headers;
+    struct config_timeouts timeouts;
+    u32 pool;             /* index into config.pools */
+    u32 active_max;       /* reqActiveLength: exchanges at once over all workers; 0 = no limit */
+    u32 queue_max;        /* reqQueueLength: active from a later release on */
+    bool wildcard;
+};
+
+struct config_limits {
+    struct http_limits http;
+    u64 body_bytes_max;   /* 0 = no limit */
+    u32 clients_max;      /* per worker */
+    u32 exchanges_max;    /* per worker: requests in flight */
+};
+
+struct config_upstream {
+    u32 idle_max;            /* idle connections kept per backend and worker */
+    u32 connections_max;     /* per worker over all backends */
+    u32 idle_timeout_ms;
+    u32 requests_max;        /* a connection is retired after as many; 0 = no limit */
+};
+
+struct config_log_file {
+    struct slice directory;
+    struct slice pattern; /* e.g. "access_yyyy_mm_dd_HH.log" */
+    u32 files_max;        /* newest kept; 0 = all */
+    u32 age_days_max;     /* 0 = any age */
+    bool enabled;
+};
+
+struct config_logging {
+    struct config_log_file error;
+    struct config_log_file access;
+    enum log_severity severity_min; /* "level" */
+    double access_sample; /* 0..1: the share of successful requests that is logged */
+};
+
+/* A page for an error status; placeholders {status} {reason} {request_id} {message}. */
+struct config_error_templates {
+    struct slice html; /* content, loaded from the file that the setting names; "" = built in */
+    struct slice json;
+};
+
+struct config_sticky { /* active from a later release on */
+    struct slice cookie_name;
+    u32 ttl_ms;
+    bool enabled;
+};
+
+struct config_rate_limit { /* active from a later release on */
+    u32 window_ms;
+    u32 requests_max;
+    bool enabled;
+};
+
+struct settings; /* what was written, completed: src/config/settings.h */
+
+struct config {
+    struct arena arena;
+    struct slice file; /* where it came from */
+    const struct settings *settings; /* for config_print */
+
+    const struct config_listener *listeners;
+    const struct config_backend *backends;
+    const struct config_pool *pools;
+    const struct config_route *routes; /* most specific first: exact host, wildcard by length, any;
+                                          within a host by path length; the default route is last */
+    u32 listener_count;
+    u32 backend_count;
+    u32 pool_count;
+    u32 route_count;
+
+    u32 workers; /* "auto" resolved to the number of allowed CPUs */
+    u32 retries; /* on other backends, for connect failures and timeouts */
+    struct config_timeouts timeouts; /* of the default route */
+    struct config_limits limits;
+    struct config_upstream upstream;
+    struct config_logging logging;
+    struct config_sticky sticky;
+    struct config_rate_limit rate_limit;
+    struct network_list trusted_proxies; /* whose forwarding fields are believed and appended to */
+    struct config_error_templates error_templates;
+};
+
+/* ---- Loading ---- */
+
+/* A problem with a configuration: every one is collected, not only the first. */
+struct config_problem {
+    const char *place; /* "config.json:5:36", or "environment BACKENDS" */
+    const char *path;  /* "backends[1].healthCheck.interval" */
+    const char *text;  /* the value, what is allowed, and perhaps "did you mean" */
+};
+
+struct config_problems {
+    struct arena arena;
+    struct config_problem *at;
+    u32 count;
+    u32 capacity;
+};
+
+void config_problems_deinit(struct config_problems *problems);
+void config_problems_print(const struct config_problems *problems, FILE *out);
+
+/* Reads and validates a file, with overrides from the environment (`environment` is environ-style,
+ * NULL = none). Returns NULL and fills `problems` when anything is wrong; on success `problems`
+ * holds notes such as "rateLimit: not active yet". The caller deinits problems in either case. */
+MUST_CHECK struct config *config_load(const char *file, char **environment,
+                                      struct config_problems *problems);
+/* The same from memory; `name` stands for the file in messages. For tests and fuzzing. */
+MUST_CHECK struct config *config_parse(struct slice json, const char *name, char **environment,
+                                       struct config_problems *problems);
+void config_destroy(struct config *config);
+
+/* The effective configuration as JSON with all defaults filled in; loading it again gives the same
+ * configuration. */
+void config_print(const struct config *config, FILE *out);
+/* config.schema.json and docs/configuration.md, generated from the settings' rows. */
+void config_print_schema(FILE *out);
+void config_print_reference(FILE *out);
+
+/* ---- Questions about addresses ---- */
+
+/* "1.2.3.4", "::1" or "unix:" without port; returns the length written (< 64). */
+u32 address_format_ip(const struct address *address, char out[64]);
+/* True when the peer's address is in one of the networks; false for unix sockets. */
+bool network_list_contains(const struct network_list *list, const struct address *address);
+
+#endif

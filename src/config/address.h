@@ -1,0 +1,18 @@
+/* Addresses and networks from text. */
+#ifndef NEXTPROXY_CONFIG_ADDRESS_H
+#define NEXTPROXY_CONFIG_ADDRESS_H
+
+#include "config.h"
+
+/* An IPv4 or IPv6 literal without brackets. False when it is neither. */
+MUST_CHECK bool address_parse_ip(struct slice text, u16 port, struct address *address);
+/* False when the path is empty or too long for a socket address. */
+MUST_CHECK bool address_from_path(struct slice path, struct address *address);
+void address_set_port(struct address *address, u16 port);
+bool address_equal(const struct address *a, const struct address *b);
+
+/* "10.0.0.0/8", "2001:db8::/32", or an address for itself alone.
+ * NULL when it is one, else what is allowed, as one phrase. */
+MUST_CHECK const char *network_parse(struct slice text, struct network *network);
+
+#endif

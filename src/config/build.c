@@ -1,0 +1,279 @@
+/* The snapshot: addresses, backends and all that is copied. Routes are in build_routes.c. */
+#include "config/build.h"
+
+#include <sched.h>
+#include <stdlib.h>
+
+#include "config/address.h"
+#include "config/url.h"
+
+enum { TEMPLATE_BYTES_MAX = 64 << 10 };
+
+struct path path_member(const char *list, u32 index, const char *key)
+{
+    struct path path = {.depth = 0};
+    path = path_key(&path, slice_of_string(list));
+    path = path_index(&path, index);
+    return path_key(&path, slice_of_string(key));
+}
+
+static struct path path_two(const char *first, const char *second)
+{
+    struct path path = {.depth = 0};
+    path = path_key(&path, slice_of_string(first));
+    return path_key(&path, slice_of_string(second));
+}
+
+/* ---- Names ---- */
+
+static int name_compare(struct slice a, struct slice b)
+{
+    u32 len = min_u32(a.len, b.len);
+    int order = len == 0 ? 0 : memcmp(a.data, b.data, len);
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static int name_index_compare(const void *left, const void *right)
+{
+    const struct name_index *a = left;
+    const struct name_index *b = right;
+    int order = name_compare(a->name, b->name);
+    return order != 0 ? order : (a->index > b->index) - (a->index < b->index);
+}
+
+const struct name_index *names_sort(struct builder *builder, const char *list,
+                                    struct name_index *names, u32 count)
+{
+    if (count > 0)
+        qsort(names, count, sizeof(*names), name_index_compare);
+    for (u32 i = 1; i < count; i++) {
+        if (!slice_equal(names[i].name, names[i - 1].name))
+            continue;
+        struct path path = path_member(list, names[i].index, "id");
+        reader_complain(builder->reader, &path, "\"%.*s\" is not allowed: %s[%u] has this id",
+                        (int)names[i].name.len, names[i].name.data, list, names[i - 1].index);
+    }
+    return names;
+}
+
+u32 names_find(const struct name_index *names, u32 count, struct slice name)
+{
+    u32 low = 0;
+    u32 high = count;
+    while (low < high) {
+        u32 middle = low + (high - low) / 2;
+        int order = name_compare(names[middle].name, name);
+        if (order == 0)
+            return names[middle].index;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return UINT32_MAX;
+}
+
+/* ---- Networks ---- */
+
+static struct network_list networks_build(struct arena *arena, const struct settings_strings *texts)
+{
+    struct network *networks = arena_alloc(arena, texts->count * sizeof(struct network));
+    u32 count = 0;
+    for (u32 i = 0; i < texts->count; i++)
+        /* A wrong entry is a problem already. */
+        if (network_parse(texts->at[i], &networks[count]) == NULL)
+            count++;
+    return (struct network_list){networks, count};
+}
+
+/* ---- Listeners ---- */
+
+static u32 mode_parse(struct slice digits)
+{
+    u32 mode = 0;
+    for (u32 i = 0; i < digits.len; i++)
+        mode = mode * 8 + (u32)(digits.data[i] - '0');
+    return mode;
+}
+
+static struct slice listener_name(struct arena *arena, const struct settings_listener *from)
+{
+    bool v6 = from->address.len > 0 && memchr(from->address.data, ':', from->address.len) != NULL;
+    if (from->unix_socket.len > 0)
+        return slice_of_string(arena_printf(arena, "unix:%.*s", (int)from->unix_socket.len,
+                                            from->unix_socket.data));
+    return slice_of_string(arena_printf(arena, "%s%.*s%s:%u", v6 ? "[" : "",
+                                        (int)from->address.len, from->address.data, v6 ? "]" : "",
+                                        from->port));
+}
+
+static void unix_listener_check(struct builder *builder, const struct settings_listener *listener,
+                                u32 index)
+{
+    struct path path = path_member("listeners", index, "unixSocket");
+    if (listener->address.len > 0 || listener->port != SETTINGS_PORT_ABSENT)
+        reader_complain(builder->reader, &path,
+                        "is not allowed together with address or port: use two listeners");
+    path = path_member("listeners", index, "proxyProtocolFrom");
+    if (listener->proxy_protocol_from.count > 0)
+        reader_complain(builder->reader, &path,
+                        "is not allowed for a unix socket: its peers have no address");
+}
+
+static void listener_build(struct builder *builder, u32 index, struct config_listener *to)
+{
+    struct arena *arena = &builder->config->arena;
+    const struct settings_listener *from = settings_listener_at(builder->settings, index);
+    to->name = listener_name(arena, from);
+    to->proxy_protocol_from = networks_build(arena, &from->proxy_protocol_from);
+    to->unix_mode = mode_parse(from->unix_mode);
+    if (from->unix_socket.len > 0) {
+        unix_listener_check(builder, from, index);
+        bool fits = address_from_path(from->unix_socket, &to->address);
+        ASSERT(fits);
+        return;
+    }
+    to->dual_stack = slice_equal(from->address, SLICE("*"));
+    struct slice literal = to->dual_stack ? SLICE("::") : from->address;
+    bool parsed = address_parse_ip(literal, (u16)from->port, &to->address);
+    ASSERT(parsed);
+}
+
+static void listeners_build(struct builder *builder)
+{
+    u32 count = builder->settings->listeners.count;
+    struct config_listener *listeners =
+        arena_alloc(&builder->config->arena, count * sizeof(*listeners));
+    for (u32 i = 0; i < count; i++) {
+        listener_build(builder, i, &listeners[i]);
+        bool any_port = settings_listener_at(builder->settings, i)->port == 0;
+        for (u32 j = 0; j < i && !any_port; j++)
+            if (slice_equal(listeners[i].name, listeners[j].name)) {
+                struct path path = path_member("listeners", i, "port");
+                path.depth--;
+                reader_complain(builder->reader, &path, "listeners[%u] listens there too: %.*s", j,
+                                (int)listeners[i].name.len, listeners[i].name.data);
+                break;
+            }
+    }
+    builder->config->listeners = listeners;
+    builder->config->listener_count = count;
+}
+
+/* ---- Backends ---- */
+
+static void backend_resolve(struct builder *builder, u32 index, const struct url *url,
+                            struct config_backend *to)
+{
+    if (address_parse_ip(url->name, url->port, &to->address))
+        return;
+    struct path path = path_member("backends", index, "url");
+    struct arena *scratch = &builder->reader->problems->arena;
+    const char *why = builder->world->resolve(scratch, url->name, &to->address);
+    if (why != NULL)
+        reader_complain(builder->reader, &path, "the name \"%.*s\" cannot be resolved: %s",
+                        (int)url->name.len, url->name.data, why);
+    else
+        address_set_port(&to->address, url->port);
+}
+
+static void backend_build(struct builder *builder, u32 index, struct config_backend *to)
+{
+    const struct settings_backend *from = settings_backend_at(builder->settings, index);
+    struct url url;
+    to->id = from->id;
+    to->url = from->url;
+    to->health_check = from->health_check;
+    to->weight = from->weight;
+    if (url_parse(from->url, &url) != NULL)
+        return; /* a problem already */
+    to->host = url.host;
+    if (url.path.len == 0) {
+        backend_resolve(builder, index, &url, to);
+    } else {
+        bool fits = address_from_path(url.path, &to->address);
+        ASSERT(fits);
+    }
+}
+
+static void backends_build(struct builder *builder)
+{
+    struct arena *arena = &builder->config->arena;
+    u32 count = builder->settings->backends.count;
+    struct config_backend *backends = arena_alloc(arena, count * sizeof(*backends));
+    struct name_index *names = arena_alloc(arena, count * sizeof(*names));
+    for (u32 i = 0; i < count; i++) {
+        backend_build(builder, i, &backends[i]);
+        names[i] = (struct name_index){backends[i].id, i};
+    }
+    builder->backends_by_id = names_sort(builder, "backends", names, count);
+    builder->config->backends = backends;
+    builder->config->backend_count = count;
+}
+
+/* ---- The rest ---- */
+
+/* CPUs that this process may run on: cgroup cpusets and taskset are respected, unlike with the
+ * number of CPUs that are online. */
+static u32 cpus_allowed(void)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof(set), &set) != 0)
+        return 1; /* only on machines with more than 1024 CPUs, where "auto" is the wrong choice */
+    return (u32)CPU_COUNT(&set);
+}
+
+static void template_load(struct builder *builder, const char *key, struct slice file,
+                          struct slice *content)
+{
+    if (file.len == 0)
+        return;
+    struct path path = path_two("errorTemplates", key);
+    const char *why = builder->world->file_read(&builder->config->arena, file.data,
+                                                TEMPLATE_BYTES_MAX, content);
+    if (why != NULL)
+        reader_complain(builder->reader, &path, "\"%.*s\" cannot be read: %s", (int)file.len,
+                        file.data, why);
+}
+
+static void logging_check(struct builder *builder)
+{
+    const struct config_logging *logging = &builder->settings->logging;
+    bool same_file = logging->error.enabled && logging->access.enabled &&
+                     slice_equal(logging->error.directory, logging->access.directory) &&
+                     slice_equal(logging->error.pattern, logging->access.pattern);
+    if (!same_file)
+        return;
+    struct path path = path_two("logging", "accessLog");
+    path = path_key(&path, SLICE("filePattern"));
+    reader_complain(builder->reader, &path, "the error log has the same directory and pattern: "
+                                            "they must differ");
+}
+
+static void values_copy(struct config *config, const struct settings *settings)
+{
+    config->settings = settings;
+    config->workers = settings->workers != 0 ? settings->workers : cpus_allowed();
+    config->retries = settings->proxy.retries;
+    config->timeouts = settings->timeouts;
+    config->limits = settings->limits;
+    config->upstream = settings->upstream;
+    config->logging = settings->logging;
+    config->sticky = settings->load_balancing.sticky;
+    config->rate_limit = settings->rate_limit;
+}
+
+void config_build(struct builder *builder)
+{
+    struct config *config = builder->config;
+    const struct settings *settings = builder->settings;
+    values_copy(config, settings);
+    listeners_build(builder);
+    backends_build(builder);
+    routes_build(builder);
+    logging_check(builder);
+    config->trusted_proxies = networks_build(&config->arena, &settings->trusted_proxies);
+    template_load(builder, "html", settings->error_templates.html, &config->error_templates.html);
+    template_load(builder, "json", settings->error_templates.json, &config->error_templates.json);
+}

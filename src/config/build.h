@@ -1,0 +1,41 @@
+/* From settings to the snapshot: what needs more than one setting to be checked, or the system. */
+#ifndef NEXTPROXY_CONFIG_BUILD_H
+#define NEXTPROXY_CONFIG_BUILD_H
+
+#include "config/read.h"
+#include "config/world.h"
+
+/* A name and where it stands in its list, sorted by name. */
+struct name_index {
+    struct slice name;
+    u32 index;
+};
+
+struct builder {
+    struct reader *reader;
+    const struct config_world *world;
+    struct settings *settings;
+    struct config *config;
+    const struct name_index *backends_by_id;
+    const u32 *all_backends;   /* 0, 1, 2, ... */
+    struct config_pool *pools; /* of config, while it grows */
+};
+
+/* Fills in what settings inherit from each other, ids by number, and the listener of proxy.port. */
+void settings_complete(struct settings *settings, struct arena *arena);
+
+/* Builds config from completed settings; adds problems for what contradicts itself. */
+void config_build(struct builder *builder);
+/* Pools and routes, from the settings and the backends that are built already. */
+void routes_build(struct builder *builder);
+
+/* Sorts names (in the arena); a name that stands twice is a problem at `list`[index].id. */
+const struct name_index *names_sort(struct builder *builder, const char *list,
+                                    struct name_index *names, u32 count);
+/* The index of a name, or UINT32_MAX. */
+u32 names_find(const struct name_index *names, u32 count, struct slice name);
+
+/* list[index].key */
+struct path path_member(const char *list, u32 index, const char *key);
+
+#endif

@@ -1,0 +1,290 @@
+/* Pools and routes of the snapshot, and the order in which routes are tried. */
+#include "config/build.h"
+
+#include <stdlib.h>
+
+#include "config/suggest.h"
+
+/* A route with where it stands in the file, for sorting and for messages. */
+struct ranked_route {
+    struct config_route route;
+    u32 index;
+};
+
+/* ---- Pools ---- */
+
+static u32 pool_add(struct builder *builder, const u32 *backends, u32 count, u32 strategy)
+{
+    struct config *config = builder->config;
+    struct config_pool *pools = builder->pools;
+    pools[config->pool_count] = (struct config_pool){
+        .backends = backends,
+        .backend_count = count,
+        .strategy = (enum balance_strategy)strategy,
+    };
+    return config->pool_count++;
+}
+
+/* The pool of all backends with this strategy: routes that do not name backends share it, so that
+ * they share its place in the rotation too. */
+static u32 pool_of_all(struct builder *builder, u32 strategy)
+{
+    struct config *config = builder->config;
+    for (u32 i = 0; i < config->pool_count; i++)
+        if (builder->pools[i].backends == builder->all_backends &&
+            (u32)builder->pools[i].strategy == strategy)
+            return i;
+    return pool_add(builder, builder->all_backends, config->backend_count, strategy);
+}
+
+static void backend_unknown(struct builder *builder, const struct path *path, struct slice id)
+{
+    const struct config *config = builder->config;
+    struct suggestion suggestion;
+    suggest_begin(&suggestion, id);
+    for (u32 i = 0; i < config->backend_count; i++)
+        suggest_consider(&suggestion, config->backends[i].id);
+    reader_complain(builder->reader, path, "\"%.*s\" is not the id of a backend%s", (int)id.len,
+                    id.data, suggest_text(&suggestion, &builder->reader->problems->arena));
+}
+
+/* `seen` has one mark per backend: 1 + the index of the route that named it last. */
+static u32 pool_of_route(struct builder *builder, u32 index, u32 *seen)
+{
+    const struct settings_route *route = settings_route_at(builder->settings, index);
+    const struct config *config = builder->config;
+    u32 *backends = arena_alloc(&builder->config->arena, route->backends.count * sizeof(u32));
+    struct path list = path_member("routes", index, "backends");
+    u32 count = 0;
+    for (u32 i = 0; i < route->backends.count; i++) {
+        struct slice id = route->backends.at[i];
+        struct path path = path_index(&list, i);
+        u32 found = names_find(builder->backends_by_id, config->backend_count, id);
+        if (id.len == 0)
+            continue; /* a problem already */
+        if (found == UINT32_MAX) {
+            backend_unknown(builder, &path, id);
+        } else if (seen[found] == index + 1) {
+            reader_complain(builder->reader, &path, "\"%.*s\" stands twice in this list",
+                            (int)id.len, id.data);
+        } else {
+            seen[found] = index + 1;
+            backends[count++] = found;
+        }
+    }
+    return pool_add(builder, backends, count, route->strategy);
+}
+
+static void pool_check(struct builder *builder, const struct path *path, u32 pool)
+{
+    const struct config_pool *checked = &builder->pools[pool];
+    for (u32 i = 0; i < checked->backend_count; i++)
+        if (builder->config->backends[checked->backends[i]].weight > 0)
+            return;
+    if (checked->backend_count > 0)
+        reader_complain(builder->reader, path, "only backends of weight 0, which are never chosen: "
+                                               "at least one needs more");
+}
+
+/* ---- Edits of fields ---- */
+
+struct edits {
+    struct builder *builder;
+    struct config_header_edit *at;
+    u32 count;
+    struct path path; /* of the block: routes[0].requestHeaders */
+};
+
+static void edit_add(struct edits *edits, enum config_header_action action,
+                     const struct path *path, struct settings_field field)
+{
+    if (field.name.len == 0)
+        return; /* a problem already */
+    for (u32 i = 0; i < edits->count; i++)
+        if (slice_equal_nocase(edits->at[i].name, field.name)) {
+            reader_complain(edits->builder->reader, path,
+                            "the field \"%.*s\" is edited twice in this block",
+                            (int)field.name.len, field.name.data);
+            return;
+        }
+    edits->at[edits->count++] = (struct config_header_edit){action, field.name, field.value};
+}
+
+static void fields_add(struct edits *edits, enum config_header_action action, const char *key,
+                       const struct settings_fields *fields)
+{
+    struct path path = path_key(&edits->path, slice_of_string(key));
+    for (u32 i = 0; i < fields->count; i++) {
+        struct path field = path_key(&path, fields->at[i].name);
+        edit_add(edits, action, &field, fields->at[i]);
+    }
+}
+
+static struct config_header_edits edits_build(struct builder *builder, struct path path,
+                                              const struct settings_header_edits *from)
+{
+    u32 count = from->remove.count + from->set.count + from->add.count;
+    struct edits edits = {
+        .builder = builder,
+        .at = arena_alloc(&builder->config->arena, count * sizeof(struct config_header_edit)),
+        .path = path,
+    };
+    struct path removed = path_key(&path, SLICE("remove"));
+    for (u32 i = 0; i < from->remove.count; i++) {
+        struct path entry = path_index(&removed, i);
+        edit_add(&edits, CONFIG_HEADER_REMOVE, &entry,
+                 (struct settings_field){from->remove.at[i], {NULL, 0}});
+    }
+    fields_add(&edits, CONFIG_HEADER_SET, "set", &from->set);
+    fields_add(&edits, CONFIG_HEADER_ADD, "add", &from->add);
+    return (struct config_header_edits){edits.at, edits.count};
+}
+
+/* ---- Routes ---- */
+
+static struct slice lower_copy(struct arena *arena, struct slice text)
+{
+    char *copy = arena_alloc(arena, text.len + 1u);
+    for (u32 i = 0; i < text.len; i++)
+        copy[i] = ascii_lower(text.data[i]);
+    return slice_of(copy, text.len);
+}
+
+static void host_build(struct arena *arena, struct slice written, struct config_route *to)
+{
+    to->wildcard = slice_starts_with(written, SLICE("*."));
+    if (to->wildcard)
+        written = slice_of(written.data + 1, written.len - 1);
+    if (!slice_equal(written, SLICE("*")))
+        to->host = lower_copy(arena, written);
+}
+
+static void route_build(struct builder *builder, u32 index, u32 *seen, struct config_route *to)
+{
+    const struct settings_route *from = settings_route_at(builder->settings, index);
+    struct path backends = path_member("routes", index, "backends");
+    to->id = from->id;
+    to->path = from->path;
+    to->timeouts = from->timeouts;
+    to->active_max = from->active_max;
+    to->queue_max = from->queue_max;
+    host_build(&builder->config->arena, from->host, to);
+    if (from->backends.count == 0) {
+        to->pool = pool_of_all(builder, from->strategy);
+    } else {
+        to->pool = pool_of_route(builder, index, seen);
+        pool_check(builder, &backends, to->pool);
+    }
+    to->request_headers = edits_build(builder, path_member("routes", index, "requestHeaders"),
+                                      &from->request_headers);
+    to->response_headers = edits_build(builder, path_member("routes", index, "responseHeaders"),
+                                       &from->response_headers);
+}
+
+/* 0: an exact host, 1: a wildcard, 2: any. */
+static int host_rank(const struct config_route *route)
+{
+    return route->host.len == 0 ? 2 : route->wildcard;
+}
+
+static int longer_first(struct slice a, struct slice b)
+{
+    return (a.len < b.len) - (a.len > b.len);
+}
+
+/* The order of config.routes; 0 only for routes that match the same requests. */
+static int route_compare(const struct config_route *a, const struct config_route *b)
+{
+    int order = host_rank(a) - host_rank(b);
+    if (order == 0)
+        order = longer_first(a->host, b->host);
+    if (order == 0 && a->host.len > 0)
+        order = memcmp(a->host.data, b->host.data, a->host.len);
+    if (order == 0)
+        order = longer_first(a->path, b->path);
+    if (order == 0 && a->path.len > 0)
+        order = memcmp(a->path.data, b->path.data, a->path.len);
+    return order;
+}
+
+static int ranked_compare(const void *left, const void *right)
+{
+    const struct ranked_route *a = left;
+    const struct ranked_route *b = right;
+    int order = route_compare(&a->route, &b->route);
+    return order != 0 ? order : (a->index > b->index) - (a->index < b->index);
+}
+
+static void duplicates_check(struct builder *builder, const struct ranked_route *routes, u32 count)
+{
+    for (u32 i = 1; i < count; i++) {
+        if (route_compare(&routes[i].route, &routes[i - 1].route) != 0)
+            continue;
+        struct path path = path_member("routes", routes[i].index, "path");
+        reader_complain(builder->reader, &path, "routes[%u] has the same vHost and path",
+                        routes[i - 1].index);
+    }
+}
+
+static void ids_check(struct builder *builder)
+{
+    const struct settings *settings = builder->settings;
+    u32 count = settings->routes.count;
+    struct name_index *names = arena_alloc(&builder->config->arena, count * sizeof(*names));
+    for (u32 i = 0; i < count; i++) {
+        names[i] = (struct name_index){settings_route_at(settings, i)->id, i};
+        struct path path = path_member("routes", i, "id");
+        if (slice_equal(names[i].name, SLICE("default")))
+            reader_complain(builder->reader, &path, "\"default\" is not allowed: it is the route "
+                                                    "of all requests that no other route matches");
+    }
+    names_sort(builder, "routes", names, count);
+}
+
+static void default_route_build(struct builder *builder, struct config_route *to)
+{
+    struct path path = {.depth = 0};
+    path = path_key(&path, SLICE("backends"));
+    *to = (struct config_route){
+        .id = SLICE("default"),
+        .path = SLICE("/"),
+        .timeouts = builder->settings->timeouts,
+        .pool = pool_of_all(builder, builder->settings->load_balancing.strategy),
+    };
+    pool_check(builder, &path, to->pool);
+}
+
+static const u32 *all_backends(struct config *config)
+{
+    u32 *all = arena_alloc(&config->arena, config->backend_count * sizeof(u32));
+    for (u32 i = 0; i < config->backend_count; i++)
+        all[i] = i;
+    return all;
+}
+
+void routes_build(struct builder *builder)
+{
+    struct config *config = builder->config;
+    struct arena *arena = &config->arena;
+    u32 count = builder->settings->routes.count;
+    struct config_route *routes = arena_alloc(arena, (count + 1u) * sizeof(*routes));
+    struct ranked_route *ranked = arena_alloc(arena, count * sizeof(*ranked));
+    u32 *seen = arena_alloc(arena, config->backend_count * sizeof(u32));
+    builder->all_backends = all_backends(config);
+    builder->pools = arena_alloc(arena, (count + 1u) * sizeof(struct config_pool));
+    config->pools = builder->pools;
+
+    ids_check(builder);
+    default_route_build(builder, &routes[count]);
+    for (u32 i = 0; i < count; i++) {
+        ranked[i].index = i;
+        route_build(builder, i, seen, &ranked[i].route);
+    }
+    if (count > 0)
+        qsort(ranked, count, sizeof(*ranked), ranked_compare);
+    duplicates_check(builder, ranked, count);
+    for (u32 i = 0; i < count; i++)
+        routes[i] = ranked[i].route;
+    config->routes = routes;
+    config->route_count = count + 1;
+}

@@ -1,0 +1,10 @@
+/* The enums that settings choose from. */
+#ifndef NEXTPROXY_CONFIG_CHOICES_H
+#define NEXTPROXY_CONFIG_CHOICES_H
+
+#include "config/settings.h"
+
+extern const struct setting_choice choice_strategy;
+extern const struct setting_choice choice_log_severity;
+
+#endif

@@ -1,0 +1,71 @@
+/* Defaults that depend on other settings. */
+#include "config/build.h"
+
+static void timeouts_complete(struct settings *settings)
+{
+    struct config_timeouts *timeouts = &settings->timeouts;
+    if (timeouts->response_head_ms == 0)
+        timeouts->response_head_ms = settings->proxy.timeout_ms;
+    if (timeouts->response_idle_ms == 0)
+        timeouts->response_idle_ms = settings->proxy.timeout_ms;
+}
+
+static void timeout_inherit(u32 *timeout_ms, u32 from_ms)
+{
+    if (*timeout_ms == 0)
+        *timeout_ms = from_ms;
+}
+
+static void route_timeouts_complete(struct config_timeouts *to, const struct config_timeouts *from)
+{
+    timeout_inherit(&to->connect_ms, from->connect_ms);
+    timeout_inherit(&to->request_head_ms, from->request_head_ms);
+    timeout_inherit(&to->request_body_idle_ms, from->request_body_idle_ms);
+    timeout_inherit(&to->response_head_ms, from->response_head_ms);
+    timeout_inherit(&to->response_idle_ms, from->response_idle_ms);
+    timeout_inherit(&to->keep_alive_ms, from->keep_alive_ms);
+    timeout_inherit(&to->tunnel_idle_ms, from->tunnel_idle_ms);
+    timeout_inherit(&to->drain_ms, from->drain_ms);
+}
+
+static void id_complete(struct arena *arena, struct slice *id, const char *kind, u32 index)
+{
+    if (id->len == 0)
+        *id = slice_of_string(arena_printf(arena, "%s-%u", kind, index + 1));
+}
+
+static void listeners_complete(struct settings *settings, struct arena *arena)
+{
+    if (settings->listeners.count == 0) {
+        settings->listeners.at = arena_alloc(arena, sizeof(struct settings_listener));
+        settings->listeners.count = 1;
+        *settings_listener_at(settings, 0) = (struct settings_listener){
+            .unix_mode = SLICE("0660"),
+            .port = SETTINGS_PORT_ABSENT,
+        };
+    }
+    for (u32 i = 0; i < settings->listeners.count; i++) {
+        struct settings_listener *listener = settings_listener_at(settings, i);
+        if (listener->unix_socket.len > 0)
+            continue;
+        if (listener->address.len == 0)
+            listener->address = SLICE("*");
+        if (listener->port == SETTINGS_PORT_ABSENT)
+            listener->port = settings->proxy.port;
+    }
+}
+
+void settings_complete(struct settings *settings, struct arena *arena)
+{
+    timeouts_complete(settings);
+    listeners_complete(settings, arena);
+    for (u32 i = 0; i < settings->backends.count; i++)
+        id_complete(arena, &settings_backend_at(settings, i)->id, "backend", i);
+    for (u32 i = 0; i < settings->routes.count; i++) {
+        struct settings_route *route = settings_route_at(settings, i);
+        id_complete(arena, &route->id, "route", i);
+        route_timeouts_complete(&route->timeouts, &settings->timeouts);
+        if (route->strategy == BALANCE_STRATEGY_COUNT)
+            route->strategy = settings->load_balancing.strategy;
+    }
+}

@@ -1,0 +1,307 @@
+/* The forms of strings. Each check answers with what is allowed instead, or NULL. */
+#include "config/forms.h"
+
+#include "config/address.h"
+#include "config/url.h"
+
+enum {
+    ID_BYTES_MAX = 64,
+    TARGET_BYTES_MAX = 1024,
+    NAME_BYTES_MAX = 128,
+    FILE_BYTES_MAX = 1024,
+    FIELD_VALUE_BYTES_MAX = 4096,
+};
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_alphanumeric(char c)
+{
+    char lower = ascii_lower(c);
+    return is_digit(c) || (lower >= 'a' && lower <= 'z');
+}
+
+/* RFC 9110 §5.6.2 */
+static bool is_token(struct slice value)
+{
+    for (u32 i = 0; i < value.len; i++)
+        if (!is_alphanumeric(value.data[i]) &&
+            (value.data[i] == '\0' || strchr("!#$%&'*+-.^_`|~", value.data[i]) == NULL))
+            return false;
+    return value.len > 0;
+}
+
+static bool has_control(struct slice value)
+{
+    for (u32 i = 0; i < value.len; i++)
+        if ((u8)value.data[i] < 0x20 || value.data[i] == 0x7f)
+            return true;
+    return false;
+}
+
+static bool is_visible_ascii(struct slice value)
+{
+    for (u32 i = 0; i < value.len; i++)
+        if (value.data[i] <= 0x20 || value.data[i] >= 0x7f)
+            return false;
+    return true;
+}
+
+static bool contains(struct slice value, struct slice part)
+{
+    return value.len > 0 && memmem(value.data, value.len, part.data, part.len) != NULL;
+}
+
+/* ---- Names ---- */
+
+static const char *id_complaint(struct slice value)
+{
+    for (u32 i = 0; i < value.len; i++)
+        if (!is_alphanumeric(value.data[i]) && strchr("-_.", value.data[i]) == NULL)
+            return form_id.allowed;
+    return value.len > 0 && value.len <= ID_BYTES_MAX ? NULL : form_id.allowed;
+}
+
+const struct setting_form form_id = {
+    id_complaint,
+    "1 to 64 letters, digits, \"-\", \"_\" and \".\"",
+    "^[A-Za-z0-9._-]{1,64}$",
+};
+
+static const char *cookie_name_complaint(struct slice value)
+{
+    return is_token(value) && value.len <= NAME_BYTES_MAX ? NULL : form_cookie_name.allowed;
+}
+
+const struct setting_form form_cookie_name = {
+    cookie_name_complaint,
+    "a cookie name: 1 to 128 letters, digits and !#$%&'*+-.^_`|~",
+    "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$",
+};
+
+/* ---- URLs, hosts and paths ---- */
+
+static const char *url_complaint(struct slice value)
+{
+    struct url url;
+    return url_parse(value, &url);
+}
+
+const struct setting_form form_url = {
+    url_complaint,
+    "http://host, http://host:port or unix:/path",
+    "^([Hh][Tt][Tt][Pp]://[^/?#@]+/?|[Uu][Nn][Ii][Xx]:/.+)$",
+};
+
+static const char *target_complaint(struct slice value)
+{
+    bool good = value.len > 0 && value.len <= TARGET_BYTES_MAX && value.data[0] == '/' &&
+                is_visible_ascii(value) && !contains(value, SLICE("#"));
+    return good ? NULL : form_target.allowed;
+}
+
+const struct setting_form form_target = {
+    target_complaint,
+    "a path that begins with / and has no white space, of at most 1024 bytes",
+    "^/[!\"$-~]{0,1023}$",
+};
+
+/* True when a segment is empty, "." or "..": a client's path never matches such a prefix, or does
+ * so only until someone normalises it. */
+static bool has_odd_segment(struct slice path)
+{
+    for (u32 at = 0; at < path.len;) {
+        const char *next = memchr(path.data + at + 1, '/', path.len - at - 1);
+        u32 end = next == NULL ? path.len : (u32)(next - path.data);
+        struct slice segment = slice_of(path.data + at + 1, end - at - 1);
+        if (segment.len == 0 || slice_equal(segment, SLICE(".")) ||
+            slice_equal(segment, SLICE("..")))
+            return true;
+        at = end;
+    }
+    return false;
+}
+
+static const char *route_path_complaint(struct slice value)
+{
+    if (target_complaint(value) != NULL || contains(value, SLICE("?")))
+        return form_route_path.allowed;
+    if (slice_equal(value, SLICE("/")))
+        return NULL;
+    if (value.data[value.len - 1] == '/')
+        return "a path without / at its end: \"/api\" matches /api and all below it";
+    return has_odd_segment(value) ? "a path without empty, \".\" or \"..\" segments" : NULL;
+}
+
+const struct setting_form form_route_path = {
+    route_path_complaint,
+    "a path that begins with /, has no white space, query or fragment, and at most 1024 bytes",
+    "^/([!\"$->@-~]*[!\"$-.0->@-~])?$",
+};
+
+static bool is_ipv6_in_brackets(struct slice value)
+{
+    struct address address;
+    return value.len > 2 && value.data[0] == '[' && value.data[value.len - 1] == ']' &&
+           address_parse_ip(slice_of(value.data + 1, value.len - 2), 0, &address) &&
+           address.any.sa_family == AF_INET6;
+}
+
+static const char *host_complaint(struct slice value)
+{
+    if (slice_equal(value, SLICE("*")) || is_ipv6_in_brackets(value))
+        return NULL;
+    if (contains(value, SLICE(":")))
+        return "a host name without scheme and port";
+    struct slice name = value;
+    if (slice_starts_with(value, SLICE("*.")))
+        name = slice_of(value.data + 2, value.len - 2);
+    if (contains(name, SLICE("*")))
+        return "* only as the whole first label, like *.example.com";
+    return host_name_valid(name) ? NULL : form_host.allowed;
+}
+
+const struct setting_form form_host = {
+    host_complaint,
+    "a host name like example.com, all names below one like *.example.com, or * for any host",
+    "^(\\*|(\\*\\.)?[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*|\\[[0-9A-Fa-f:.]+\\])$",
+};
+
+/* ---- Files ---- */
+
+static const char *file_complaint(struct slice value)
+{
+    bool good = value.len > 0 && value.len <= FILE_BYTES_MAX && !has_control(value);
+    return good ? NULL : form_file.allowed;
+}
+
+const struct setting_form form_file = {
+    file_complaint,
+    "a path of 1 to 1024 bytes without control characters",
+    "^[^\\u0000-\\u001f\\u007f]{1,1024}$",
+};
+
+static const char *file_pattern_complaint(struct slice value)
+{
+    bool good = value.len > 0 && value.len <= NAME_BYTES_MAX && !has_control(value) &&
+                !contains(value, SLICE("/")) && value.data[0] != '.';
+    return good ? NULL : form_file_pattern.allowed;
+}
+
+const struct setting_form form_file_pattern = {
+    file_pattern_complaint,
+    "a file name of 1 to 128 bytes without / and without . at its beginning",
+    "^[^./\\u0000-\\u001f\\u007f][^/\\u0000-\\u001f\\u007f]{0,127}$",
+};
+
+/* ---- Sockets and networks ---- */
+
+static const char *network_complaint(struct slice value)
+{
+    struct network network;
+    return network_parse(value, &network);
+}
+
+const struct setting_form form_network = {
+    network_complaint,
+    "a network like 10.0.0.0/8 or 2001:db8::/32, or an address",
+    "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$",
+};
+
+static const char *listen_address_complaint(struct slice value)
+{
+    struct address address;
+    bool good = slice_equal(value, SLICE("*")) || address_parse_ip(value, 0, &address);
+    return good ? NULL : form_listen_address.allowed;
+}
+
+const struct setting_form form_listen_address = {
+    listen_address_complaint,
+    "an IPv4 or IPv6 address of this machine without brackets, or * for all of both",
+    "^(\\*|[0-9A-Fa-f:.]+)$",
+};
+
+static const char *socket_path_complaint(struct slice value)
+{
+    struct address address;
+    bool good = value.len > 0 && value.data[0] == '/' && !has_control(value) &&
+                address_from_path(value, &address);
+    return good ? NULL : form_socket_path.allowed;
+}
+
+const struct setting_form form_socket_path = {
+    socket_path_complaint,
+    "an absolute path of at most 107 bytes, like /run/nextproxy.sock",
+    "^/[^\\u0000-\\u001f\\u007f]{1,106}$",
+};
+
+static const char *socket_mode_complaint(struct slice value)
+{
+    if (value.len < 3 || value.len > 4 || (value.len == 4 && value.data[0] != '0'))
+        return form_socket_mode.allowed;
+    for (u32 i = 0; i < value.len; i++)
+        if (value.data[i] < '0' || value.data[i] > '7')
+            return form_socket_mode.allowed;
+    return NULL;
+}
+
+const struct setting_form form_socket_mode = {
+    socket_mode_complaint,
+    "permission bits as a string of octal digits, like \"0660\"",
+    "^0?[0-7]{3}$",
+};
+
+/* ---- Fields ---- */
+
+/* Fields that say how a message is framed or how long a connection lasts belong to the proxy: an
+ * edit could make two readers of one message disagree (RFC 9110 §7.6.1, RFC 9112 §6). */
+static const char *field_complaint(struct slice name)
+{
+    if (!is_token(name) || name.len > NAME_BYTES_MAX)
+        return form_field.allowed;
+    enum http_field_id id = http_field_find(name);
+    bool framing = id == HTTP_FIELD_CONTENT_LENGTH || id == HTTP_FIELD_TRANSFER_ENCODING ||
+                   id == HTTP_FIELD_CONNECTION;
+    if (id == HTTP_FIELD_OTHER)
+        return NULL;
+    if (framing || (http_field_info(id)->flags & HTTP_FIELD_HOP_BY_HOP) != 0)
+        return "a field that is not about framing or the connection: those belong to the proxy";
+    return NULL;
+}
+
+static const char *removed_complaint(struct slice name)
+{
+    if (http_field_find(name) == HTTP_FIELD_HOST)
+        return "another field: a request without Host is invalid";
+    return field_complaint(name);
+}
+
+#define FIELD_NAME_ALLOWED "a field name: 1 to 128 letters, digits and !#$%&'*+-.^_`|~"
+#define FIELD_NAME_PATTERN "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$"
+
+const struct setting_form form_field = {field_complaint, FIELD_NAME_ALLOWED, FIELD_NAME_PATTERN};
+
+const struct setting_form form_field_removed = {
+    removed_complaint,
+    FIELD_NAME_ALLOWED,
+    FIELD_NAME_PATTERN,
+};
+
+static const char *field_value_complaint(struct slice value)
+{
+    if (value.len > FIELD_VALUE_BYTES_MAX || !slice_equal(slice_trim(value), value))
+        return form_field_value.allowed;
+    for (u32 i = 0; i < value.len; i++)
+        if (((u8)value.data[i] < 0x20 && value.data[i] != '\t') || value.data[i] == 0x7f)
+            return form_field_value.allowed;
+    return NULL;
+}
+
+const struct setting_form form_field_value = {
+    field_value_complaint,
+    "a string of at most 4096 bytes without control characters or white space at its ends",
+    "^([^\\u0000-\\u0020\\u007f]([^\\u0000-\\u0008\\u000a-\\u001f\\u007f]*"
+    "[^\\u0000-\\u0020\\u007f])?)?$",
+};

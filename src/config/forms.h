@@ -1,0 +1,23 @@
+/* What strings must look like: one form per kind of string. */
+#ifndef NEXTPROXY_CONFIG_FORMS_H
+#define NEXTPROXY_CONFIG_FORMS_H
+
+#include "config/settings.h"
+
+extern const struct setting_form form_id;
+extern const struct setting_form form_url;
+extern const struct setting_form form_target;     /* path of a probe, with or without query */
+extern const struct setting_form form_route_path; /* a prefix of whole segments */
+extern const struct setting_form form_host;       /* of a route: exact, "*.example.com" or "*" */
+extern const struct setting_form form_cookie_name;
+extern const struct setting_form form_file; /* a file or directory */
+extern const struct setting_form form_file_pattern;
+extern const struct setting_form form_network;
+extern const struct setting_form form_listen_address;
+extern const struct setting_form form_socket_path;
+extern const struct setting_form form_socket_mode;
+extern const struct setting_form form_field; /* the name of one that may be edited */
+extern const struct setting_form form_field_removed; /* ... and taken out of a request */
+extern const struct setting_form form_field_value;
+
+#endif

@@ -1,0 +1,88 @@
+/* Problems of a configuration: all of them are collected and printed together. */
+#include "config/problems.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+void problems_init(struct config_problems *problems)
+{
+    *problems = (struct config_problems){0};
+    arena_init(&problems->arena);
+}
+
+void config_problems_deinit(struct config_problems *problems)
+{
+    arena_deinit(&problems->arena);
+    *problems = (struct config_problems){0};
+}
+
+void config_problems_print(const struct config_problems *problems, FILE *out)
+{
+    for (u32 i = 0; i < problems->count; i++) {
+        const struct config_problem *problem = &problems->at[i];
+        if (problem->path[0] == '\0')
+            fprintf(out, "%s: %s\n", problem->place, problem->text);
+        else
+            fprintf(out, "%s: %s: %s\n", problem->place, problem->path, problem->text);
+    }
+}
+
+static struct config_problem *problem_next(struct config_problems *problems)
+{
+    if (problems->at == NULL) {
+        problems->capacity = PROBLEMS_MAX + 1;
+        problems->at = arena_alloc(&problems->arena, problems->capacity * sizeof(*problems->at));
+    }
+    return problems->count < problems->capacity ? &problems->at[problems->count++] : NULL;
+}
+
+void problem_add(struct config_problems *problems, struct problem_at at, const char *format, ...)
+{
+    struct config_problem *problem = problem_next(problems);
+    if (problem == NULL)
+        return;
+    if (problems->count == problems->capacity) {
+        *problem = (struct config_problem){at.place, "", "there are more problems behind this one"};
+        return;
+    }
+    char *text = NULL;
+    va_list args;
+    va_start(args, format);
+    int len = vasprintf(&text, format, args);
+    va_end(args);
+    const char *kept = len < 0 ? "out of memory" : arena_printf(&problems->arena, "%s", text);
+    free(text);
+    *problem = (struct config_problem){at.place, at.path, kept};
+}
+
+/* ---- Values in messages ---- */
+
+/* The value as one line of ASCII; NULL for what is not shown. */
+static char *value_dump(const json_t *value)
+{
+    return json_dumps(value, JSON_ENCODE_ANY | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15));
+}
+
+const char *problem_value(struct arena *arena, const json_t *value)
+{
+    if (json_is_object(value))
+        return "an object";
+    if (json_is_array(value))
+        return "a list";
+    char *dump = value_dump(value);
+    if (dump == NULL)
+        return "this value";
+    bool cut = strlen(dump) > PROBLEM_VALUE_BYTES_MAX;
+    const char *text = arena_printf(arena, "%.*s%s", PROBLEM_VALUE_BYTES_MAX, dump,
+                                    cut ? "...\"" : "");
+    free(dump);
+    return text;
+}
+
+const char *problem_quote(struct arena *arena, struct slice string)
+{
+    json_t *value = json_stringn(string.data == NULL ? "" : string.data, string.len);
+    const char *text = problem_value(arena, value);
+    json_decref(value);
+    return text;
+}
