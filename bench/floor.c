@@ -1,0 +1,203 @@
+/*
+ * floor: a forwarder on the same ring setup as the proxy that parses nothing. What it costs per
+ * request is the practical limit for a proxy on this machine; see bench/README.md.
+ */
+#include <arpa/inet.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/net.h"
+#include "floor_relay.h"
+
+enum {
+    SQ_ENTRIES = 2048,
+    CQ_ENTRIES = 16384,
+    FILES_MAX = 65536,
+    BUFFERS_MAX = 32768,
+    BUFFER_BYTES_MAX = 1 << 20,
+    CPU_MAX = 4095,
+};
+
+static const char usage[] =
+    "usage: floor --upstream ADDRESS:PORT [options]\n"
+    "  --listen ADDRESS:PORT   where to accept (127.0.0.1:0)\n"
+    "  --reply-bytes N         a reply is N bytes long: take an upstream for each request, last in\n"
+    "                          first out; without it a client keeps its upstream\n"
+    "  --buffer-bytes N        size of a receive buffer (4096)\n"
+    "  --buffers N             how many, a power of two (2048)\n"
+    "  --publish N             how many of them the kernel has at a time (256)\n"
+    "  --send op|quiet|inline  how to send (op)\n"
+    "  --wait N                completions to wait for (1)\n"
+    "  --min-wait US           but return with fewer after US microseconds\n"
+    "  --single                single-shot instead of multishot receives\n"
+    "  --coop                  COOP_TASKRUN instead of SINGLE_ISSUER|DEFER_TASKRUN\n"
+    "  --plain-fd              do not register the ring's descriptor\n"
+    "  --cpu N                 run on this processor only\n"
+    "Prints `listening ADDRESS:PORT` and `ready`.\n";
+
+static u32 parse_count(const char *text, u32 max)
+{
+    char *end = NULL;
+    unsigned long value = strtoul(text, &end, 10);
+    if (end == text || *end != '\0' || text[0] == '-' || value > max)
+        net_die("not a number from 0 to %u: %s", max, text);
+    return (u32)value;
+}
+
+static enum floor_send parse_send(const char *text)
+{
+    if (strcmp(text, "op") == 0)
+        return FLOOR_SEND_OP;
+    if (strcmp(text, "quiet") == 0)
+        return FLOOR_SEND_QUIET;
+    if (strcmp(text, "inline") != 0)
+        net_die("--send is op, quiet or inline, not %s", text);
+    return FLOOR_SEND_INLINE;
+}
+
+static void parse_address(const char *text, struct sockaddr_in *out)
+{
+    if (!net_parse_address(text, out))
+        net_die("not ADDRESS:PORT: %s", text);
+}
+
+static bool apply_number(struct floor_options *options, int option, const char *text)
+{
+    switch (option) {
+    case 'r':
+        options->reply_bytes = parse_count(text, UINT32_MAX);
+        return true;
+    case 'b':
+        options->buffer_bytes = parse_count(text, BUFFER_BYTES_MAX);
+        return true;
+    case 'n':
+        options->buffers = parse_count(text, BUFFERS_MAX);
+        return true;
+    case 'p':
+        options->publish = parse_count(text, BUFFERS_MAX);
+        return true;
+    case 'w':
+        options->wait_events = parse_count(text, CQ_ENTRIES);
+        return true;
+    case 'm':
+        options->min_wait_us = parse_count(text, 1000000);
+        return true;
+    case 'c':
+        options->cpu = (int)parse_count(text, CPU_MAX);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void apply_option(struct floor_options *options, int option)
+{
+    if (apply_number(options, option, optarg))
+        return;
+    if (option == 'l')
+        parse_address(optarg, &options->listen);
+    else if (option == 'u')
+        parse_address(optarg, &options->upstream);
+    else if (option == 's')
+        options->send = parse_send(optarg);
+    else if (option == '1')
+        options->single = true;
+    else if (option == 'o')
+        options->ring.coop = true;
+    else if (option == 'f')
+        options->ring.plain_fd = true;
+    else
+        net_die("unknown option\n%s", usage);
+}
+
+static void parse_options(int argc, char **argv, struct floor_options *options)
+{
+    static const struct option names[] = {
+        {"listen", required_argument, NULL, 'l'},  {"upstream", required_argument, NULL, 'u'},
+        {"reply-bytes", required_argument, NULL, 'r'},
+        {"buffer-bytes", required_argument, NULL, 'b'},
+        {"buffers", required_argument, NULL, 'n'}, {"publish", required_argument, NULL, 'p'},
+        {"send", required_argument, NULL, 's'},    {"wait", required_argument, NULL, 'w'},
+        {"min-wait", required_argument, NULL, 'm'}, {"single", no_argument, NULL, '1'},
+        {"coop", no_argument, NULL, 'o'},          {"plain-fd", no_argument, NULL, 'f'},
+        {"cpu", required_argument, NULL, 'c'},     {NULL, 0, NULL, 0}};
+    *options = (struct floor_options){.buffer_bytes = 4096,
+                                      .buffers = 2048,
+                                      .publish = 256,
+                                      .wait_events = 1,
+                                      .cpu = -1,
+                                      .ring = {.sq_entries = SQ_ENTRIES, .cq_entries = CQ_ENTRIES}};
+    parse_address("127.0.0.1:0", &options->listen);
+    int option = 0;
+    while ((option = getopt_long(argc, argv, "", names, NULL)) != -1)
+        apply_option(options, option);
+    if (options->upstream.sin_family == 0)
+        net_die("%s", usage);
+    if (options->buffers == 0 || (options->buffers & (options->buffers - 1)) != 0)
+        net_die("--buffers must be a power of two");
+    options->publish = min_u32(options->publish, options->buffers);
+}
+
+static void *allocate(usize count, usize bytes)
+{
+    void *memory = calloc(count, bytes);
+    if (memory == NULL)
+        net_die("out of memory");
+    return memory;
+}
+
+static void floor_open(struct floor *floor)
+{
+    const struct floor_options *options = &floor->options;
+    bench_ring_open(&floor->ring, &options->ring);
+    buffer_group_open(&floor->group, &floor->ring,
+                      &(struct buffer_group_setup){.count = options->buffers,
+                                                   .buffer_bytes = options->buffer_bytes,
+                                                   .published_max = options->publish});
+    floor->next = allocate(options->buffers, sizeof(*floor->next));
+    floor->len = allocate(options->buffers, sizeof(*floor->len));
+    struct sockaddr_in address = options->listen;
+    floor->listener = net_listen(&address);
+    char text[INET_ADDRSTRLEN];
+    printf("listening %s:%u\nready\n", inet_ntop(AF_INET, &address.sin_addr, text, sizeof(text)),
+           (unsigned)ntohs(address.sin_port));
+    fflush(stdout);
+    floor_accept_arm(floor);
+}
+
+__attribute__((noreturn)) static void floor_run(struct floor *floor)
+{
+    struct bench_wait wait = {.events = floor->options.wait_events,
+                              .min_wait_us = floor->options.min_wait_us,
+                              .timeout_ns = -1};
+    /* Waiting for several without a minimum wait could last for ever. */
+    if (wait.events > 1)
+        wait.timeout_ns = 1000000;
+    for (;;) {
+        struct io_uring_cqe *cqe;
+        u32 head;
+        u32 seen = 0;
+        bench_ring_turn(&floor->ring, wait);
+        io_uring_for_each_cqe(&floor->ring.uring, head, cqe)
+        {
+            floor_dispatch(floor, cqe);
+            seen++;
+        }
+        io_uring_cq_advance(&floor->ring.uring, seen);
+        floor_end_turn(floor);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static struct floor floor;
+    parse_options(argc, argv, &floor.options);
+    signal(SIGPIPE, SIG_IGN);
+    net_raise_nofile(FILES_MAX);
+    net_pin_cpu(floor.options.cpu);
+    floor_open(&floor);
+    floor_run(&floor);
+}

@@ -1,0 +1,1 @@
+"""The benchmark runner: starts the programs, drives the scenarios, writes and compares results."""

@@ -1,0 +1,171 @@
+"""Running the cases: one process per case and scenario, the load on them in alternating rounds."""
+
+import contextlib
+import json
+import os
+import subprocess
+import tempfile
+import time
+
+from runner import programs
+
+RUN_SECONDS_SPARE = 120
+
+
+class RunError(Exception):
+    """The load generator failed or its responses were not what the origin sent."""
+
+
+def load_command(tools, address, case, scale, watched):
+    command = programs.pin(programs.GENERATOR_CPU) + [tools.load(), "--target", address]
+    options = dict(case.load)
+    if scale.requests:
+        options.update(requests=scale.requests, warmup=0)
+        options.pop("seconds", None)
+    for name, value in options.items():
+        command.append(f"--{name}")
+        if value is not True:
+            command.append(str(value))
+    for index, pid in enumerate(watched):
+        command += ["--watch", f"proxy{index}={pid}"]
+    return command
+
+
+def summarize(result):
+    """The numbers of one run that the report uses, beside what the generator printed."""
+    watches = result["watch"].values()
+    cpu_ns = sum(w["cpu_ns"] for w in watches)
+    user = sum(w["user_ticks"] for w in watches)
+    system = sum(w["system_ticks"] for w in watches)
+    requests = max(result["requests"], 1)
+    values = {"rps": result["rps"], "requests": result["requests"]}
+    values.update({k: result["latency_us"][k] for k in ("p50", "p90", "p95", "p99", "p999", "max")})
+    if cpu_ns:
+        values["cpu_us_per_request"] = cpu_ns / 1e3 / requests
+        values["cpu_s_per_gb"] = cpu_ns / 1e9 / max(result["bytes"] / 1e9, 1e-9)
+        values["user_share"] = user / max(user + system, 1)
+        values["switches_per_request"] = sum(w["switches"] for w in watches) / requests
+    return values
+
+
+def run_load(command):
+    seconds = RUN_SECONDS_SPARE
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          timeout=seconds, check=False)
+    if done.returncode not in (0, 2) or not done.stdout:
+        raise RunError(done.stderr.strip()[-400:])
+    result = json.loads(done.stdout.strip().splitlines()[-1])
+    if not result["valid"]:
+        kinds = {k: v for k, v in result["errors"].items() if v}
+        raise RunError(f"wrong or missing responses: {kinds}, {result['requests']} good ones")
+    return result
+
+
+def run_traffic(tools, running, case, scale):
+    program, address = running
+    watched = program.pids() if program else []
+    return summarize(run_load(load_command(tools, address, case, scale, watched)))
+
+
+def warm_up(tools, address, scale):
+    """Traffic that touches all the memory that traffic touches, so that growth after it is due to
+    the connections alone."""
+    command = programs.pin(programs.GENERATOR_CPU) + [
+        tools.load(), "--target", address, "--connections", "256", "--warmup", "0",
+        "--requests", str(scale.requests or 20000)]
+    subprocess.run(command, stdout=subprocess.DEVNULL, timeout=60, check=True)
+    time.sleep(0.3)
+
+
+def run_idle_memory(tools, running, case, scale):
+    program, address = running
+    warm_up(tools, address, scale)
+    before = programs.memory_bytes(program.pids())
+    command = programs.pin(programs.GENERATOR_CPU) + [
+        tools.load(), "--target", address, "--connections", "0", "--idle", str(case.load["idle"]),
+        "--seconds", str(case.load["seconds"])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        if "idle_ready" not in holder.stdout.readline():
+            holder.wait()
+            raise RunError("the idle connections could not be opened")
+        time.sleep(case.load["seconds"] / 3)
+        after = programs.memory_bytes(program.pids())
+        result = json.loads(holder.stdout.read().strip().splitlines()[-1])
+    if not result["valid"]:
+        raise RunError(f"idle connections were closed: {result['errors']}")
+    return {"bytes_per_connection": (after - before) / case.load["idle"],
+            "pss_before_mb": before / 1e6, "pss_after_mb": after / 1e6}
+
+
+def run_rest_memory(tools, running, case, scale):
+    program, _ = running
+    time.sleep(0.5)
+    return {"pss_mb": programs.memory_bytes(program.pids()) / 1e6}
+
+
+RUNNERS = {"traffic": run_traffic, "idle-memory": run_idle_memory, "rest-memory": run_rest_memory}
+
+
+class Session:
+    """The processes of one scenario: an origin per number of backends, and a proxy per case."""
+
+    def __init__(self, tools, stack):
+        self.tools = tools
+        self.stack = stack
+        self.directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="nextproxy-bench-"))
+        # nginx started by root runs its worker as another user, who must be able to get in.
+        os.chmod(self.directory, 0o755)
+        self.origins = {}
+
+    def origin(self, backends):
+        if backends not in self.origins:
+            program, addresses = self.tools.origin(self.directory, backends)
+            self.stack.enter_context(program)
+            self.origins[backends] = addresses
+        return self.origins[backends]
+
+    def start(self, case):
+        addresses = self.origin(case.backends)
+        if case.subject == "direct":
+            return None, addresses[0]
+        directory = os.path.join(self.directory, case.key.replace("/", "-"))
+        os.makedirs(directory, exist_ok=True)
+        options = {**case.options, "body": case.load["body"]}
+        program, address = self.tools.start(case.subject, addresses, directory, options)
+        self.stack.enter_context(program)
+        return program, address
+
+
+def run_scenario(tools, scenario, scale, say):
+    """Returns {case key: {"rounds": [...], "error": text or None}}."""
+    results = {}
+    with contextlib.ExitStack() as stack:
+        session = Session(tools, stack)
+        running = {}
+        for case in scenario.cases:
+            if not tools.has(case.subject):
+                continue
+            results[case.key] = {"rounds": [], "error": None}
+            try:
+                running[case.key] = session.start(case)
+            except programs.StartError as error:
+                results[case.key]["error"] = str(error)
+        for number in range(scale.rounds):
+            # Rotated, so that no case is always the one after a certain other.
+            cases = [c for c in scenario.cases if c.key in running]
+            cases = cases[number % len(cases):] + cases[:number % len(cases)] if cases else []
+            for case in cases:
+                run_case(tools, scenario, case, running[case.key], scale, results[case.key])
+        for key, entry in results.items():
+            if entry["error"]:
+                say(f"  {scenario.name}: {key}: {entry['error']}")
+    return results
+
+
+def run_case(tools, scenario, case, running, scale, entry):
+    if entry["error"]:
+        return
+    try:
+        entry["rounds"].append(RUNNERS[scenario.kind](tools, running, case, scale))
+    except (RunError, subprocess.SubprocessError, OSError) as error:
+        entry["error"] = f"round {len(entry['rounds']) + 1}: {error}"

@@ -1,0 +1,121 @@
+"""What is measured: a scenario is a list of cases, which are run in turn, round after round."""
+
+import dataclasses
+
+KEEPALIVE_COUNTS = (16, 64, 256, 1024)
+BULK_SIZES = {"64k": 65536, "1m": 1 << 20, "10m": 10 << 20}
+PEERS = ("haproxy", "nginx")
+
+
+@dataclasses.dataclass
+class Case:
+    """One subject under one load. `variant` tells apart cases of one subject in one scenario."""
+
+    subject: str
+    load: dict
+    variant: str = ""
+    backends: int = 1
+    options: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def key(self):
+        return self.subject + (f"/{self.variant}" if self.variant else "")
+
+
+@dataclasses.dataclass
+class Scenario:
+    name: str
+    title: str
+    cases: list
+    kind: str = "traffic"  # or "idle-memory", "rest-memory"
+
+
+def keepalive(scale):
+    for count in KEEPALIVE_COUNTS:
+        load = {"connections": count, "body": 1024, "seconds": scale.seconds}
+        yield Scenario(f"keepalive-{count}", f"{count} keep-alive connections, 1 KB", [
+            Case(subject, load) for subject in ("nextproxy", "haproxy", "nginx", "floor")])
+
+
+def bulk(scale):
+    for name, size in BULK_SIZES.items():
+        load = {"connections": 16 if size < 1 << 20 else 8, "body": size, "seconds": scale.seconds}
+        subjects = ("nextproxy", "haproxy", "haproxy+splice", "nginx", "floor")
+        yield Scenario(f"bulk-{name}", f"bodies of {name.upper()}B",
+                       [Case(subject, load) for subject in subjects])
+
+
+def fresh(scale):
+    load = {"connections": 64, "body": 1024, "fresh": True, "seconds": scale.seconds}
+    yield Scenario("fresh", "a new connection for each request",
+                   [Case(subject, load) for subject in ("nextproxy",) + PEERS])
+
+
+def openloop(scale):
+    load = {"connections": 64, "body": 1024, "rate": scale.rate, "seconds": scale.seconds}
+    yield Scenario("openloop", f"constant rate of {scale.rate} requests/s",
+                   [Case(subject, load) for subject in ("direct", "nextproxy") + PEERS + ("floor",)])
+
+
+def idle_memory(scale):
+    load = {"connections": 0, "idle": scale.idle, "body": 1024, "seconds": scale.hold}
+    yield Scenario("idle-memory", f"{scale.idle} idle keep-alive connections",
+                   [Case(subject, load) for subject in ("nextproxy",) + PEERS], "idle-memory")
+
+
+def idle_traffic(scale):
+    cases = []
+    for subject in ("nextproxy",) + PEERS:
+        load = {"connections": 100, "body": 1024, "seconds": scale.seconds}
+        cases.append(Case(subject, load, "alone"))
+        cases.append(Case(subject, {**load, "idle": scale.idle}, "among-idle"))
+    yield Scenario("idle-traffic", f"traffic on 100 connections, alone and with {scale.idle} open",
+                   cases)
+
+
+def backends(scale):
+    cases = []
+    for subject in ("nextproxy",) + PEERS:
+        # Longer warm-up: each backend gets its connections before the measured window begins.
+        load = {"connections": 64, "body": 1024, "seconds": scale.seconds, "warmup": scale.warmup}
+        cases.append(Case(subject, load, "3", backends=3))
+        cases.append(Case(subject, load, str(scale.backends), backends=scale.backends))
+    yield Scenario("backends", f"{scale.backends} backends and three", cases)
+
+
+def access_log(scale):
+    load = {"connections": 64, "body": 1024, "seconds": scale.seconds}
+    yield Scenario("access-log", "access log on and off", [
+        Case("nextproxy", load, "off"),
+        Case("nextproxy", load, "on", options={"access_log": True})])
+
+
+def rest_memory(scale):
+    yield Scenario("rest-memory", "memory at rest, two workers", [
+        Case("nextproxy", {"body": 1024}, options={"workers": 2})], "rest-memory")
+
+
+ALL = {"keepalive": keepalive, "bulk": bulk, "fresh": fresh, "openloop": openloop,
+       "idle-memory": idle_memory, "idle-traffic": idle_traffic, "backends": backends,
+       "access-log": access_log, "rest-memory": rest_memory}
+
+
+@dataclasses.dataclass
+class Scale:
+    """How long and how much: the full benchmark, a quick look, or the smoke test."""
+
+    rounds: int
+    seconds: float
+    warmup: float = 0.5
+    rate: int = 10000
+    idle: int = 10000
+    hold: float = 1.5
+    backends: int = 1000
+    requests: int = 0  # > 0: as many requests instead of the seconds
+
+
+def build(names, scale):
+    scenarios = []
+    for name in names:
+        scenarios += ALL[name](scale)
+    return scenarios
