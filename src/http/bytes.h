@@ -1,4 +1,4 @@
-/* What each byte may be part of (RFC 9110 §5, RFC 3986 §2): one table, one flag per grammar rule. */
+/* What each byte may be part of (RFC 9110 §5, RFC 3986 §2): one table, a flag per grammar rule. */
 #ifndef NEXTPROXY_HTTP_BYTES_H
 #define NEXTPROXY_HTTP_BYTES_H
 

@@ -10,7 +10,7 @@
 struct http_head {
     const char *base; /* first byte of the head */
     const char *at;   /* next byte to read */
-    const char *end;  /* behind the bytes that may be read: the data or the limit, what comes first */
+    const char *end;  /* behind what may be read: the data or the limit */
     const struct http_limits *limits;
     enum http_reject reject;
     u32 repeated; /* bit per enum http_field_id that came more than once */
@@ -20,8 +20,8 @@ struct http_head {
 #define HTTP_FIELD_BIT(id) (1u << (id))
 static_assert(HTTP_FIELD_COUNT <= 32, "field ids are used as bits of a u32");
 
-/* Field ids that may come only once. In a request that is HTTP_FIELD_SINGLE of the table (held equal
- * by tests/unit/http/test_fields.c); in a response, only what decides where it ends. */
+/* Field ids that may come only once. In a request those with HTTP_FIELD_SINGLE in the table (held
+ * equal by tests/unit/http/test_fields.c); in a response, only what decides where it ends. */
 enum {
     HTTP_REQUEST_SINGLES =
         HTTP_FIELD_BIT(HTTP_FIELD_HOST) | HTTP_FIELD_BIT(HTTP_FIELD_CONTENT_LENGTH) |

@@ -37,7 +37,7 @@ static const struct http_reject_info reject_infos[HTTP_REJECT_COUNT] = {
     [HTTP_REJECT_CONNECT] = {501, "connect", "CONNECT is not supported."},
     [HTTP_REJECT_EXPECT] = {417, "bad_expect", "The only expectation that is met is 100-continue."},
     [HTTP_REJECT_STATUS] = {400, "bad_status",
-                            "The status is not three digits from 100 to 599, or was not asked for."},
+                            "The status is not 100 to 599, or is a 101 that was not asked for."},
     [HTTP_REJECT_CHUNK] = {400, "bad_chunk", "The chunked coding of the body is malformed."},
     [HTTP_REJECT_TRAILER] = {400, "bad_trailer", "The trailer section is malformed."},
     [HTTP_REJECT_SINGLE] = {400, "repeated_field", "A field that may come once came twice."},

@@ -1,0 +1,38 @@
+/* Writing heads. */
+#ifndef NEXTPROXY_HTTP_WRITER_H
+#define NEXTPROXY_HTTP_WRITER_H
+
+#include "base/slice.h"
+
+/* Appends to a fixed block. Overflow is sticky: once something did not fit, `full` stays true and
+ * nothing more is written, so that a caller checks once at the end. */
+struct http_writer {
+    char *at;
+    char *end;
+    bool full;
+};
+
+static inline void http_write(struct http_writer *writer, struct slice bytes)
+{
+    if (UNLIKELY((usize)(writer->end - writer->at) < bytes.len)) {
+        writer->full = true;
+        writer->end = writer->at;
+        return;
+    }
+    if (bytes.len > 0)
+        memcpy(writer->at, bytes.data, bytes.len);
+    writer->at += bytes.len;
+}
+
+void http_write_u64(struct http_writer *writer, u64 value);
+/* `name: value\r\n` */
+void http_write_field(struct http_writer *writer, struct slice name, struct slice value);
+
+/* The standard reason phrase of a status, or "" when it has none. */
+struct slice http_reason(u32 status);
+
+enum { HTTP_DATE_BYTES = 29 };
+/* IMF-fixdate (RFC 9110 §5.6.7) of `seconds` since 1970, not terminated. */
+void http_date_format(u64 seconds, char out[HTTP_DATE_BYTES]);
+
+#endif
