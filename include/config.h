@@ -59,11 +59,11 @@ struct config_timeouts { /* milliseconds, all > 0 */
 
 struct config_listener {
     struct address address;
-    struct slice name;                 /* "*:3000" (dual stack), "0.0.0.0:3000", "[::]:3000",
-                                          "unix:/run/x.sock" */
+    struct slice name;                       /* "*:3000" (dual stack), "0.0.0.0:3000", "[::]:3000",
+                                                "unix:/run/x.sock" */
     struct network_list proxy_protocol_from; /* PROXY v1/v2 is required from these; count 0 = off */
-    u32 unix_mode;                     /* permission bits of a unix socket */
-    bool dual_stack;                   /* an IPv6 wildcard that also takes IPv4 */
+    u32 unix_mode;                           /* permission bits of a unix socket */
+    bool dual_stack;                         /* an IPv6 wildcard that also takes IPv4 */
 };
 
 struct config_health_check { /* active from a later release on */
@@ -77,8 +77,8 @@ struct config_health_check { /* active from a later release on */
 
 struct config_backend {
     struct slice id;
-    struct slice url;  /* as written, for logs */
-    struct slice host; /* name or literal, as in the URL */
+    struct slice url;       /* as written, for logs */
+    struct slice host;      /* name or literal, as in the URL */
     struct address address; /* resolved at load */
     struct config_health_check health_check;
     u32 weight;
@@ -106,29 +106,29 @@ struct config_pool {
 
 struct config_route {
     struct slice id;
-    struct slice host; /* lower case; "" = any; for a wildcard the part behind '*', ".example.com" */
+    struct slice host; /* lower case; "" = any; of a wildcard what follows '*': ".example.com" */
     struct slice path; /* prefix; matches whole segments: "/a" matches /a and /a/b, not /ab */
     struct config_header_edits request_headers;
     struct config_header_edits response_headers;
     struct config_timeouts timeouts;
-    u32 pool;             /* index into config.pools */
-    u32 active_max;       /* reqActiveLength: exchanges at once over all workers; 0 = no limit */
-    u32 queue_max;        /* reqQueueLength: active from a later release on */
+    u32 pool;       /* index into config.pools */
+    u32 active_max; /* reqActiveLength: exchanges at once over all workers; 0 = no limit */
+    u32 queue_max;  /* reqQueueLength: active from a later release on */
     bool wildcard;
 };
 
 struct config_limits {
     struct http_limits http;
-    u64 body_bytes_max;   /* 0 = no limit */
-    u32 clients_max;      /* per worker */
-    u32 exchanges_max;    /* per worker: requests in flight */
+    u64 body_bytes_max; /* 0 = no limit */
+    u32 clients_max;    /* per worker */
+    u32 exchanges_max;  /* per worker: requests in flight */
 };
 
 struct config_upstream {
-    u32 idle_max;            /* idle connections kept per backend and worker */
-    u32 connections_max;     /* per worker over all backends */
+    u32 idle_max;        /* idle connections kept per backend and worker */
+    u32 connections_max; /* per worker over all backends */
     u32 idle_timeout_ms;
-    u32 requests_max;        /* a connection is retired after as many; 0 = no limit */
+    u32 requests_max; /* a connection is retired after as many; 0 = no limit */
 };
 
 struct config_log_file {
@@ -143,7 +143,7 @@ struct config_logging {
     struct config_log_file error;
     struct config_log_file access;
     enum log_severity severity_min; /* "level" */
-    double access_sample; /* 0..1: the share of successful requests that is logged */
+    double access_sample;           /* 0..1: the share of successful requests that is logged */
 };
 
 /* A page for an error status; placeholders {status} {reason} {request_id} {message}. */
@@ -168,7 +168,7 @@ struct settings; /* what was written, completed: src/config/settings.h */
 
 struct config {
     struct arena arena;
-    struct slice file; /* where it came from */
+    struct slice file;               /* where it came from */
     const struct settings *settings; /* for config_print */
 
     const struct config_listener *listeners;
@@ -181,8 +181,8 @@ struct config {
     u32 pool_count;
     u32 route_count;
 
-    u32 workers; /* "auto" resolved to the number of allowed CPUs */
-    u32 retries; /* on other backends, for connect failures and timeouts */
+    u32 workers;                     /* "auto" resolved to the number of allowed CPUs */
+    u32 retries;                     /* on other backends, for connect failures and timeouts */
     struct config_timeouts timeouts; /* of the default route */
     struct config_limits limits;
     struct config_upstream upstream;

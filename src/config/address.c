@@ -73,7 +73,8 @@ static bool address_bytes(const struct address *address, u8 out[16])
     return address->any.sa_family == AF_INET6;
 }
 
-/* Four decimal numbers: about ten times as fast as inet_ntop, and this runs for every connection. */
+/* Four decimal numbers: about ten times as fast as inet_ntop, and this runs for every connection.
+ */
 static u32 ipv4_format(const u8 bytes[4], char *out)
 {
     char *at = out;

@@ -100,11 +100,10 @@ static struct slice listener_name(struct arena *arena, const struct settings_lis
 {
     bool v6 = from->address.len > 0 && memchr(from->address.data, ':', from->address.len) != NULL;
     if (from->unix_socket.len > 0)
-        return slice_of_string(arena_printf(arena, "unix:%.*s", (int)from->unix_socket.len,
-                                            from->unix_socket.data));
-    return slice_of_string(arena_printf(arena, "%s%.*s%s:%u", v6 ? "[" : "",
-                                        (int)from->address.len, from->address.data, v6 ? "]" : "",
-                                        from->port));
+        return slice_of_string(
+            arena_printf(arena, "unix:%.*s", (int)from->unix_socket.len, from->unix_socket.data));
+    return slice_of_string(arena_printf(arena, "%s%.*s%s:%u", v6 ? "[" : "", (int)from->address.len,
+                                        from->address.data, v6 ? "]" : "", from->port));
 }
 
 static void unix_listener_check(struct builder *builder, const struct settings_listener *listener,
@@ -230,8 +229,8 @@ static void template_load(struct builder *builder, const char *key, struct slice
     if (file.len == 0)
         return;
     struct path path = path_two("errorTemplates", key);
-    const char *why = builder->world->file_read(&builder->config->arena, file.data,
-                                                TEMPLATE_BYTES_MAX, content);
+    const char *why =
+        builder->world->file_read(&builder->config->arena, file.data, TEMPLATE_BYTES_MAX, content);
     if (why != NULL)
         reader_complain(builder->reader, &path, "\"%.*s\" cannot be read: %s", (int)file.len,
                         file.data, why);
@@ -247,8 +246,9 @@ static void logging_check(struct builder *builder)
         return;
     struct path path = path_two("logging", "accessLog");
     path = path_key(&path, SLICE("filePattern"));
-    reader_complain(builder->reader, &path, "the error log has the same directory and pattern: "
-                                            "they must differ");
+    reader_complain(builder->reader, &path,
+                    "the error log has the same directory and pattern: "
+                    "they must differ");
 }
 
 static void values_copy(struct config *config, const struct settings *settings)

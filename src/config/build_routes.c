@@ -82,8 +82,9 @@ static void pool_check(struct builder *builder, const struct path *path, u32 poo
         if (builder->config->backends[checked->backends[i]].weight > 0)
             return;
     if (checked->backend_count > 0)
-        reader_complain(builder->reader, path, "only backends of weight 0, which are never chosen: "
-                                               "at least one needs more");
+        reader_complain(builder->reader, path,
+                        "only backends of weight 0, which are never chosen: "
+                        "at least one needs more");
 }
 
 /* ---- Edits of fields ---- */
@@ -95,16 +96,16 @@ struct edits {
     struct path path; /* of the block: routes[0].requestHeaders */
 };
 
-static void edit_add(struct edits *edits, enum config_header_action action,
-                     const struct path *path, struct settings_field field)
+static void edit_add(struct edits *edits, enum config_header_action action, const struct path *path,
+                     struct settings_field field)
 {
     if (field.name.len == 0)
         return; /* a problem already */
     for (u32 i = 0; i < edits->count; i++)
         if (slice_equal_nocase(edits->at[i].name, field.name)) {
             reader_complain(edits->builder->reader, path,
-                            "the field \"%.*s\" is edited twice in this block",
-                            (int)field.name.len, field.name.data);
+                            "the field \"%.*s\" is edited twice in this block", (int)field.name.len,
+                            field.name.data);
             return;
         }
     edits->at[edits->count++] = (struct config_header_edit){action, field.name, field.value};
@@ -235,8 +236,9 @@ static void ids_check(struct builder *builder)
         names[i] = (struct name_index){settings_route_at(settings, i)->id, i};
         struct path path = path_member("routes", i, "id");
         if (slice_equal(names[i].name, SLICE("default")))
-            reader_complain(builder->reader, &path, "\"default\" is not allowed: it is the route "
-                                                    "of all requests that no other route matches");
+            reader_complain(builder->reader, &path,
+                            "\"default\" is not allowed: it is the route "
+                            "of all requests that no other route matches");
     }
     names_sort(builder, "routes", names, count);
 }

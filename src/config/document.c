@@ -150,8 +150,8 @@ json_t *document_parse(const struct source *source, struct config_problems *prob
     if (!depth_check(source, problems))
         return NULL;
     json_error_t error;
-    json_t *root = json_loadb(text.len == 0 ? "" : text.data, text.len, JSON_REJECT_DUPLICATES,
-                              &error);
+    json_t *root =
+        json_loadb(text.len == 0 ? "" : text.data, text.len, JSON_REJECT_DUPLICATES, &error);
     if (root == NULL) {
         usize at = token_begin(text, &error);
         syntax_problem(source, at, syntax_hint(text, at, &error), problems);

@@ -15,11 +15,8 @@
 
 /* Variables that are no settings. */
 static const char *const other_variables[] = {
-    "NEXTPROXY_BIN",
-    "NEXTPROXY_CONFIG",
-    "NEXTPROXY_LOG_STDERR",
-    "NEXTPROXY_RING_DISABLE",
-    "NEXTPROXY_SOURCE_DIR",
+    "NEXTPROXY_BIN",          "NEXTPROXY_CONFIG",     "NEXTPROXY_LOG_STDERR",
+    "NEXTPROXY_RING_DISABLE", "NEXTPROXY_SOURCE_DIR",
 };
 
 struct overriding {
@@ -48,9 +45,10 @@ static void variable_problem(const struct overriding *overriding, const struct v
 
 /* ---- Names ---- */
 
-const char *environment_name(struct arena *arena, const char *prefix, const char *key)
+/* `prefix` and the key in capitals, with "_" before each that was one: ACCESS_LOG for accessLog. */
+static const char *environment_name(struct arena *arena, const char *prefix, const char *key)
 {
-    char out[SUGGEST_BYTES_MAX];
+    char out[2 * SETTINGS_KEY_BYTES_MAX];
     u32 len = 0;
     for (const char *at = key; *at != '\0'; at++) {
         bool capital = *at >= 'A' && *at <= 'Z';
@@ -149,7 +147,8 @@ static void unknown_problem(const struct overriding *overriding, const struct va
 
 /* ---- Values ---- */
 
-/* A list of the parts between commas; NULL when one is no UTF-8. `wrap` makes an entry of a part. */
+/* A list of the parts between commas; NULL when one is no UTF-8. `wrap` makes an entry of a part.
+ */
 static json_t *list_split(const char *text, json_t *(*wrap)(struct slice part))
 {
     json_t *list = json_array();
@@ -189,7 +188,8 @@ static json_t *variable_value(const struct variable *variable)
 }
 
 /* The object that holds the path's last key, made where nothing is. NULL when there is no such
- * list entry (a problem is added), or when something else stands there (which the reader reports). */
+ * list entry (a problem is added), or when something else stands there (which the reader reports).
+ */
 static json_t *holder_find(const struct overriding *overriding, const struct variable *variable)
 {
     json_t *at = overriding->root;
@@ -278,8 +278,7 @@ void environment_apply(char **environment, json_t *root, struct source *source,
     usize count = 0;
     while (environment != NULL && environment[count] != NULL)
         count++;
-    source->overrides =
-        arena_alloc(&problems->arena, (count + 1) * sizeof(struct source_override));
+    source->overrides = arena_alloc(&problems->arena, (count + 1) * sizeof(struct source_override));
     /* BACKENDS first: NEXTPROXY_BACKENDS_0_WEIGHT may speak of one of its entries. */
     for (usize i = 0; i < count; i++)
         if (strncmp(environment[i], "BACKENDS=", 9) == 0)

@@ -8,8 +8,5 @@
  * overrides live in the problems' arena) where they came from. */
 void environment_apply(char **environment, json_t *root, struct source *source,
                        struct config_problems *problems);
-/* NEXTPROXY_LOGGING_ACCESS_LOG_ENABLED of a key's path, the key in capitals with "_" before each
- * that was one: appended to `prefix`. */
-const char *environment_name(struct arena *arena, const char *prefix, const char *key);
 
 #endif

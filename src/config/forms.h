@@ -16,7 +16,7 @@ extern const struct setting_form form_network;
 extern const struct setting_form form_listen_address;
 extern const struct setting_form form_socket_path;
 extern const struct setting_form form_socket_mode;
-extern const struct setting_form form_field; /* the name of one that may be edited */
+extern const struct setting_form form_field;         /* the name of one that may be edited */
 extern const struct setting_form form_field_removed; /* ... and taken out of a request */
 extern const struct setting_form form_field_value;
 

@@ -128,8 +128,9 @@ static bool token_is_key(struct slice token, struct slice key)
     if (memchr(token.data, '\\', token.len) == NULL)
         return slice_equal(slice_of(token.data + 1, token.len - 2), key);
     json_t *decoded = json_loadb(token.data, token.len, JSON_DECODE_ANY, NULL);
-    bool equal = json_is_string(decoded) &&
-                 slice_equal(slice_of(json_string_value(decoded), json_string_length(decoded)), key);
+    bool equal =
+        json_is_string(decoded) &&
+        slice_equal(slice_of(json_string_value(decoded), json_string_length(decoded)), key);
     json_decref(decoded);
     return equal;
 }

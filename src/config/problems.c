@@ -73,8 +73,8 @@ const char *problem_value(struct arena *arena, const json_t *value)
     if (dump == NULL)
         return "this value";
     bool cut = strlen(dump) > PROBLEM_VALUE_BYTES_MAX;
-    const char *text = arena_printf(arena, "%.*s%s", PROBLEM_VALUE_BYTES_MAX, dump,
-                                    cut ? "...\"" : "");
+    const char *text =
+        arena_printf(arena, "%.*s%s", PROBLEM_VALUE_BYTES_MAX, dump, cut ? "...\"" : "");
     free(dump);
     return text;
 }

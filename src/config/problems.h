@@ -7,7 +7,7 @@
 #include "config.h"
 
 enum {
-    PROBLEMS_MAX = 256,            /* more are not kept; a last line says so */
+    PROBLEMS_MAX = 256,           /* more are not kept; a last line says so */
     PROBLEM_VALUE_BYTES_MAX = 80, /* of a value in a message */
 };
 

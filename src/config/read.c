@@ -54,8 +54,8 @@ void reader_complain(struct reader *reader, const struct path *path, const char 
 /* "30000" for 30000, or true for "true": the most frequent slip with types. */
 static const char *quotes_hint(const struct setting *row, const json_t *value)
 {
-    bool number = row->type == SETTING_INTEGER || row->type == SETTING_RATIO ||
-                  row->type == SETTING_AUTO;
+    bool number =
+        row->type == SETTING_INTEGER || row->type == SETTING_RATIO || row->type == SETTING_AUTO;
     if (row->type == SETTING_STRING && json_is_number(value))
         return " (write it with quotes)";
     if (!json_is_string(value) || !(number || row->type == SETTING_BOOL))
@@ -230,9 +230,9 @@ static bool field_read(struct reader *reader, const struct item *item, struct sl
     const char *complaint = item->row->form->complaint(name);
     if (complaint != NULL) {
         struct arena *arena = &reader->problems->arena;
-        complain_at(reader, item->path, PLACE_OF_KEY,
-                    arena_printf(arena, "%s is not allowed: %s", problem_quote(arena, name),
-                                 complaint));
+        complain_at(
+            reader, item->path, PLACE_OF_KEY,
+            arena_printf(arena, "%s is not allowed: %s", problem_quote(arena, name), complaint));
         return false;
     }
     field->name = arena_copy(reader->arena, name);
@@ -251,7 +251,8 @@ static bool fields_read(struct reader *reader, const struct item *item)
     bool good = true;
     const char *key;
     json_t *value;
-    json_object_foreach (item->value, key, value) {
+    json_object_foreach(item->value, key, value)
+    {
         struct path path = path_key(item->path, slice_of_string(key));
         struct item entry = {item->row, value, NULL, &path};
         good &= field_read(reader, &entry, slice_of_string(key), &fields.at[fields.count++]);
@@ -357,7 +358,8 @@ static void object_read(struct reader *reader, const struct settings_table *tabl
 {
     const char *key;
     json_t *value;
-    json_object_foreach (item->value, key, value) {
+    json_object_foreach(item->value, key, value)
+    {
         struct path path = path_key(item->path, slice_of_string(key));
         const struct setting *row = settings_find(table, slice_of_string(key));
         if (row == NULL)

@@ -6,7 +6,10 @@
 
 #define MEMBER(structure, member)                                                                  \
     .offset = offsetof(structure, member), .size = sizeof(((structure *)NULL)->member)
-#define TABLE(structure, rows) {rows, ARRAY_COUNT(rows), sizeof(structure)}
+#define TABLE(structure, rows)                                                                     \
+    {                                                                                              \
+        rows, ARRAY_COUNT(rows), sizeof(structure)                                                 \
+    }
 
 #define MS "milliseconds"
 #define BYTES "bytes"
@@ -19,6 +22,10 @@ enum {
 };
 
 #define BODY_BYTES_MAX (1ull << 50)
+
+/* A row is read as a row: laid out by hand, because clang-format gives every column its own line.
+ */
+/* clang-format off */
 
 static const struct setting proxy_rows[] = {
     {.key = "port", .type = SETTING_INTEGER, MEMBER(struct settings_proxy, port),
@@ -349,7 +356,8 @@ static const struct settings_table error_templates_table =
     TABLE(struct config_error_templates, error_templates_rows);
 
 static const struct setting root_rows[] = {
-    {.key = "$schema", .type = SETTING_STRING, MEMBER(struct settings, schema), .form = &form_file,
+    {.key = "$schema", .type = SETTING_STRING, MEMBER(struct settings, schema),
+     .form = &form_file,
      .text = "For editors: where the schema of this file is, `./config.schema.json` say. The proxy "
              "does not read it."},
     {.key = "proxy", .type = SETTING_OBJECT, MEMBER(struct settings, proxy),
@@ -383,12 +391,14 @@ static const struct setting root_rows[] = {
      .table = &upstream_table, .text = "Connections to backends."},
     {.key = "trustedProxies", .type = SETTING_STRINGS, MEMBER(struct settings, trusted_proxies),
      .max = SETTINGS_NETWORKS_MAX, .form = &form_network,
-     .text = "Networks of proxies in front of this one: X-Forwarded-* fields from them are believed "
-             "and continued, those of all others are replaced."},
+     .text = "Networks of proxies in front of this one: `X-Forwarded-*` fields from them are "
+             "believed and continued, those of all others are replaced."},
     {.key = "errorTemplates", .type = SETTING_OBJECT, MEMBER(struct settings, error_templates),
      .table = &error_templates_table, .text = "Own bodies for error responses."},
 };
 const struct settings_table settings_root = TABLE(struct settings, root_rows);
+
+/* clang-format on */
 
 const struct setting *settings_find(const struct settings_table *table, struct slice key)
 {

@@ -16,6 +16,7 @@ enum {
     SETTINGS_LISTENERS_MAX = 64,
     SETTINGS_NETWORKS_MAX = 1024,
     SETTINGS_FIELDS_MAX = 64,
+    SETTINGS_KEY_BYTES_MAX = 32,
     SETTINGS_DEPTH_MAX = 8, /* no setting lies deeper: routes[0].requestHeaders.set["X-A"] is 5 */
 };
 
@@ -52,16 +53,17 @@ struct setting {
     enum setting_type type;
     usize offset; /* of the member in the structure that its table describes */
     usize size;
-    u64 min; /* of a number, of a string's bytes, of a list's entries; max 0 = no limit of its own */
+    u64 min; /* of a number, of a string's bytes, of a list's entries; max 0 = no limit of its own
+              */
     u64 max;
     const char *unit;     /* "milliseconds", "bytes"; NULL = none */
     const char *fallback; /* the value of an absent setting, as JSON; NULL = left empty */
     u64 absent;           /* stored for an absent number or choice without fallback */
     const char *inherits; /* for people: where the value of an absent setting comes from */
-    const struct setting_form *form;      /* of a string, or of each entry of strings */
-    const struct setting_choice *choice;  /* of a choice */
-    const struct settings_table *table;   /* of an object, or of each entry of a list */
-    const char *text;                     /* one or two sentences for the reference */
+    const struct setting_form *form;     /* of a string, or of each entry of strings */
+    const struct setting_choice *choice; /* of a choice */
+    const struct settings_table *table;  /* of an object, or of each entry of a list */
+    const char *text;                    /* one or two sentences for the reference */
     bool required;
     bool restart; /* a changed value needs a restart */
     bool later;   /* accepted, checked and without effect until a later release */

@@ -72,7 +72,8 @@ static const char *host_take(struct slice *rest, struct url *url)
         return "an IPv4 address of four numbers from 0 to 255";
     if (rest->len > 1 && memchr(rest->data + 1, ':', rest->len - 1) != NULL)
         return "an IPv6 address in brackets, like http://[::1]:8080";
-    return host_name_valid(url->name) ? NULL : "a host name of letters, digits, \"-\", \"_\", \".\"";
+    return host_name_valid(url->name) ? NULL
+                                      : "a host name of letters, digits, \"-\", \"_\", \".\"";
 }
 
 static const char *authority_parse(struct slice rest, struct url *url)
