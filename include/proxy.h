@@ -1,0 +1,104 @@
+/*
+ * proxy: the data path of one worker. Clients come in through proxy_accept(); everything else
+ * happens in handlers of the worker's ring. docs: src/README.md, "One request".
+ */
+#ifndef NEXTPROXY_PROXY_H
+#define NEXTPROXY_PROXY_H
+
+#include "base/wheel.h"
+#include "config.h"
+#include "log.h"
+#include "ring.h"
+#include "state.h"
+
+struct proxy;
+
+/* Why an exchange or a connection ended badly. Rows: src/proxy/fault.c. */
+enum fault {
+    FAULT_NONE,
+    /* the client's doing */
+    FAULT_BAD_REQUEST,
+    FAULT_BAD_BODY,
+    FAULT_BODY_TOO_LARGE,
+    FAULT_HEAD_TIMEOUT,
+    FAULT_BODY_TIMEOUT,
+    FAULT_CLIENT_GONE,
+    FAULT_CLIENT_STALLED,
+    FAULT_PROXY_HEADER,
+    /* ours */
+    FAULT_NO_BACKEND,
+    FAULT_ROUTE_FULL,
+    FAULT_EXHAUSTED,
+    FAULT_HEAD_OVERFLOW,
+    FAULT_STOPPING,
+    /* the backend's */
+    FAULT_CONNECT_REFUSED,
+    FAULT_CONNECT_FAILED,
+    FAULT_CONNECT_TIMEOUT,
+    FAULT_UPSTREAM_STALE,
+    FAULT_UPSTREAM_RESET,
+    FAULT_BAD_RESPONSE,
+    FAULT_RESPONSE_TIMEOUT,
+    FAULT_RESPONSE_CUT,
+    FAULT_RESPONSE_STALLED,
+    FAULT_TUNNEL_IDLE,
+    FAULT_COUNT,
+};
+
+/* One worker's figures, written by it alone; others read them relaxed. */
+struct proxy_counters {
+    u64 clients_accepted;
+    u64 clients_refused; /* no slot */
+    u64 requests;
+    u64 responses_by_class[6]; /* [0] = none was sent, [1] 1xx ... [5] 5xx */
+    u64 retries;
+    u64 upstreams_opened;
+    u64 upstreams_reused;
+    u64 bytes_from_clients;
+    u64 bytes_to_clients;
+    u64 faults[FAULT_COUNT];
+};
+
+struct proxy_environment {
+    struct ring *ring;
+    struct wheel *wheel;
+    const struct config *config;
+    struct state *state;
+    struct log_buffer *logs[LOG_FILE_COUNT]; /* NULL = that log is off */
+    u64 seed;                                /* of the worker's random numbers */
+};
+
+/* Everything the data path of one worker needs, allocated now. NULL when memory is refused. */
+MUST_CHECK struct proxy *proxy_create(const struct proxy_environment *environment);
+/* Only when proxy_quiet(). */
+void proxy_destroy(struct proxy *proxy);
+
+/* Takes over an accepted connection. */
+void proxy_accept(struct proxy *proxy, int fd, const struct config_listener *listener);
+/* To be called after every ring_turn and wheel_run: releases what ended, refreshes the date. */
+void proxy_after_turn(struct proxy *proxy);
+
+/* Graceful stop: idle clients are closed, the others after their exchange; tunnels and everything
+ * else that still runs at deadline_ns are cut then. */
+void proxy_drain(struct proxy *proxy, u64 deadline_ns);
+/* Cuts everything now. */
+void proxy_stop(struct proxy *proxy);
+/* True when no connection is left. */
+bool proxy_quiet(const struct proxy *proxy);
+
+const struct proxy_counters *proxy_counters(const struct proxy *proxy);
+const char *fault_name(enum fault fault);
+
+/* One row of the memory plan: what one worker takes and what happens when it is used up. */
+struct proxy_budget_row {
+    const char *what;
+    u64 count;
+    u64 item_bytes;
+    const char *when_exhausted;
+};
+enum { PROXY_BUDGET_ROWS = 5 };
+void proxy_budget(const struct config *config, struct proxy_budget_row rows[PROXY_BUDGET_ROWS]);
+/* Receive buffers a worker's ring needs for this configuration: a power of two. */
+u32 proxy_leases(const struct config *config);
+
+#endif

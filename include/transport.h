@@ -1,0 +1,112 @@
+/*
+ * transport: one connection's bytes both ways, whoever is at the other end, and its end of life.
+ * Clients and upstreams embed one each. It is plain TCP or a unix socket; TLS will be a second kind
+ * behind the same functions.
+ *
+ *   OPEN --transport_close--> CLOSING --nothing owed--> CLOSED --transport_reap--> on_closed
+ *
+ * No event is delivered from inside a call below, and none but on_closed after transport_close().
+ */
+#ifndef NEXTPROXY_TRANSPORT_H
+#define NEXTPROXY_TRANSPORT_H
+
+#include "base/list.h"
+#include "ring.h"
+
+struct transport;
+
+struct transport_events {
+    /* Bytes arrived. The handler takes the chain over. */
+    void (*on_data)(struct transport *transport, struct lease_chain *data);
+    /* Reading may be arranged anew: a transport_read() that had to wait is possible now. */
+    void (*on_paused)(struct transport *transport);
+    /* The peer has finished sending. It may still receive. */
+    void (*on_end)(struct transport *transport);
+    /* All bytes of transport_send() are with the kernel; the next send may follow. */
+    void (*on_sent)(struct transport *transport);
+    /* Reading failed: the connection is broken, what remains is to close it. */
+    void (*on_lost)(struct transport *transport, struct ring_done done);
+    /* Sending failed. What the peer sent before it stopped listening may still be read. */
+    void (*on_send_failed)(struct transport *transport, struct ring_done done);
+    /* Everything is over; the memory may be released. */
+    void (*on_closed)(struct transport *transport);
+};
+
+/* Keeps memory alive that sends read from: the owner embeds it, every send of a transport counts on
+ * it until it is over, and on_free runs when the owner has let go and the last send is over. */
+struct transport_hold {
+    void (*on_free)(struct transport_hold *hold);
+    u8 count;
+    bool released;
+};
+
+void transport_hold_init(struct transport_hold *hold, void (*on_free)(struct transport_hold *));
+/* The owner lets go: on_free runs now or after the last send. */
+void transport_hold_release(struct transport_hold *hold);
+
+/* What to send: the iovec array and the chain's struct may go when the call returns; the leases
+ * become the transport's, which returns them; other memory must be kept alive by `hold`, or be
+ * static when that is NULL. */
+struct transport_message {
+    const struct iovec *iov;
+    u32 count;
+    struct lease_chain *leases; /* emptied; may be NULL */
+    struct transport_hold *hold;
+};
+
+enum transport_state { TRANSPORT_OPEN, TRANSPORT_CLOSING, TRANSPORT_CLOSED };
+
+/* Transports that are done with and wait for the end of the turn; one per worker. */
+struct transport_reaper {
+    struct list closed;
+};
+
+struct transport {
+    struct ring_recv recv;
+    struct ring_op send_op;
+    const struct transport_events *events;
+    struct ring *ring;
+    struct transport_reaper *reaper;
+    struct list node; /* in the reaper's list */
+    struct lease_chain sending_leases;
+    struct transport_hold *sending_hold;
+    int fd;
+    u8 state; /* enum transport_state */
+    bool sending;
+    bool reset;          /* close with RST */
+    bool write_finished; /* our FIN is out */
+};
+
+void transport_reaper_init(struct transport_reaper *reaper);
+/* Closes the sockets of all transports that are quiet by now and calls their on_closed. */
+void transport_reap(struct transport_reaper *reaper);
+
+/* Takes the connected socket over. */
+void transport_open(struct transport *transport, struct ring *ring,
+                    struct transport_reaper *reaper, int fd,
+                    const struct transport_events *events);
+
+/* Asks for a way of reading. RECV_STREAM: as bytes come; RECV_ONCE: one delivery of at most
+ * bytes_max; RECV_OFF: none (what is under way may still arrive). Where the current way has to end
+ * first, on_paused tells when to ask again. Calling it again with the same wish costs nothing. */
+void transport_read(struct transport *transport, enum recv_mode mode, u32 bytes_max);
+/* Sends all of it, then on_sent. One send at a time: ASSERTs that none is under way. */
+void transport_send(struct transport *transport, const struct transport_message *message);
+/* Sends FIN behind everything that was sent. */
+void transport_finish(struct transport *transport);
+/* Ends the connection from our side, now; on_closed follows. `reset` shows the peer that what it
+ * got is incomplete. Harmless when it is closing already. */
+void transport_close(struct transport *transport, bool reset);
+
+static inline bool transport_is_open(const struct transport *transport)
+{
+    return transport->state == TRANSPORT_OPEN;
+}
+
+/* True while the peer may still send. */
+static inline bool transport_readable(const struct transport *transport)
+{
+    return transport->state == TRANSPORT_OPEN && !transport->recv.ended;
+}
+
+#endif

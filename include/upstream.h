@@ -1,0 +1,82 @@
+/*
+ * upstream: live connections to backends. Each worker keeps its own, idle ones in a stack per
+ * backend: the one used last is used first, so that the others grow old and are closed.
+ *
+ *            acquire (none idle)          connected             release
+ *   (none) --------------------> CONNECTING -------> ACTIVE ----------------> IDLE
+ *                                     |                ^  |     acquire         |
+ *                                     |                |  +<--------------------+
+ *                                     +----------------+--+-- discard, peer closed, idle too long
+ *                                                         v
+ *                                                      CLOSING --> (released)
+ *
+ * An idle connection has a receive armed: a backend that closes it, or sends something nobody asked
+ * for, is noticed at once.
+ */
+#ifndef NEXTPROXY_UPSTREAM_H
+#define NEXTPROXY_UPSTREAM_H
+
+#include "base/arena.h"
+#include "base/wheel.h"
+#include "config.h"
+#include "transport.h"
+
+enum upstream_state {
+    UPSTREAM_CONNECTING, /* waits for the connection; the user's timeout applies */
+    UPSTREAM_ACTIVE,     /* serves its user; the user's timeouts apply */
+    UPSTREAM_IDLE,       /* waits for a user; upstream.idleTimeout applies */
+    UPSTREAM_CLOSING,    /* waits for the kernel to let go */
+};
+
+struct upstreams;
+struct upstream;
+
+/* What the user of a connection hears. */
+struct upstream_events {
+    struct transport_events transport; /* on_closed is never called: the upstream belongs to us */
+    void (*on_connected)(struct upstream *upstream, struct ring_done done);
+};
+
+struct upstream {
+    struct transport transport;
+    struct ring_op connect_op;
+    const struct upstream_events *events;
+    struct upstreams *owner;
+    void *user; /* the exchange it serves; NULL unless CONNECTING or ACTIVE */
+    struct list node; /* in its backend's idle stack */
+    u64 idle_since_ns;
+    u32 backend;
+    u32 requests; /* served so far, this one included */
+    u8 state;     /* enum upstream_state */
+    bool reused;  /* had served a request before this user got it */
+};
+
+struct upstreams_environment {
+    struct ring *ring;
+    struct wheel *wheel;
+    struct transport_reaper *reaper;
+    const struct config *config;
+    const struct upstream_events *events; /* of whoever acquires */
+};
+
+/* NULL when memory is refused. The arena holds the per-backend part. */
+MUST_CHECK struct upstreams *upstreams_create(struct arena *arena,
+                                              const struct upstreams_environment *environment);
+usize upstreams_region_bytes(const struct config *config);
+void upstreams_destroy(struct upstreams *upstreams);
+
+/* An idle connection to the backend (ACTIVE, `reused`), or a new one (CONNECTING: on_connected
+ * follows, with RING_OK or the reason why not). `fresh` declines idle ones. NULL with *error (errno)
+ * when no socket or no slot is to be had. */
+MUST_CHECK struct upstream *upstream_acquire(struct upstreams *upstreams, u32 backend, bool fresh,
+                                             void *user, i32 *error);
+/* Gives a connection back whose exchange ended cleanly on both halves. */
+void upstream_release(struct upstream *upstream);
+/* Ends a connection that cannot be used again; in any state, any number of times. */
+void upstream_discard(struct upstream *upstream, bool reset);
+/* Closes all idle connections. */
+void upstreams_drain(struct upstreams *upstreams);
+/* Live connections in any state. */
+u32 upstreams_count(const struct upstreams *upstreams);
+
+#endif

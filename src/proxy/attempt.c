@@ -1,0 +1,224 @@
+/* Attempts: choosing a backend for an exchange, connecting to it, and trying again. */
+#include "base/clock.h"
+#include "proxy/proxy_internal.h"
+
+enum { TRIED_WORDS = (BALANCE_BACKENDS_MAX + 63) / 64 };
+
+/* ---- Choosing ---- */
+
+static u32 pick(struct exchange *exchange)
+{
+    struct proxy *proxy = exchange->client->proxy;
+    u32 pool = exchange->route->pool;
+    u64 tried[TRIED_WORDS];
+    if (exchange->tried_count > 0) {
+        memset(tried, 0, (proxy->config->pools[pool].backend_count + 63) / 64 * sizeof(u64));
+        for (u32 i = 0; i < exchange->tried_count; i++)
+            tried[exchange->tried[i] / 64] |= 1ull << (exchange->tried[i] % 64);
+    }
+    const struct balance_request request = {
+        .load = state_load(proxy->state, pool),
+        .tried = exchange->tried_count > 0 ? tried : NULL,
+        .key = exchange->client->key,
+        .rng = &proxy->rng,
+    };
+    return balance_pick(proxy->balances[pool], &request);
+}
+
+/* ---- One attempt ---- */
+
+static void begin(struct exchange *exchange, bool fresh)
+{
+    struct proxy *proxy = exchange->client->proxy;
+    i32 error = 0;
+    exchange->attempts++;
+    exchange->attempt_ns = proxy_now_ns(proxy);
+    state_backend_begin(proxy->state, exchange->backend);
+    exchange->counted = true;
+    exchange->upstream =
+        upstream_acquire(proxy->upstreams, exchange->backend, fresh, exchange, &error);
+    if (!exchange->upstream) {
+        record_fault(exchange, FAULT_EXHAUSTED, error);
+        exchange_fail(exchange, FAULT_EXHAUSTED);
+        return;
+    }
+    exchange->response.source = &exchange->upstream->transport;
+    exchange->reused = exchange->upstream->reused;
+    if (exchange->reused) {
+        proxy->counters.upstreams_reused++;
+        attempt_connected(exchange);
+        return;
+    }
+    proxy->counters.upstreams_opened++;
+    exchange->phase = EXCHANGE_CONNECTING;
+    client_set_deadline(exchange->client, exchange->route->timeouts.connect_ms);
+    relay_pump(&exchange->request, proxy); /* paces the client while there is no sink */
+}
+
+/* Sets exchange->backend; false when no backend is usable and untried. */
+static bool choose(struct exchange *exchange)
+{
+    const struct config *config = exchange->client->proxy->config;
+    u32 member = pick(exchange);
+    if (member == BALANCE_NONE)
+        return false;
+    exchange->tried[exchange->tried_count] = member;
+    exchange->backend = config->pools[exchange->route->pool].backends[member];
+    return true;
+}
+
+void attempt_start(struct exchange *exchange)
+{
+    if (choose(exchange))
+        begin(exchange, false);
+    else
+        exchange_fail(exchange, FAULT_NO_BACKEND);
+}
+
+void attempt_connected(struct exchange *exchange)
+{
+    struct proxy *proxy = exchange->client->proxy;
+    struct relay *request = &exchange->request;
+    exchange->connected_ns = proxy_now_ns(proxy);
+    exchange->phase = EXCHANGE_RESPONSE_HEAD;
+    exchange->keep_upstream = true;
+    request->sink = &exchange->upstream->transport;
+    request->head =
+        slice_of(exchange->request_block, exchange->head_len + exchange->inline_body_len);
+    if (request->state == RELAY_DONE) /* sent before, to a connection that died */
+        request->state = RELAY_ENDED;
+    relay_pump(request, proxy);
+    exchange_set_deadline(exchange);
+}
+
+void attempt_end(struct exchange *exchange, bool reusable)
+{
+    struct proxy *proxy = exchange->client->proxy;
+    if (exchange->counted)
+        state_backend_end(proxy->state, exchange->backend);
+    exchange->counted = false;
+    exchange->request.sink = NULL;
+    exchange->request.sending_bytes = 0;
+    exchange->response.source = NULL;
+    if (!exchange->upstream)
+        return;
+    if (reusable)
+        upstream_release(exchange->upstream);
+    else
+        upstream_discard(exchange->upstream, false);
+    exchange->upstream = NULL;
+}
+
+/* ---- Trying again ---- */
+
+/* Nothing of the request is lost, and doing it twice is as good as once. */
+static bool may_replay(const struct exchange *exchange)
+{
+    const struct relay *request = &exchange->request;
+    return http_method_idempotent((enum http_method)exchange->method) && !exchange->upgrade &&
+           request->body_bytes == exchange->inline_body_len && request->state >= RELAY_ENDED &&
+           request->state != RELAY_BROKEN;
+}
+
+static bool may_try_other(const struct exchange *exchange)
+{
+    const struct proxy *proxy = exchange->client->proxy;
+    return exchange->tried_count < min_u32(proxy->config->retries, TRIED_MAX - 1) &&
+           !proxy->draining;
+}
+
+void attempt_failed(struct exchange *exchange, enum fault fault, struct ring_done done)
+{
+    struct proxy *proxy = exchange->client->proxy;
+    const struct fault_row *row = fault_row(fault);
+    record_fault(exchange, fault, done.error);
+    attempt_end(exchange, false);
+    ring_chain_return(proxy->ring, &exchange->response_head);
+    if (row->retry == RETRY_FRESH && !exchange->retried_stale && may_replay(exchange)) {
+        exchange->retried_stale = true;
+        proxy->counters.retries++;
+        begin(exchange, true);
+    } else if (row->retry == RETRY_OTHER && may_try_other(exchange)) {
+        exchange->tried_count++;
+        if (!choose(exchange)) {
+            exchange_fail(exchange, fault);
+            return;
+        }
+        proxy->counters.retries++;
+        begin(exchange, false);
+    } else {
+        exchange_fail(exchange, fault);
+    }
+}
+
+/* ---- What the upstream connection tells ---- */
+
+static struct exchange *exchange_of(struct transport *transport)
+{
+    struct upstream *upstream = container_of(transport, struct upstream, transport);
+    return upstream->user;
+}
+
+static void on_connected(struct upstream *upstream, struct ring_done done)
+{
+    struct exchange *exchange = upstream->user;
+    if (done.status == RING_OK)
+        attempt_connected(exchange);
+    else
+        attempt_failed(exchange, fault_of_connect(done.status), done);
+}
+
+static void on_data(struct transport *transport, struct lease_chain *data)
+{
+    response_on_data(exchange_of(transport), data);
+}
+
+static void on_end(struct transport *transport)
+{
+    response_on_end(exchange_of(transport), (struct ring_done){.status = RING_END});
+}
+
+static void on_lost(struct transport *transport, struct ring_done done)
+{
+    response_on_end(exchange_of(transport), done);
+}
+
+/* The backend takes no more of the request. It may have answered all the same: that is still to be
+ * read, so only the request half ends here. */
+static void on_send_failed(struct transport *transport, struct ring_done done)
+{
+    struct exchange *exchange = exchange_of(transport);
+    (void)done;
+    exchange->keep_upstream = false;
+    exchange->request.sending_bytes = 0;
+    exchange->request.sink = NULL;
+    if (exchange->phase == EXCHANGE_TUNNEL) {
+        exchange_cancel(exchange, FAULT_UPSTREAM_RESET);
+        return;
+    }
+    if (!transport_readable(transport))
+        response_on_end(exchange, done);
+}
+
+static void on_sent(struct transport *transport)
+{
+    struct exchange *exchange = exchange_of(transport);
+    relay_sent(&exchange->request, exchange->client->proxy);
+    exchange_step(exchange);
+}
+
+static void on_paused(struct transport *transport)
+{
+    struct exchange *exchange = exchange_of(transport);
+    relay_pump(&exchange->response, exchange->client->proxy);
+}
+
+const struct upstream_events attempt_events = {
+    .transport = {.on_data = on_data,
+                  .on_paused = on_paused,
+                  .on_end = on_end,
+                  .on_sent = on_sent,
+                  .on_lost = on_lost,
+                  .on_send_failed = on_send_failed},
+    .on_connected = on_connected,
+};

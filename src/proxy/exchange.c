@@ -1,0 +1,401 @@
+/*
+ * An exchange: one request and its response.
+ *
+ *   CONNECTING --> RESPONSE_HEAD --> RELAYING --> over
+ *     ^   |             |   |            |
+ *     |   |             |   +--101--> TUNNEL --> over
+ *     +---+-- retry ----+
+ *         +--- fault before a response has begun ---> REPLYING --> over
+ *         +--- fault after that, or the client is gone ---> over, and the client sees the cut
+ *
+ * Both halves flow at the same time. What happens when one ends first:
+ *
+ *                     | request flowing            | request complete
+ *   response flowing  | both relays run            | the usual way
+ *   response complete | early response: the rest of| upstream to the pool, client to its next
+ *                     | the request is not wanted; | request
+ *                     | both connections end       |
+ *   client gone       | cancel                     | cancel
+ *   upstream gone     | retry, page, or visible cut| retry, page, or visible cut
+ */
+#include "base/clock.h"
+#include "proxy/proxy_internal.h"
+
+static void on_free(struct transport_hold *hold)
+{
+    struct exchange *exchange = container_of(hold, struct exchange, hold);
+    slab_release(&exchange->client->proxy->exchanges, exchange);
+}
+
+static struct exchange *create(struct client *client)
+{
+    struct proxy *proxy = client->proxy;
+    struct exchange *exchange = slab_acquire(&proxy->exchanges);
+    if (!exchange)
+        return NULL;
+    *exchange = (struct exchange){
+        .client = client,
+        .start_ns = client->request_start_ns,
+        .head_ns = proxy_now_ns(proxy),
+        .backend = BALANCE_NONE,
+        .route = &proxy->config->routes[proxy->config->route_count - 1],
+        .client_minor = 1,
+        .request_block = (char *)(exchange + 1),
+        .response_block = (char *)(exchange + 1) + proxy->exchange_block_bytes,
+    };
+    transport_hold_init(&exchange->hold, on_free);
+    relay_init(&exchange->request, &client->transport, &exchange->hold);
+    relay_init(&exchange->response, NULL, &exchange->hold);
+    exchange->response.sink = &client->transport;
+    lease_chain_init(&exchange->response_head);
+    client->exchange = exchange;
+    return exchange;
+}
+
+/* ---- The end ---- */
+
+static void release(struct exchange *exchange)
+{
+    struct proxy *proxy = exchange->client->proxy;
+    relay_abort(&exchange->request, proxy);
+    relay_abort(&exchange->response, proxy);
+    ring_chain_return(proxy->ring, &exchange->response_head);
+    if (exchange->route_entered)
+        state_route_leave(proxy->state, (u32)(exchange->route - proxy->config->routes),
+                          exchange->route->active_max);
+    transport_hold_release(&exchange->hold);
+}
+
+static void finish(struct exchange *exchange)
+{
+    struct client *client = exchange->client;
+    bool keep = exchange->keep_client && !client->proxy->draining;
+    record_access(exchange);
+    release(exchange);
+    client_exchange_ended(client, keep);
+}
+
+void exchange_cancel(struct exchange *exchange, enum fault fault)
+{
+    struct client *client = exchange->client;
+    if (exchange->fault == FAULT_NONE)
+        exchange->fault = (u8)fault;
+    client->proxy->counters.faults[fault]++;
+    attempt_end(exchange, false);
+    record_access(exchange);
+    release(exchange);
+    client->exchange = NULL;
+    client_close(client, true);
+}
+
+void exchange_fail(struct exchange *exchange, enum fault fault)
+{
+    const struct fault_row *row = fault_row(fault);
+    struct proxy *proxy = exchange->client->proxy;
+    exchange->fault = (u8)fault;
+    record_fault(exchange, fault, 0);
+    if (exchange->response_begun || row->status == 0) {
+        exchange_cancel(exchange, fault);
+        return;
+    }
+    proxy->counters.faults[fault]++;
+    bool request_complete = exchange->request.state != RELAY_FLOWING;
+    attempt_end(exchange, false);
+    relay_abort(&exchange->request, proxy);
+    exchange->keep_client = exchange->keep_client && row->keep_client && request_complete;
+    u32 status = exchange->reject_status ? exchange->reject_status : row->status;
+    response_page(exchange, status, row->text);
+}
+
+/* The response ended early, and all there is of it has been sent. A message with a length or chunks
+ * shows by itself that something is missing; one that lasts until the close needs a reset. */
+static void show_cut(struct exchange *exchange)
+{
+    struct client *client = exchange->client;
+    bool reset = exchange->response.body == HTTP_BODY_UNTIL_CLOSE;
+    record_access(exchange);
+    release(exchange);
+    client->exchange = NULL;
+    client_close(client, reset);
+}
+
+/* The tunnel's directions end one by one: what one side has finished, the other gets to see. */
+static void step_tunnel(struct exchange *exchange)
+{
+    struct relay *relays[] = {&exchange->request, &exchange->response};
+    for (u32 i = 0; i < ARRAY_COUNT(relays); i++)
+        if (relays[i]->state == RELAY_DONE && transport_is_open(relays[i]->sink))
+            transport_finish(relays[i]->sink);
+    if (exchange->request.state < RELAY_DONE || exchange->response.state < RELAY_DONE) {
+        exchange_set_deadline(exchange);
+        return;
+    }
+    attempt_end(exchange, false);
+    exchange->keep_client = false;
+    finish(exchange);
+}
+
+/* The response is complete on our side: what becomes of the upstream? */
+static void settle_upstream(struct exchange *exchange)
+{
+    struct relay *request = &exchange->request;
+    bool request_done = request->state == RELAY_DONE;
+    if (request->state == RELAY_FLOWING)
+        exchange->keep_client = false; /* the rest of the request is still on its way */
+    if (!request_done)
+        relay_abort(request, exchange->client->proxy);
+    attempt_end(exchange, request_done && exchange->keep_upstream);
+}
+
+void exchange_step(struct exchange *exchange)
+{
+    struct relay *response = &exchange->response;
+    if (exchange->phase == EXCHANGE_TUNNEL) {
+        step_tunnel(exchange);
+        return;
+    }
+    bool answered = exchange->phase == EXCHANGE_RELAYING || exchange->phase == EXCHANGE_REPLYING;
+    if (answered && response->state >= RELAY_ENDED && exchange->upstream)
+        settle_upstream(exchange);
+    if (answered && response->state == RELAY_DONE && exchange->cut)
+        show_cut(exchange);
+    else if (answered && response->state == RELAY_DONE)
+        finish(exchange);
+    else
+        exchange_set_deadline(exchange);
+}
+
+/* ---- Time ---- */
+
+/* True when the exchange cannot go on before the client sends more of its request. */
+static bool waits_for_body(const struct exchange *exchange)
+{
+    return exchange->request.state == RELAY_FLOWING && !relay_pending(&exchange->request);
+}
+
+void exchange_set_deadline(struct exchange *exchange)
+{
+    const struct config_timeouts *timeouts = &exchange->route->timeouts;
+    u32 timeout_ms = 0;
+    switch ((enum exchange_phase)exchange->phase) {
+    case EXCHANGE_CONNECTING: /* set once, when the attempt begins */
+        return;
+    case EXCHANGE_RESPONSE_HEAD:
+        timeout_ms = waits_for_body(exchange) ? timeouts->request_body_idle_ms
+                                              : timeouts->response_head_ms;
+        break;
+    case EXCHANGE_RELAYING:
+    case EXCHANGE_REPLYING:
+        timeout_ms = timeouts->response_idle_ms;
+        break;
+    case EXCHANGE_TUNNEL:
+        timeout_ms = timeouts->tunnel_idle_ms;
+        break;
+    }
+    client_set_deadline(exchange->client, timeout_ms);
+}
+
+void exchange_on_timeout(struct exchange *exchange)
+{
+    switch ((enum exchange_phase)exchange->phase) {
+    case EXCHANGE_CONNECTING:
+        attempt_failed(exchange, FAULT_CONNECT_TIMEOUT, (struct ring_done){0});
+        return;
+    case EXCHANGE_RESPONSE_HEAD:
+        exchange_fail(exchange,
+                      waits_for_body(exchange) ? FAULT_BODY_TIMEOUT : FAULT_RESPONSE_TIMEOUT);
+        return;
+    case EXCHANGE_RELAYING:
+        exchange_fail(exchange, relay_pending(&exchange->response) ? FAULT_CLIENT_STALLED
+                                                                   : FAULT_RESPONSE_STALLED);
+        return;
+    case EXCHANGE_REPLYING:
+        exchange_cancel(exchange, FAULT_CLIENT_STALLED);
+        return;
+    case EXCHANGE_TUNNEL:
+        exchange_cancel(exchange, FAULT_TUNNEL_IDLE);
+        return;
+    }
+}
+
+/* ---- Beginning ---- */
+
+static void note_request(struct exchange *exchange, const struct http_request *request)
+{
+    struct proxy *proxy = exchange->client->proxy;
+    exchange->method = (u8)request->method;
+    exchange->received_head_bytes = request->head_bytes;
+    exchange->client_minor = request->minor;
+    exchange->keep_client = request->keep_alive && !proxy->draining;
+    exchange->upgrade = request->upgrade;
+    exchange->accepts_html = request->accepts_html;
+    exchange->route =
+        &proxy->config->routes[route_find(proxy->config, request->host, request->path)];
+    exchange->request.body_bytes_max = proxy->config->limits.body_bytes_max;
+}
+
+/* A small body that is here already goes behind the head, into the same send; and it is kept, so
+ * that the request can be sent again. */
+static void inline_body(struct exchange *exchange, struct http_writer *writer,
+                        struct lease_chain *data)
+{
+    struct relay *request = &exchange->request;
+    u64 len = request->remaining;
+    if (request->body != HTTP_BODY_LENGTH || len > INLINE_BODY_BYTES_MAX || len > data->bytes ||
+        len > (u64)(writer->end - writer->at))
+        return;
+    struct ring *ring = exchange->client->proxy->ring;
+    ring_chain_peek(ring, data, writer->at, (u32)len);
+    ring_chain_skip(ring, data, (u32)len);
+    writer->at += len;
+    exchange->inline_body_len = (u32)len;
+    request->body_bytes = len;
+    request->remaining = 0;
+    request->state = RELAY_ENDED;
+}
+
+static enum fault fault_of_body(enum relay_verdict verdict)
+{
+    switch (verdict) {
+    case RELAY_OK:
+        return FAULT_NONE;
+    case RELAY_BAD:
+        return FAULT_BAD_BODY;
+    case RELAY_TOO_LONG:
+        return FAULT_BODY_TOO_LARGE;
+    case RELAY_NO_ROOM:
+        break;
+    }
+    return FAULT_EXHAUSTED;
+}
+
+/* Rewrites the head and takes the first bytes of the body. What does not belong to this request is
+ * left in `data`. */
+static enum fault take_request(struct exchange *exchange, const struct http_request *request,
+                               u32 head_bytes, struct lease_chain *data)
+{
+    struct proxy *proxy = exchange->client->proxy;
+    struct http_framing framing = http_request_framing(request);
+    struct http_writer writer = {
+        .at = exchange->request_block,
+        .end = exchange->request_block + proxy->exchange_block_bytes,
+    };
+    if (framing.body == HTTP_BODY_REJECT) {
+        exchange->reject_status = http_reject_info(framing.reject)->status;
+        return FAULT_BAD_REQUEST;
+    }
+    u64 body_max = exchange->request.body_bytes_max;
+    if (body_max > 0 && framing.body == HTTP_BODY_LENGTH && framing.length > body_max)
+        return FAULT_BODY_TOO_LARGE;
+    if (!rewrite_request(exchange, request, &writer))
+        return FAULT_HEAD_OVERFLOW;
+    exchange->head_len = (u32)(writer.at - exchange->request_block);
+    ring_chain_skip(proxy->ring, data, head_bytes); /* from here on `request` may be overwritten */
+    relay_begin(&exchange->request, framing);
+    inline_body(exchange, &writer, data);
+    return fault_of_body(relay_feed(&exchange->request, proxy, data));
+}
+
+static enum fault admit(struct exchange *exchange)
+{
+    struct proxy *proxy = exchange->client->proxy;
+    u32 route = (u32)(exchange->route - proxy->config->routes);
+    if (!state_route_enter(proxy->state, route, exchange->route->active_max))
+        return FAULT_ROUTE_FULL;
+    exchange->route_entered = true;
+    return FAULT_NONE;
+}
+
+/* The time that this turn has spent on the exchange so far, for the log's own_us. */
+static void note_own_time(struct exchange *exchange, u64 since_ns)
+{
+    if (exchange->client->proxy->logs[LOG_FILE_ACCESS])
+        exchange->own_ns += clock_monotonic_ns() - since_ns;
+}
+
+void exchange_start(struct client *client, const struct http_request *request, u32 head_bytes,
+                    struct lease_chain *data)
+{
+    struct proxy *proxy = client->proxy;
+    struct exchange *exchange = create(client);
+    proxy->counters.requests++;
+    if (!exchange) {
+        ring_chain_return(proxy->ring, data);
+        proxy->counters.faults[FAULT_EXHAUSTED]++;
+        client_refuse(client);
+        return;
+    }
+    note_request(exchange, request);
+    enum fault fault = take_request(exchange, request, head_bytes, data);
+    if (!client_keep_back(client, data)) {
+        exchange_cancel(exchange, FAULT_EXHAUSTED);
+        return;
+    }
+    if (fault == FAULT_NONE)
+        fault = admit(exchange);
+    if (fault != FAULT_NONE) {
+        exchange_fail(exchange, fault);
+        return;
+    }
+    note_own_time(exchange, proxy_now_ns(proxy));
+    attempt_start(exchange);
+}
+
+void exchange_reject(struct client *client, enum fault fault, enum http_reject reject)
+{
+    struct exchange *exchange = create(client);
+    client->proxy->counters.requests++;
+    if (!exchange) {
+        client_refuse(client);
+        return;
+    }
+    if (reject != HTTP_REJECT_NONE)
+        exchange->reject_status = http_reject_info(reject)->status;
+    exchange_fail(exchange, fault);
+}
+
+/* ---- What the client does ---- */
+
+void exchange_on_client_data(struct exchange *exchange, struct lease_chain *data)
+{
+    struct client *client = exchange->client;
+    struct proxy *proxy = client->proxy;
+    enum fault fault = fault_of_body(relay_feed(&exchange->request, proxy, data));
+    if (fault != FAULT_NONE) {
+        ring_chain_return(proxy->ring, data);
+        exchange_fail(exchange, fault);
+        return;
+    }
+    if (!client_keep_back(client, data)) {
+        exchange_cancel(exchange, FAULT_EXHAUSTED);
+        return;
+    }
+    relay_pump(&exchange->request, proxy);
+    exchange_step(exchange);
+}
+
+void exchange_on_client_end(struct exchange *exchange)
+{
+    if (exchange->phase != EXCHANGE_TUNNEL) {
+        exchange_cancel(exchange, FAULT_CLIENT_GONE);
+        return;
+    }
+    bool complete = relay_source_ended(&exchange->request);
+    ASSERT(complete); /* a tunnel has no framing that could be cut short */
+    relay_pump(&exchange->request, exchange->client->proxy);
+    exchange_step(exchange);
+}
+
+void exchange_on_client_sent(struct exchange *exchange)
+{
+    struct proxy *proxy = exchange->client->proxy;
+    proxy->counters.bytes_to_clients += exchange->response.sending_bytes;
+    relay_sent(&exchange->response, proxy);
+    exchange_step(exchange);
+}
+
+void exchange_on_client_paused(struct exchange *exchange)
+{
+    if (exchange->client->backlog.bytes == 0)
+        relay_pump(&exchange->request, exchange->client->proxy);
+}

@@ -1,0 +1,137 @@
+/* Everything that can go wrong, one row each: who is to blame, whether it may be tried again, what
+ * the client is told, how loud the log is, and whether the client's connection can go on. */
+#include "proxy/proxy_internal.h"
+
+/* clang-format off: a table */
+static const struct fault_row rows[FAULT_COUNT] = {
+    /* name and status; who is to blame, whether to try again; log severity, keep the client;
+     * the page's sentence; the log's */
+    [FAULT_NONE] = {
+        "none", 0, BLAME_US, RETRY_NEVER, LOG_DEBUG, true,
+        "",
+        ""},
+    [FAULT_BAD_REQUEST] = {
+        "bad_request", 400, BLAME_CLIENT, RETRY_NEVER, LOG_INFO, false,
+        "The request is malformed.",
+        "Malformed request"},
+    [FAULT_BAD_BODY] = {
+        "bad_body", 400, BLAME_CLIENT, RETRY_NEVER, LOG_INFO, false,
+        "The request body is malformed.",
+        "Malformed request body"},
+    [FAULT_BODY_TOO_LARGE] = {
+        "body_too_large", 413, BLAME_CLIENT, RETRY_NEVER, LOG_INFO, false,
+        "The request body is too large.",
+        "Request body over limits.bodyBytes"},
+    [FAULT_HEAD_TIMEOUT] = {
+        "head_timeout", 408, BLAME_CLIENT, RETRY_NEVER, LOG_INFO, false,
+        "The request took too long to arrive.",
+        "Request head timeout"},
+    [FAULT_BODY_TIMEOUT] = {
+        "body_timeout", 408, BLAME_CLIENT, RETRY_NEVER, LOG_INFO, false,
+        "The request body took too long to arrive.",
+        "Request body timeout"},
+    [FAULT_CLIENT_GONE] = {
+        "client_gone", 0, BLAME_CLIENT, RETRY_NEVER, LOG_DEBUG, false,
+        "",
+        "Client closed the connection"},
+    [FAULT_CLIENT_STALLED] = {
+        "client_stalled", 0, BLAME_CLIENT, RETRY_NEVER, LOG_INFO, false,
+        "",
+        "Client stopped reading"},
+    [FAULT_PROXY_HEADER] = {
+        "proxy_header", 0, BLAME_CLIENT, RETRY_NEVER, LOG_WARN, false,
+        "",
+        "PROXY protocol header missing or malformed"},
+    [FAULT_NO_BACKEND] = {
+        "no_backend", 503, BLAME_US, RETRY_NEVER, LOG_ERROR, true,
+        "No server is available to answer this request.",
+        "No usable backend"},
+    [FAULT_ROUTE_FULL] = {
+        "route_full", 503, BLAME_US, RETRY_NEVER, LOG_WARN, true,
+        "Too many requests are being served at the moment.",
+        "Route is at reqActiveLength"},
+    [FAULT_EXHAUSTED] = {
+        "exhausted", 503, BLAME_US, RETRY_NEVER, LOG_ERROR, false,
+        "The proxy is out of resources at the moment.",
+        "Out of memory, sockets or buffers"},
+    [FAULT_HEAD_OVERFLOW] = {
+        "head_overflow", 431, BLAME_CLIENT, RETRY_NEVER, LOG_WARN, false,
+        "The request head is too large.",
+        "Rewritten request head does not fit"},
+    [FAULT_STOPPING] = {
+        "stopping", 503, BLAME_US, RETRY_NEVER, LOG_INFO, false,
+        "The proxy is stopping.",
+        "Cut at the end of the drain timeout"},
+    [FAULT_CONNECT_REFUSED] = {
+        "connect_refused", 502, BLAME_BACKEND, RETRY_OTHER, LOG_ERROR, true,
+        "The server could not be reached.",
+        "Backend connection refused"},
+    [FAULT_CONNECT_FAILED] = {
+        "connect_failed", 502, BLAME_BACKEND, RETRY_OTHER, LOG_ERROR, true,
+        "The server could not be reached.",
+        "Backend connection failed"},
+    [FAULT_CONNECT_TIMEOUT] = {
+        "connect_timeout", 504, BLAME_BACKEND, RETRY_OTHER, LOG_ERROR, true,
+        "The server did not answer in time.",
+        "Backend connection timeout"},
+    [FAULT_UPSTREAM_STALE] = {
+        "upstream_stale", 502, BLAME_BACKEND, RETRY_FRESH, LOG_INFO, true,
+        "The server closed the connection.",
+        "Backend closed a reused connection"},
+    [FAULT_UPSTREAM_RESET] = {
+        "upstream_reset", 502, BLAME_BACKEND, RETRY_NEVER, LOG_ERROR, true,
+        "The server closed the connection.",
+        "Backend closed the connection before its response"},
+    [FAULT_BAD_RESPONSE] = {
+        "bad_response", 502, BLAME_BACKEND, RETRY_NEVER, LOG_ERROR, true,
+        "The server sent an invalid answer.",
+        "Backend sent a malformed response"},
+    [FAULT_RESPONSE_TIMEOUT] = {
+        "response_timeout", 504, BLAME_BACKEND, RETRY_NEVER, LOG_ERROR, true,
+        "The server did not answer in time.",
+        "Backend response timeout"},
+    [FAULT_RESPONSE_CUT] = {
+        "response_cut", 502, BLAME_BACKEND, RETRY_NEVER, LOG_ERROR, false,
+        "The server ended its answer early.",
+        "Backend closed the connection within its response"},
+    [FAULT_RESPONSE_STALLED] = {
+        "response_stalled", 504, BLAME_BACKEND, RETRY_NEVER, LOG_ERROR, false,
+        "The server stopped answering.",
+        "Backend stopped within its response"},
+    [FAULT_TUNNEL_IDLE] = {
+        "tunnel_idle", 0, BLAME_CLIENT, RETRY_NEVER, LOG_INFO, false,
+        "",
+        "Tunnel idle timeout"},
+};
+/* clang-format on */
+
+const struct fault_row *fault_row(enum fault fault)
+{
+    ASSERT(fault < FAULT_COUNT);
+    return &rows[fault];
+}
+
+const char *fault_name(enum fault fault)
+{
+    return fault_row(fault)->name;
+}
+
+enum fault fault_of_connect(enum ring_status status)
+{
+    switch (status) {
+    case RING_REFUSED:
+    case RING_RESET:
+        return FAULT_CONNECT_REFUSED;
+    case RING_TIMED_OUT:
+        return FAULT_CONNECT_TIMEOUT;
+    case RING_OK:
+    case RING_END:
+    case RING_CANCELED:
+    case RING_UNREACHABLE:
+    case RING_EXHAUSTED:
+    case RING_FAILED:
+    case RING_STATUS_COUNT:
+        break;
+    }
+    return FAULT_CONNECT_FAILED;
+}

@@ -1,0 +1,135 @@
+/*
+ * What the proxy says about the client to the backend: X-Forwarded-For, -Proto and -Host, X-Real-IP,
+ * Via (RFC 9110 §7.6.3) and X-Request-ID. A peer's own claims are believed only when it is one of
+ * trustedProxies; otherwise they are replaced.
+ */
+#include <arpa/inet.h>
+
+#include "proxy/proxy_internal.h"
+
+/* All X-Forwarded-For lines as one list, then the peer. */
+static void write_forwarded_for(const struct client *client, const struct http_fields *fields,
+                                struct http_writer *writer)
+{
+    http_write(writer, SLICE("X-Forwarded-For: "));
+    for (u32 i = 0; client->trusted && i < fields->count; i++) {
+        if (fields->at[i].id != HTTP_FIELD_X_FORWARDED_FOR || fields->at[i].value_len == 0)
+            continue;
+        http_write(writer, http_field_value(fields, i));
+        http_write(writer, SLICE(", "));
+    }
+    http_write(writer, client_ip(client));
+    http_write(writer, SLICE("\r\n"));
+}
+
+static bool parse_ip(struct slice text, struct address *out)
+{
+    char string[CLIENT_IP_BYTES_MAX + 1];
+    if (text.len == 0 || text.len > CLIENT_IP_BYTES_MAX)
+        return false;
+    memcpy(string, text.data, text.len);
+    string[text.len] = '\0';
+    *out = (struct address){.len = sizeof(out->v4)};
+    out->v4.sin_family = AF_INET;
+    if (inet_pton(AF_INET, string, &out->v4.sin_addr) == 1)
+        return true;
+    *out = (struct address){.len = sizeof(out->v6)};
+    out->v6.sin6_family = AF_INET6;
+    return inet_pton(AF_INET6, string, &out->v6.sin6_addr) == 1;
+}
+
+/* The last address of the list that is not a trusted proxy's; an address further left could have
+ * been written by anyone. */
+static struct slice real_ip(const struct client *client, const struct http_fields *fields)
+{
+    struct slice best = client_ip(client);
+    if (!client->trusted)
+        return best;
+    for (u32 i = fields->count; i-- > 0;) {
+        if (fields->at[i].id != HTTP_FIELD_X_FORWARDED_FOR)
+            continue;
+        struct slice list = http_field_value(fields, i);
+        while (list.len > 0) {
+            const char *comma = memrchr(list.data, ',', list.len);
+            u32 at = comma ? (u32)(comma + 1 - list.data) : 0;
+            struct slice element = slice_trim(slice_of(list.data + at, list.len - at));
+            struct address address;
+            if (!parse_ip(element, &address))
+                return best;
+            best = element;
+            if (!network_list_contains(&client->proxy->config->trusted_proxies, &address))
+                return best;
+            list.len = at > 0 ? at - 1 : 0;
+        }
+    }
+    return best;
+}
+
+static void write_claim(const struct client *client, const struct http_fields *fields,
+                        enum http_field_id id, struct slice own, struct http_writer *writer)
+{
+    struct slice claimed = http_field_first(fields, id);
+    bool believed = client->trusted && claimed.len > 0;
+    http_write_field(writer, http_field_info(id)->name, believed ? claimed : own);
+}
+
+static bool request_id_valid(struct slice id)
+{
+    enum { REQUEST_ID_MAX = 128 };
+    if (id.len == 0 || id.len > REQUEST_ID_MAX)
+        return false;
+    for (u32 i = 0; i < id.len; i++)
+        if (id.data[i] <= ' ' || id.data[i] > '~')
+            return false;
+    return true;
+}
+
+static void write_request_id(struct exchange *exchange, const struct http_fields *fields,
+                             struct http_writer *writer)
+{
+    struct proxy *proxy = exchange->client->proxy;
+    char made[REQUEST_ID_BYTES];
+    struct slice id = http_field_first(fields, HTTP_FIELD_X_REQUEST_ID);
+    if (!request_id_valid(id)) {
+        request_id_make(&proxy->rng, proxy_wall_ns(proxy), made);
+        id = slice_of(made, sizeof(made));
+    }
+    http_write(writer, SLICE("X-Request-ID: "));
+    exchange->request_id = slice_of(writer->at, id.len);
+    http_write(writer, id);
+    http_write(writer, SLICE("\r\n"));
+    if (writer->full)
+        exchange->request_id.len = 0;
+}
+
+void forwarding_write(struct exchange *exchange, const struct http_request *request,
+                      struct http_writer *writer)
+{
+    const struct client *client = exchange->client;
+    const struct http_fields *fields = &request->fields;
+    write_forwarded_for(client, fields, writer);
+    http_write_field(writer, SLICE("X-Real-IP"), real_ip(client, fields));
+    write_claim(client, fields, HTTP_FIELD_X_FORWARDED_PROTO, SLICE("http"), writer);
+    if (request->authority.len > 0)
+        write_claim(client, fields, HTTP_FIELD_X_FORWARDED_HOST, request->authority, writer);
+    http_write(writer, request->minor == 0 ? SLICE("Via: 1.0 nextproxy\r\n")
+                                           : SLICE("Via: 1.1 nextproxy\r\n"));
+    write_request_id(exchange, fields, writer);
+}
+
+void request_id_make(struct rng *rng, u64 wall_ns, char out[REQUEST_ID_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+    u64 wall_ms = wall_ns / 1000000;
+    u64 random = rng_next(rng);
+    u64 high = wall_ms << 16 | 0x7000 | (random & 0xfff);
+    u64 low = (rng_next(rng) >> 2) | 1ull << 63;
+    u32 at = 0;
+    for (u32 i = 0; i < 32; i++) {
+        if (i == 8 || i == 12 || i == 16 || i == 20)
+            out[at++] = '-';
+        u64 word = i < 16 ? high : low;
+        out[at++] = digits[(word >> (60 - 4 * (i % 16))) & 0xf];
+    }
+    ASSERT(at == REQUEST_ID_BYTES);
+}

@@ -1,0 +1,215 @@
+/* One worker's data path: its memory, its clients, and its end. */
+#include "proxy.h"
+
+#include "base/clock.h"
+#include "proxy/proxy_internal.h"
+
+enum { WALL_REFRESH_MS = 500 };
+
+/* ---- The memory plan ---- */
+
+static usize edits_bytes(const struct config_header_edits *edits)
+{
+    usize bytes = 0;
+    for (u32 i = 0; i < edits->count; i++)
+        bytes += edits->at[i].name.len + edits->at[i].value.len + sizeof(": \r\n");
+    return bytes;
+}
+
+/* A head of the largest size, what we and the route add to it, and a small body behind it; or the
+ * largest error page. */
+static u32 block_bytes(const struct config *config)
+{
+    usize edits = 0;
+    for (u32 i = 0; i < config->route_count; i++) {
+        usize request = edits_bytes(&config->routes[i].request_headers);
+        usize response = edits_bytes(&config->routes[i].response_headers);
+        edits = max_u64(edits, max_u64(request, response));
+    }
+    const struct config_error_templates *templates = &config->error_templates;
+    usize page = 4096 + max_u32(templates->html.len, templates->json.len);
+    usize head = config->limits.http.head_bytes_max + HEAD_BLOCK_EXTRA_BYTES + edits +
+                 INLINE_BODY_BYTES_MAX;
+    return (u32)((max_u64(head, page) + CACHE_LINE_BYTES - 1) & ~(u64)(CACHE_LINE_BYTES - 1));
+}
+
+static usize exchange_bytes(const struct config *config)
+{
+    return sizeof(struct exchange) + 2 * (usize)block_bytes(config);
+}
+
+/* Heads in pieces and pipelined requests: a share of the clients, and all exchanges' trailers. */
+static u32 inbox_count(const struct config *config)
+{
+    return config->limits.clients_max;
+}
+
+u32 proxy_leases(const struct config *config)
+{
+    enum { LEASES_MIN = 1024, LEASES_MAX = 32768 };
+    u32 wanted = config->limits.exchanges_max;
+    u32 leases = LEASES_MIN;
+    while (leases < wanted && leases < LEASES_MAX)
+        leases *= 2;
+    return leases;
+}
+
+void proxy_budget(const struct config *config, struct proxy_budget_row rows[PROXY_BUDGET_ROWS])
+{
+    const struct config_limits *limits = &config->limits;
+    const struct proxy_budget_row plan[PROXY_BUDGET_ROWS] = {
+        {"clients", limits->clients_max, sizeof(struct client), "new connections are refused"},
+        {"exchanges", limits->exchanges_max, exchange_bytes(config), "requests are answered 503"},
+        {"inboxes", inbox_count(config), limits->http.head_bytes_max,
+         "clients that send heads in pieces are closed"},
+        {"upstreams", config->upstream.connections_max, sizeof(struct upstream),
+         "requests are answered 503"},
+        {"leases", proxy_leases(config), LEASE_BYTES, "receiving waits until some are free"},
+    };
+    memcpy(rows, plan, sizeof(plan));
+}
+
+/* ---- Creation ---- */
+
+static bool create_slabs(struct proxy *proxy)
+{
+    const struct config *config = proxy->config;
+    return slab_init(&proxy->clients, sizeof(struct client), config->limits.clients_max) &&
+           slab_init(&proxy->exchanges, exchange_bytes(config), config->limits.exchanges_max) &&
+           slab_init(&proxy->inboxes, config->limits.http.head_bytes_max, inbox_count(config));
+}
+
+static void create_balances(struct proxy *proxy)
+{
+    const struct config *config = proxy->config;
+    proxy->balances = arena_alloc(&proxy->arena, config->pool_count * sizeof(*proxy->balances));
+    for (u32 p = 0; p < config->pool_count; p++) {
+        const struct config_pool *pool = &config->pools[p];
+        struct balance_backend *backends =
+            arena_alloc(&proxy->arena, pool->backend_count * sizeof(*backends));
+        for (u32 i = 0; i < pool->backend_count; i++) {
+            const struct config_backend *backend = &config->backends[pool->backends[i]];
+            backends[i].weight = backend->weight;
+            backends[i].key = hash_bytes(backend->id.data, backend->id.len, 0);
+        }
+        proxy->balances[p] =
+            balance_create(&proxy->arena, pool->strategy, backends, pool->backend_count);
+    }
+}
+
+static bool create_upstreams(struct proxy *proxy)
+{
+    const struct upstreams_environment environment = {
+        .ring = proxy->ring,
+        .wheel = proxy->wheel,
+        .reaper = &proxy->reaper,
+        .config = proxy->config,
+        .events = &attempt_events,
+    };
+    proxy->upstreams = upstreams_create(&proxy->arena, &environment);
+    return proxy->upstreams != NULL;
+}
+
+static u32 sample_threshold(double share)
+{
+    return share >= 1.0 ? UINT32_MAX : (u32)(share * 4294967295.0);
+}
+
+static void refresh_wall(struct proxy *proxy)
+{
+    proxy->wall_offset_ns = clock_wall_ns() - clock_monotonic_ns();
+    proxy->wall_refresh_ns = proxy_now_ns(proxy) + WALL_REFRESH_MS * NS_PER_MS;
+}
+
+struct proxy *proxy_create(const struct proxy_environment *environment)
+{
+    struct arena arena;
+    arena_init(&arena);
+    struct proxy *proxy = arena_alloc(&arena, sizeof(*proxy));
+    proxy->arena = arena;
+    proxy->ring = environment->ring;
+    proxy->wheel = environment->wheel;
+    proxy->config = environment->config;
+    proxy->state = environment->state;
+    memcpy(proxy->logs, environment->logs, sizeof(proxy->logs));
+    proxy->exchange_block_bytes = block_bytes(proxy->config);
+    proxy->sample_threshold = sample_threshold(proxy->config->logging.access_sample);
+    rng_seed(&proxy->rng, environment->seed);
+    list_init(&proxy->connected);
+    transport_reaper_init(&proxy->reaper);
+    refresh_wall(proxy);
+    create_balances(proxy);
+    if (!create_slabs(proxy) || !create_upstreams(proxy))
+        return NULL;
+    return proxy;
+}
+
+void proxy_destroy(struct proxy *proxy)
+{
+    ASSERT(proxy_quiet(proxy));
+    upstreams_destroy(proxy->upstreams);
+    slab_deinit(&proxy->clients);
+    slab_deinit(&proxy->exchanges);
+    slab_deinit(&proxy->inboxes);
+    struct arena arena = proxy->arena; /* the proxy itself lives in it */
+    arena_deinit(&arena);
+}
+
+/* ---- Running ---- */
+
+void proxy_accept(struct proxy *proxy, int fd, const struct config_listener *listener)
+{
+    client_start(proxy, fd, listener);
+}
+
+struct slice proxy_date(struct proxy *proxy)
+{
+    u64 second = proxy_wall_ns(proxy) / NS_PER_S;
+    if (second != proxy->date_second) {
+        proxy->date_second = second;
+        http_date_format(second, proxy->date);
+    }
+    return slice_of(proxy->date, HTTP_DATE_BYTES);
+}
+
+void proxy_after_turn(struct proxy *proxy)
+{
+    transport_reap(&proxy->reaper);
+    if (proxy_now_ns(proxy) >= proxy->wall_refresh_ns)
+        refresh_wall(proxy);
+    if (proxy->draining && proxy_now_ns(proxy) >= proxy->drain_deadline_ns)
+        proxy_stop(proxy);
+}
+
+void proxy_drain(struct proxy *proxy, u64 deadline_ns)
+{
+    proxy->draining = true;
+    proxy->drain_deadline_ns = deadline_ns;
+    upstreams_drain(proxy->upstreams);
+    list_each (node, following, &proxy->connected)
+        client_drain(container_of(node, struct client, node));
+}
+
+void proxy_stop(struct proxy *proxy)
+{
+    proxy->draining = true;
+    proxy->drain_deadline_ns = UINT64_MAX;
+    upstreams_drain(proxy->upstreams);
+    list_each (node, following, &proxy->connected) {
+        struct client *client = container_of(node, struct client, node);
+        if (client->exchange)
+            exchange_cancel(client->exchange, FAULT_STOPPING);
+        else
+            client_close(client, true);
+    }
+}
+
+bool proxy_quiet(const struct proxy *proxy)
+{
+    return proxy->clients.in_use == 0 && upstreams_count(proxy->upstreams) == 0;
+}
+
+const struct proxy_counters *proxy_counters(const struct proxy *proxy)
+{
+    return &proxy->counters;
+}

@@ -1,0 +1,123 @@
+/* What is written about exchanges: log lines and counters. */
+#include "base/clock.h"
+#include "proxy/proxy_internal.h"
+
+static struct slice name_slice(const char *name)
+{
+    return slice_of_string(name);
+}
+
+static u32 span_us(u64 from_ns, u64 to_ns)
+{
+    return from_ns == 0 || to_ns <= from_ns ? 0
+                                            : (u32)min_u64((to_ns - from_ns) / NS_PER_US, UINT32_MAX);
+}
+
+static void count(struct exchange *exchange)
+{
+    struct proxy_counters *counters = &exchange->client->proxy->counters;
+    u32 class = exchange->status / 100u;
+    counters->responses_by_class[class < ARRAY_COUNT(counters->responses_by_class) ? class : 0]++;
+}
+
+/* Failures are always logged; of the others, the configured share. */
+static bool sampled(struct proxy *proxy, const struct exchange *exchange)
+{
+    if (proxy->sample_threshold == UINT32_MAX || exchange->fault != FAULT_NONE ||
+        exchange->status >= 500)
+        return true;
+    return (u32)rng_next(&proxy->rng) < proxy->sample_threshold;
+}
+
+void record_access(struct exchange *exchange)
+{
+    struct client *client = exchange->client;
+    struct proxy *proxy = client->proxy;
+    count(exchange);
+    struct log_buffer *log = proxy->logs[LOG_FILE_ACCESS];
+    if (!log || !sampled(proxy, exchange))
+        return;
+    u64 now_ns = proxy_now_ns(proxy);
+    bool chosen = exchange->backend != BALANCE_NONE;
+    u64 sent_ns = exchange->connected_ns;
+    struct log_access entry = {
+        .wall_ns = proxy_wall_ns(proxy),
+        .method = exchange->method_name,
+        .path = exchange->path,
+        .host = exchange->host,
+        .route = exchange->route->id,
+        .backend_id = chosen ? proxy->config->backends[exchange->backend].id : (struct slice){0},
+        .client_ip = client_ip(client),
+        .request_id = exchange->request_id,
+        .fault = exchange->fault == FAULT_NONE ? (struct slice){0}
+                                               : name_slice(fault_name((enum fault)exchange->fault)),
+        .bytes_in = exchange->received_head_bytes + exchange->request.body_bytes,
+        .bytes_out = exchange->response.sent_bytes,
+        .duration_us = span_us(exchange->start_ns, now_ns),
+        .head_us = span_us(exchange->start_ns, exchange->head_ns),
+        .connect_us = exchange->reused ? 0 : span_us(exchange->attempt_ns, sent_ns),
+        .first_byte_us = span_us(sent_ns, exchange->first_byte_ns),
+        .body_us = span_us(exchange->first_byte_ns, now_ns),
+        .own_us = (u32)(exchange->own_ns / NS_PER_US),
+        .status = exchange->status,
+        .attempts = exchange->attempts,
+        .protocol_minor = exchange->client_minor,
+        .reused = exchange->reused,
+    };
+    (void)log_access_write(log, &entry); /* a full buffer counts what it drops */
+}
+
+static bool logged(const struct proxy *proxy, u8 severity)
+{
+    return proxy->logs[LOG_FILE_ERROR] && severity >= proxy->config->logging.severity_min;
+}
+
+void record_fault(struct exchange *exchange, enum fault fault, i32 error)
+{
+    struct client *client = exchange->client;
+    struct proxy *proxy = client->proxy;
+    const struct fault_row *row = fault_row(fault);
+    if (!logged(proxy, row->severity))
+        return;
+    static const char *const types[] = {
+        [BLAME_CLIENT] = "client_failure",
+        [BLAME_US] = "proxy_failure",
+        [BLAME_BACKEND] = "backend_failure",
+    };
+    char scratch[16];
+    bool chosen = exchange->backend != BALANCE_NONE && row->blame != BLAME_CLIENT;
+    const struct config_backend *backend =
+        chosen ? &proxy->config->backends[exchange->backend] : NULL;
+    struct log_event event = {
+        .wall_ns = proxy_wall_ns(proxy),
+        .severity = (enum log_severity)row->severity,
+        .type = name_slice(types[row->blame]),
+        .backend_id = backend ? backend->id : (struct slice){0},
+        .url = backend ? backend->url : (struct slice){0},
+        .error = name_slice(error != 0 ? log_errno_name(error, scratch) : row->name),
+        .message = name_slice(row->log_text),
+        .client_ip = client_ip(client),
+        .request_id = exchange->request_id,
+        .route = exchange->route->id,
+        .attempt = exchange->attempts,
+    };
+    (void)log_event_write(proxy->logs[LOG_FILE_ERROR], &event);
+}
+
+void record_client_fault(struct client *client, enum fault fault, const char *detail)
+{
+    struct proxy *proxy = client->proxy;
+    const struct fault_row *row = fault_row(fault);
+    proxy->counters.faults[fault]++;
+    if (!logged(proxy, row->severity))
+        return;
+    struct log_event event = {
+        .wall_ns = proxy_wall_ns(proxy),
+        .severity = (enum log_severity)row->severity,
+        .type = SLICE("client_failure"),
+        .error = name_slice(row->name),
+        .message = name_slice(detail),
+        .client_ip = client_ip(client),
+    };
+    (void)log_event_write(proxy->logs[LOG_FILE_ERROR], &event);
+}

@@ -1,0 +1,365 @@
+/* The response half of an exchange: from the upstream's bytes to the client's, and our own pages. */
+#include "base/clock.h"
+#include "proxy/proxy_internal.h"
+
+enum { INTERIM_BYTES_MAX = 65536 }; /* of 1xx responses a client has not taken yet */
+
+static struct proxy *proxy_of(const struct exchange *exchange)
+{
+    return exchange->client->proxy;
+}
+
+/* Puts a head that lies in the response block in front of what follows. Behind interim responses
+ * that are still on their way it has to queue up. */
+static bool send_head(struct exchange *exchange, struct slice head)
+{
+    struct relay *response = &exchange->response;
+    if (relay_pending(response))
+        return ring_chain_write(proxy_of(exchange)->ring, &response->queue, head.data, head.len);
+    response->head = head;
+    return true;
+}
+
+static struct http_writer block_writer(const struct exchange *exchange)
+{
+    return (struct http_writer){
+        .at = exchange->response_block,
+        .end = exchange->response_block + proxy_of(exchange)->exchange_block_bytes,
+    };
+}
+
+/* ---- The end of a response that is not the proper one ---- */
+
+/* Some of the response is with the client already. It gets what there is, and then sees the cut. */
+static void cut(struct exchange *exchange, enum fault fault)
+{
+    struct proxy *proxy = proxy_of(exchange);
+    exchange->fault = (u8)fault;
+    exchange->cut = true;
+    exchange->keep_client = false;
+    proxy->counters.faults[fault]++;
+    record_fault(exchange, fault, 0);
+    relay_abort(&exchange->request, proxy);
+    attempt_end(exchange, false);
+    exchange->response.state = RELAY_ENDED;
+    relay_pump(&exchange->response, proxy);
+    exchange_step(exchange);
+}
+
+static void break_off(struct exchange *exchange, enum fault fault)
+{
+    if (exchange->phase == EXCHANGE_RELAYING)
+        cut(exchange, fault);
+    else
+        exchange_fail(exchange, fault);
+}
+
+static void lost_before_response(struct exchange *exchange, struct ring_done done)
+{
+    bool untouched = exchange->response_head.bytes == 0 && exchange->response.sent_bytes == 0 &&
+                     !relay_pending(&exchange->response);
+    attempt_failed(exchange, exchange->reused && untouched ? FAULT_UPSTREAM_STALE
+                                                           : FAULT_UPSTREAM_RESET,
+                   done);
+}
+
+void response_on_end(struct exchange *exchange, struct ring_done done)
+{
+    struct relay *response = &exchange->response;
+    bool complete;
+    exchange->keep_upstream = false;
+    switch ((enum exchange_phase)exchange->phase) {
+    case EXCHANGE_CONNECTING:
+    case EXCHANGE_REPLYING:
+        ASSERT(false); /* there is no upstream to hear from */
+        return;
+    case EXCHANGE_RESPONSE_HEAD:
+        lost_before_response(exchange, done);
+        return;
+    case EXCHANGE_RELAYING:
+        complete = done.status == RING_END ? relay_source_ended(response)
+                                           : response->state != RELAY_FLOWING;
+        if (!complete) {
+            cut(exchange, FAULT_RESPONSE_CUT);
+            return;
+        }
+        break;
+    case EXCHANGE_TUNNEL:
+        if (done.status != RING_END) {
+            exchange_cancel(exchange, FAULT_UPSTREAM_RESET);
+            return;
+        }
+        complete = relay_source_ended(response);
+        ASSERT(complete);
+        break;
+    }
+    relay_pump(response, proxy_of(exchange));
+    exchange_step(exchange);
+}
+
+/* ---- The final response begins ---- */
+
+static void note_first_byte(struct exchange *exchange)
+{
+    struct proxy *proxy = proxy_of(exchange);
+    exchange->first_byte_ns = proxy_now_ns(proxy);
+    u64 latency_us = (exchange->first_byte_ns - exchange->attempt_ns) / NS_PER_US;
+    state_backend_latency(proxy->state, exchange->backend, (u32)min_u64(latency_us, UINT32_MAX),
+                          exchange->first_byte_ns);
+}
+
+static void decide_keeping(struct exchange *exchange, const struct http_response *response,
+                           struct http_framing framing)
+{
+    bool sized = framing.body != HTTP_BODY_UNTIL_CLOSE && framing.body != HTTP_BODY_TUNNEL;
+    exchange->response.decode =
+        framing.body == HTTP_BODY_CHUNKED && exchange->client_minor == 0;
+    exchange->keep_upstream = exchange->keep_upstream && sized && response->keep_alive;
+    exchange->keep_client = exchange->keep_client && sized && !exchange->response.decode &&
+                            !proxy_of(exchange)->draining;
+}
+
+/* A small body that is here already goes behind the head, in one plain send. */
+static void inline_body(struct exchange *exchange, struct http_writer *writer)
+{
+    struct relay *response = &exchange->response;
+    struct lease_chain *data = &exchange->response_head;
+    u64 len = response->remaining;
+    if (response->body != HTTP_BODY_LENGTH || len > INLINE_BODY_BYTES_MAX || len > data->bytes ||
+        len > (u64)(writer->end - writer->at))
+        return;
+    struct ring *ring = proxy_of(exchange)->ring;
+    ring_chain_peek(ring, data, writer->at, (u32)len);
+    ring_chain_skip(ring, data, (u32)len);
+    writer->at += len;
+    response->body_bytes = len;
+    response->remaining = 0;
+    response->state = RELAY_ENDED;
+}
+
+/* 101: from here on both directions are bytes without framing. */
+static bool begin_tunnel(struct exchange *exchange)
+{
+    struct relay *request = &exchange->request;
+    struct lease_chain early;
+    if (request->state != RELAY_DONE)
+        return false;
+    exchange->phase = EXCHANGE_TUNNEL;
+    request->state = RELAY_FLOWING;
+    request->body_bytes_max = 0;
+    relay_begin(request, (struct http_framing){.body = HTTP_BODY_TUNNEL});
+    lease_chain_init(&early);
+    struct proxy *proxy = proxy_of(exchange);
+    bool taken = client_take_back(exchange->client, &early) &&
+                 relay_feed(request, proxy, &early) == RELAY_OK;
+    relay_pump(request, proxy);
+    return taken;
+}
+
+/* What follows the head, and goes on while the phase lasts. */
+static void relay_body(struct exchange *exchange, struct lease_chain *data)
+{
+    struct proxy *proxy = proxy_of(exchange);
+    enum relay_verdict verdict = relay_feed(&exchange->response, proxy, data);
+    if (data->bytes > 0) { /* behind the end of the message: nobody asked for it */
+        exchange->keep_upstream = false;
+        ring_chain_return(proxy->ring, data);
+    }
+    if (verdict != RELAY_OK) {
+        break_off(exchange, verdict == RELAY_NO_ROOM ? FAULT_EXHAUSTED : FAULT_BAD_RESPONSE);
+        return;
+    }
+    relay_pump(&exchange->response, proxy);
+    exchange_step(exchange);
+}
+
+/* Everything that can refuse the response is done before a byte of it is on its way. */
+static bool begin(struct exchange *exchange, const struct http_response *response,
+                  struct http_framing framing, u32 head_bytes)
+{
+    struct http_writer writer = block_writer(exchange);
+    decide_keeping(exchange, response, framing);
+    if (!rewrite_response(exchange, response, framing, &writer))
+        return false;
+    exchange->status = response->status;
+    ring_chain_skip(proxy_of(exchange)->ring, &exchange->response_head, head_bytes);
+    relay_begin(&exchange->response, framing);
+    inline_body(exchange, &writer);
+    struct slice head =
+        slice_of(exchange->response_block, (usize)(writer.at - exchange->response_block));
+    if (!send_head(exchange, head))
+        return false;
+    if (framing.body == HTTP_BODY_TUNNEL)
+        return begin_tunnel(exchange);
+    exchange->phase = EXCHANGE_RELAYING;
+    return true;
+}
+
+static void begin_final(struct exchange *exchange, const struct http_response *response)
+{
+    struct proxy *proxy = proxy_of(exchange);
+    u64 began_ns = proxy->logs[LOG_FILE_ACCESS] ? clock_monotonic_ns() : 0;
+    struct http_framing framing = http_response_framing(
+        response, (enum http_method)exchange->method, exchange->upgrade);
+    note_first_byte(exchange);
+    if (framing.body == HTTP_BODY_REJECT ||
+        !begin(exchange, response, framing, response->head_bytes)) {
+        exchange->status = 0;
+        exchange->response.head.len = 0;
+        exchange_fail(exchange, FAULT_BAD_RESPONSE);
+        return;
+    }
+    exchange->response_begun = true;
+    if (began_ns > 0)
+        exchange->own_ns += clock_monotonic_ns() - began_ns;
+    struct lease_chain rest = exchange->response_head;
+    lease_chain_init(&exchange->response_head);
+    relay_body(exchange, &rest);
+}
+
+/* ---- Reading the head ---- */
+
+/* 100 Continue, 103 Early Hints and the like go through as they come (RFC 9110 §15.2). */
+static bool forward_interim(struct exchange *exchange, const struct http_response *response)
+{
+    struct proxy *proxy = proxy_of(exchange);
+    struct relay *relay = &exchange->response;
+    struct http_writer writer = block_writer(exchange);
+    if (exchange->client_minor > 0) {
+        if (relay->queue.bytes > INTERIM_BYTES_MAX)
+            return false;
+        if (!rewrite_response(exchange, response, (struct http_framing){.body = HTTP_BODY_NONE},
+                              &writer))
+            return false;
+        if (!ring_chain_write(proxy->ring, &relay->queue, exchange->response_block,
+                              (u32)(writer.at - exchange->response_block)))
+            return false;
+    }
+    ring_chain_skip(proxy->ring, &exchange->response_head, response->head_bytes);
+    relay_pump(relay, proxy);
+    return true;
+}
+
+/* One head from what has arrived. True when there may be another one behind it. */
+static bool read_head(struct exchange *exchange, struct slice bytes)
+{
+    struct proxy *proxy = proxy_of(exchange);
+    struct http_response *response = &proxy->response;
+    switch (http_response_parse(bytes, &proxy->config->limits.http, response)) {
+    case HTTP_PARSE_PARTIAL:
+        return false;
+    case HTTP_PARSE_REJECTED:
+        exchange_fail(exchange, FAULT_BAD_RESPONSE);
+        return false;
+    case HTTP_PARSE_DONE:
+        break;
+    }
+    if (response->status >= 200 || response->status == 101) {
+        begin_final(exchange, response);
+        return false;
+    }
+    if (!forward_interim(exchange, response)) {
+        exchange_fail(exchange, FAULT_BAD_RESPONSE);
+        return false;
+    }
+    return exchange->response_head.bytes > 0;
+}
+
+/* A head is parsed in one piece: where it was received, or gathered when it came in several. */
+static void read_heads(struct exchange *exchange)
+{
+    struct proxy *proxy = proxy_of(exchange);
+    struct lease_chain *chain = &exchange->response_head;
+    bool more = true;
+    while (more) {
+        if (chain->first == chain->last) {
+            const struct lease *lease = ring_lease(proxy->ring, chain->first);
+            more = read_head(exchange, slice_of(lease->data, lease->len));
+            continue;
+        }
+        char *gathered = slab_acquire(&proxy->inboxes);
+        if (!gathered) {
+            exchange_fail(exchange, FAULT_EXHAUSTED);
+            return;
+        }
+        u32 bytes = min_u32(chain->bytes, proxy->config->limits.http.head_bytes_max);
+        ring_chain_peek(proxy->ring, chain, gathered, bytes);
+        more = read_head(exchange, slice_of(gathered, bytes));
+        slab_release(&proxy->inboxes, gathered);
+    }
+}
+
+void response_on_data(struct exchange *exchange, struct lease_chain *data)
+{
+    switch ((enum exchange_phase)exchange->phase) {
+    case EXCHANGE_CONNECTING:
+    case EXCHANGE_REPLYING:
+        ASSERT(false); /* there is no upstream to hear from */
+        return;
+    case EXCHANGE_RESPONSE_HEAD:
+        ring_chain_append(proxy_of(exchange)->ring, &exchange->response_head, data);
+        read_heads(exchange);
+        return;
+    case EXCHANGE_RELAYING:
+    case EXCHANGE_TUNNEL:
+        relay_body(exchange, data);
+        return;
+    }
+}
+
+/* ---- Our own answers ---- */
+
+static void write_page_head(struct exchange *exchange, u32 status, u64 body_bytes,
+                            struct http_writer *writer)
+{
+    char code[4] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10),
+                    (char)('0' + status % 10), ' '};
+    http_write(writer, SLICE("HTTP/1.1 "));
+    http_write(writer, slice_of(code, sizeof(code)));
+    http_write(writer, http_reason(status));
+    http_write(writer, SLICE("\r\n"));
+    http_write_field(writer, SLICE("Date"), proxy_date(proxy_of(exchange)));
+    http_write_field(writer, SLICE("Content-Type"),
+                     exchange->accepts_html ? SLICE("text/html; charset=utf-8")
+                                            : SLICE("application/json"));
+    http_write(writer, SLICE("Content-Length: "));
+    http_write_u64(writer, body_bytes);
+    http_write(writer, SLICE("\r\n"));
+    if (!exchange->keep_client)
+        http_write(writer, SLICE("Connection: close\r\n"));
+    else if (exchange->client_minor == 0)
+        http_write(writer, SLICE("Connection: keep-alive\r\n"));
+    http_write(writer, SLICE("\r\n"));
+}
+
+void response_page(struct exchange *exchange, u32 status, const char *message)
+{
+    enum { PAGE_HEAD_BYTES_MAX = 512 };
+    struct proxy *proxy = proxy_of(exchange);
+    struct http_writer writer = block_writer(exchange);
+    struct http_writer body = {.at = writer.at + PAGE_HEAD_BYTES_MAX, .end = writer.end};
+    const char *body_data = body.at;
+    const struct page page = {.status = status,
+                              .message = slice_of_string(message),
+                              .request_id = exchange->request_id,
+                              .html = exchange->accepts_html};
+    page_write(&proxy->config->error_templates, &page, &body);
+    u64 body_bytes = (u64)(body.at - body_data);
+    write_page_head(exchange, status, body_bytes, &writer);
+    ASSERT(!writer.full && writer.at <= body_data);
+    if (exchange->method != HTTP_METHOD_HEAD) {
+        memmove(writer.at, body_data, body_bytes);
+        writer.at += body_bytes;
+    }
+    exchange->status = (u16)status;
+    exchange->phase = EXCHANGE_REPLYING;
+    exchange->response_begun = true;
+    relay_begin(&exchange->response, (struct http_framing){.body = HTTP_BODY_NONE});
+    if (!send_head(exchange, slice_of(exchange->response_block,
+                                      (usize)(writer.at - exchange->response_block)))) {
+        exchange_cancel(exchange, FAULT_EXHAUSTED);
+        return;
+    }
+    relay_pump(&exchange->response, proxy);
+    exchange_step(exchange);
+}

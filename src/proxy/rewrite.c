@@ -1,0 +1,202 @@
+/*
+ * Rewriting heads: one pass over the fields, guided by the field table. What is forwarded is copied
+ * in runs of whole lines, so order, case and bytes stay as they came; what is hop-by-hop or ours to
+ * say is left out and written anew at the end.
+ */
+#include "proxy/proxy_internal.h"
+
+/* A run of lines [from, to) of the head that are forwarded as they are. */
+struct run {
+    const char *base;
+    u32 from;
+    u32 to;
+};
+
+static void run_flush(struct run *run, struct http_writer *writer)
+{
+    if (run->to > run->from)
+        http_write(writer, slice_of(run->base + run->from, run->to - run->from));
+}
+
+static void run_extend(struct run *run, const struct http_field *field, struct http_writer *writer)
+{
+    if (run->to != field->name_at) {
+        run_flush(run, writer);
+        run->from = field->name_at;
+    }
+    run->to = field->line_end;
+}
+
+static bool named_away(const struct http_field *field, u8 flags)
+{
+    return field->named_by_connection && !(flags & HTTP_FIELD_END_TO_END);
+}
+
+/* ---- Requests ---- */
+
+struct request_rewrite {
+    const struct exchange *exchange;
+    const struct http_request *request;
+    bool keep_forwarding; /* from a trusted proxy: its forwarding fields are believed */
+    bool own_host;        /* the Host line is written by us */
+};
+
+static bool request_drops(const struct request_rewrite *rewrite, u32 index)
+{
+    const struct http_field *field = &rewrite->request->fields.at[index];
+    const struct config_header_edits *edits = &rewrite->exchange->route->request_headers;
+    if (edits->count > 0 &&
+        header_edits_drop(edits, http_field_name(&rewrite->request->fields, index)))
+        return true;
+    enum http_field_id id = (enum http_field_id)field->id;
+    if (id == HTTP_FIELD_OTHER)
+        return field->named_by_connection;
+    u8 flags = http_field_info(id)->flags;
+    if (named_away(field, flags))
+        return true;
+    if (id == HTTP_FIELD_TRANSFER_ENCODING) /* framing: the body is forwarded with it */
+        return false;
+    if (id == HTTP_FIELD_HOST)
+        return rewrite->own_host;
+    if (flags & HTTP_FIELD_HOP_BY_HOP)
+        return true;
+    /* What forwarding.c writes anew; Via is only ever appended to. */
+    if (flags & HTTP_FIELD_FORWARDING)
+        return id == HTTP_FIELD_VIA ? false : id == HTTP_FIELD_FORWARDED ? !rewrite->keep_forwarding : true;
+    return false;
+}
+
+static void write_request_line(struct exchange *exchange, const struct http_request *request,
+                               struct http_writer *writer)
+{
+    char *at = writer->at;
+    http_write(writer, request->method_name);
+    http_write(writer, SLICE(" "));
+    exchange->method_name = slice_of(at, request->method_name.len);
+    at = writer->at;
+    http_write(writer, request->path);
+    http_write(writer, request->query);
+    exchange->path = slice_of(at, (usize)(writer->at - at));
+    http_write(writer, SLICE(" HTTP/1.1\r\n"));
+}
+
+static void write_request_fields(const struct request_rewrite *rewrite, struct http_writer *writer)
+{
+    const struct http_fields *fields = &rewrite->request->fields;
+    struct run run = {.base = fields->base};
+    for (u32 i = 0; i < fields->count; i++)
+        if (!request_drops(rewrite, i))
+            run_extend(&run, &fields->at[i], writer);
+    run_flush(&run, writer);
+}
+
+static void write_host(struct exchange *exchange, struct slice authority,
+                       struct http_writer *writer)
+{
+    const struct proxy *proxy = exchange->client->proxy;
+    if (authority.len == 0) { /* HTTP/1.0 without Host: HTTP/1.1 needs one (RFC 9112 §3.2) */
+        const struct config_pool *pool = &proxy->config->pools[exchange->route->pool];
+        authority = proxy->config->backends[pool->backends[0]].host;
+    }
+    http_write_field(writer, SLICE("Host"), authority);
+}
+
+/* Where the forwarded Host value lies in the block, for the log. */
+static void note_host(struct exchange *exchange, const struct http_request *request,
+                      const struct http_writer *writer)
+{
+    struct slice block = slice_of(exchange->request_block,
+                                  (usize)(writer->at - exchange->request_block));
+    const char *found = request->authority.len == 0
+                            ? NULL
+                            : memmem(block.data, block.len, request->authority.data,
+                                     request->authority.len);
+    exchange->host = found ? slice_of(found, request->authority.len) : (struct slice){0};
+}
+
+bool rewrite_request(struct exchange *exchange, const struct http_request *request,
+                     struct http_writer *writer)
+{
+    bool absolute = request->target.len > 0 && request->target.data[0] != '/' &&
+                    request->target.data[0] != '*';
+    struct request_rewrite rewrite = {
+        .exchange = exchange,
+        .request = request,
+        .keep_forwarding = exchange->client->trusted,
+        .own_host = absolute || request->fields.first[HTTP_FIELD_HOST] == 0,
+    };
+    write_request_line(exchange, request, writer);
+    if (rewrite.own_host)
+        write_host(exchange, request->authority, writer);
+    write_request_fields(&rewrite, writer);
+    note_host(exchange, request, writer);
+    if (request->upgrade) {
+        http_write(writer, SLICE("Connection: upgrade\r\n"));
+        http_write_field(writer, SLICE("Upgrade"),
+                         http_field_first(&request->fields, HTTP_FIELD_UPGRADE));
+    }
+    forwarding_write(exchange, request, writer);
+    header_edits_write(&exchange->route->request_headers, writer);
+    http_write(writer, SLICE("\r\n"));
+    return !writer->full;
+}
+
+/* ---- Responses ---- */
+
+static bool response_drops(const struct exchange *exchange, const struct http_response *response,
+                           u32 index, struct http_framing framing)
+{
+    const struct http_field *field = &response->fields.at[index];
+    const struct config_header_edits *edits = &exchange->route->response_headers;
+    if (edits->count > 0 && header_edits_drop(edits, http_field_name(&response->fields, index)))
+        return true;
+    enum http_field_id id = (enum http_field_id)field->id;
+    if (id == HTTP_FIELD_OTHER)
+        return field->named_by_connection;
+    u8 flags = http_field_info(id)->flags;
+    if (id == HTTP_FIELD_TRANSFER_ENCODING) /* also with HEAD: it says what GET would send */
+        return exchange->client_minor == 0 || framing.body == HTTP_BODY_TUNNEL;
+    return named_away(field, flags) || (flags & HTTP_FIELD_HOP_BY_HOP);
+}
+
+static void write_status_line(const struct http_response *response, struct http_writer *writer)
+{
+    char status[3] = {(char)('0' + response->status / 100), (char)('0' + response->status / 10 % 10),
+                      (char)('0' + response->status % 10)};
+    http_write(writer, SLICE("HTTP/1.1 "));
+    http_write(writer, slice_of(status, sizeof(status)));
+    http_write(writer, SLICE(" "));
+    http_write(writer, response->reason);
+    http_write(writer, SLICE("\r\n"));
+}
+
+static void write_connection(const struct exchange *exchange, const struct http_response *response,
+                             struct http_framing framing, struct http_writer *writer)
+{
+    if (framing.body == HTTP_BODY_TUNNEL) {
+        http_write(writer, SLICE("Connection: upgrade\r\n"));
+        http_write_field(writer, SLICE("Upgrade"),
+                         http_field_first(&response->fields, HTTP_FIELD_UPGRADE));
+    } else if (response->status < 200) {
+        return; /* an interim response says nothing about the connection */
+    } else if (!exchange->keep_client) {
+        http_write(writer, SLICE("Connection: close\r\n"));
+    } else if (exchange->client_minor == 0) {
+        http_write(writer, SLICE("Connection: keep-alive\r\n"));
+    }
+}
+
+bool rewrite_response(struct exchange *exchange, const struct http_response *response,
+                      struct http_framing framing, struct http_writer *writer)
+{
+    write_status_line(response, writer);
+    struct run run = {.base = response->fields.base};
+    for (u32 i = 0; i < response->fields.count; i++)
+        if (!response_drops(exchange, response, i, framing))
+            run_extend(&run, &response->fields.at[i], writer);
+    run_flush(&run, writer);
+    write_connection(exchange, response, framing, writer);
+    header_edits_write(&exchange->route->response_headers, writer);
+    http_write(writer, SLICE("\r\n"));
+    return !writer->full;
+}

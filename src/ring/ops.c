@@ -1,0 +1,134 @@
+/* The ops: one function each to arm it, one row each for what its completion means. */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+#include "ring/ring_internal.h"
+
+void ring_op_init(struct ring_op *op, const struct ring_op_class *class)
+{
+    *op = (struct ring_op){.class = class};
+}
+
+void ring_arm(struct ring_op *op, struct io_uring_sqe *sqe, enum ring_op_kind kind)
+{
+    ASSERT(!op->owed);
+    op->owed = true;
+    op->kind = (u8)kind;
+    io_uring_sqe_set_data(sqe, op);
+}
+
+static void arm_accept(struct ring *ring, struct ring_op *op, int fd)
+{
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    if (ring_has(ring, RING_CAP_MULTISHOT_ACCEPT))
+        io_uring_prep_multishot_accept(sqe, fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    else
+        io_uring_prep_accept(sqe, fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    op->bytes = (u32)fd; /* to arm it again after a single accept */
+    ring_arm(op, sqe, RING_OP_ACCEPT);
+}
+
+void ring_accept(struct ring *ring, struct ring_op *op, int fd)
+{
+    arm_accept(ring, op, fd);
+}
+
+void ring_connect(struct ring *ring, struct ring_op *op, int fd, const struct sockaddr *address,
+                  socklen_t address_bytes)
+{
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    io_uring_prep_connect(sqe, fd, address, address_bytes);
+    ring_arm(op, sqe, RING_OP_CONNECT);
+}
+
+/* A msghdr with a copy of the iovec array, valid until the next submission. The kernel has its own
+ * copy from then on (IORING_FEAT_SUBMIT_STABLE). */
+static struct msghdr *scratch_message(struct ring *ring, const struct iovec *iov, u32 count)
+{
+    u32 bytes = (u32)(sizeof(struct msghdr) + count * sizeof(struct iovec));
+    if (ring->scratch_used + bytes > SCRATCH_BYTES)
+        ring_flush(ring);
+    struct msghdr *message = (struct msghdr *)(void *)(ring->scratch + ring->scratch_used);
+    struct iovec *copy = (struct iovec *)(void *)(message + 1);
+    ring->scratch_used += bytes;
+    memcpy(copy, iov, count * sizeof(*iov));
+    *message = (struct msghdr){.msg_iov = copy, .msg_iovlen = count};
+    return message;
+}
+
+void ring_send(struct ring *ring, struct ring_op *op, int fd, const struct iovec *iov, u32 count)
+{
+    ASSERT(count > 0 && count <= RING_IOV_MAX);
+    struct msghdr *message = count > 1 ? scratch_message(ring, iov, count) : NULL;
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    usize bytes = 0;
+    for (u32 i = 0; i < count; i++)
+        bytes += iov[i].iov_len;
+    ASSERT(bytes > 0 && bytes <= INT32_MAX);
+    if (count == 1)
+        io_uring_prep_send(sqe, fd, iov->iov_base, iov->iov_len, MSG_WAITALL | MSG_NOSIGNAL);
+    else
+        io_uring_prep_sendmsg(sqe, fd, message, MSG_WAITALL | MSG_NOSIGNAL);
+    op->bytes = (u32)bytes;
+    ring_arm(op, sqe, RING_OP_SEND);
+}
+
+void ring_poll_readable(struct ring *ring, struct ring_op *op, int fd)
+{
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    io_uring_prep_poll_add(sqe, fd, POLLIN);
+    ring_arm(op, sqe, RING_OP_POLL);
+}
+
+void ring_write(struct ring *ring, struct ring_op *op, int fd, const void *data, u32 len)
+{
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    io_uring_prep_write(sqe, fd, data, len, (u64)-1);
+    ring_arm(op, sqe, RING_OP_WRITE);
+}
+
+void ring_read(struct ring *ring, struct ring_op *op, int fd, void *data, u32 len)
+{
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    io_uring_prep_read(sqe, fd, data, len, (u64)-1);
+    ring_arm(op, sqe, RING_OP_READ);
+}
+
+void ring_cancel(struct ring *ring, struct ring_op *op)
+{
+    if (!op->owed)
+        return;
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    io_uring_prep_cancel(sqe, op, 0);
+    io_uring_sqe_set_data(sqe, NULL); /* its own completion says nothing that matters */
+}
+
+/* A single accept stands for a multishot one where the kernel has none. */
+static void accept_completed(struct ring *ring, struct ring_op *op, struct ring_done done)
+{
+    if (done.status == RING_OK && !done.more) {
+        arm_accept(ring, op, (int)op->bytes);
+        done.more = true;
+    }
+    op->class->on_done(op, done);
+}
+
+void ring_op_completed(struct ring *ring, struct ring_op *op, i32 result, u32 flags)
+{
+    struct ring_done done = {
+        .result = result,
+        .error = result < 0 ? -result : 0,
+        .status = result < 0 ? ring_status_of(-result) : RING_OK,
+        .more = (flags & IORING_CQE_F_MORE) != 0,
+    };
+    op->owed = done.more;
+    if (op->kind == RING_OP_SEND && done.status == RING_OK && (u32)result < op->bytes) {
+        done.status = RING_RESET; /* MSG_WAITALL: short means that the connection ended */
+        done.error = ECONNRESET;
+    }
+    if (op->kind == RING_OP_ACCEPT)
+        accept_completed(ring, op, done);
+    else
+        op->class->on_done(op, done);
+}

@@ -1,0 +1,227 @@
+/*
+ * Receivers: bytes from one socket into leases, by the best means the kernel has.
+ *
+ *                    | BUFFER_RING                        | without
+ *   STREAM           | multishot receive (bundled), or    | poll, then recv(2) into a lease
+ *                    | single ones armed again and again  |
+ *   ONCE             | one bundled receive                | the same, once
+ *
+ * A receiver that finds no lease ends with ENOBUFS. That is flow control, not an error: it joins the
+ * starved FIFO, and is armed again when leases came back (recv_rearm_starved).
+ */
+#include <errno.h>
+#include <poll.h>
+
+#include "ring/ring_internal.h"
+
+static struct ring_recv *recv_of(struct list *node)
+{
+    return container_of(node, struct ring_recv, waiting);
+}
+
+void ring_recv_init(struct ring_recv *recv, const struct ring_recv_class *class, int fd)
+{
+    *recv = (struct ring_recv){.class = class, .fd = fd, .mode = RECV_OFF};
+    list_init(&recv->waiting);
+}
+
+static void arm_multishot(struct ring *ring, struct ring_recv *recv, struct io_uring_sqe *sqe)
+{
+    io_uring_prep_recv_multishot(sqe, recv->fd, NULL, 0, 0);
+    if (ring_has(ring, RING_CAP_BUNDLE))
+        sqe->ioprio |= IORING_RECVSEND_BUNDLE;
+}
+
+static void arm_single(struct ring *ring, struct ring_recv *recv, struct io_uring_sqe *sqe)
+{
+    bool bundle = recv->mode == RECV_ONCE && ring_has(ring, RING_CAP_BUNDLE);
+    u32 len = recv->mode == RECV_ONCE ? recv->bytes_max : 0;
+    if (!bundle)
+        len = min_u32(len, LEASE_BYTES);
+    io_uring_prep_recv(sqe, recv->fd, NULL, len, 0);
+    if (bundle)
+        sqe->ioprio |= IORING_RECVSEND_BUNDLE;
+}
+
+static void arm(struct ring *ring, struct ring_recv *recv)
+{
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    if (!ring_has(ring, RING_CAP_BUFFER_RING)) {
+        io_uring_prep_poll_add(sqe, recv->fd, POLLIN);
+    } else {
+        if (recv->mode == RECV_STREAM && ring_has(ring, RING_CAP_MULTISHOT_RECV))
+            arm_multishot(ring, recv, sqe);
+        else
+            arm_single(ring, recv, sqe);
+        sqe->flags |= IOSQE_BUFFER_SELECT;
+        sqe->buf_group = LEASE_GROUP;
+    }
+    ring_arm(&recv->op, sqe, RING_OP_RECV);
+}
+
+void ring_recv_stream(struct ring *ring, struct ring_recv *recv)
+{
+    ASSERT(!recv->ended);
+    ASSERT(recv->mode != RECV_ONCE || !ring_recv_owed(recv));
+    recv->mode = RECV_STREAM;
+    recv->stopping = false;
+    if (!ring_recv_owed(recv))
+        arm(ring, recv);
+}
+
+void ring_recv_once(struct ring *ring, struct ring_recv *recv, u32 bytes_max)
+{
+    ASSERT(!recv->ended);
+    ASSERT(!ring_recv_owed(recv));
+    recv->mode = RECV_ONCE;
+    recv->bytes_max = bytes_max;
+    arm(ring, recv);
+}
+
+void ring_recv_stop(struct ring *ring, struct ring_recv *recv)
+{
+    recv->mode = RECV_OFF;
+    if (!ring_recv_owed(recv) || recv->stopping)
+        return;
+    recv->stopping = true;
+    if (recv->starved) {
+        list_remove(&recv->waiting);
+        list_push_back(&ring->stopped, &recv->waiting);
+    } else {
+        ring_cancel(ring, &recv->op);
+    }
+}
+
+void ring_recv_abandon(struct ring_recv *recv)
+{
+    recv->mode = RECV_OFF;
+}
+
+static void starve(struct ring *ring, struct ring_recv *recv)
+{
+    ring->ran_dry = true;
+    ring->stats.starved++;
+    recv->starved = true;
+    list_push_back(&ring->starved, &recv->waiting);
+}
+
+void recv_rearm_starved(struct ring *ring)
+{
+    u32 ready = ring_has(ring, RING_CAP_BUFFER_RING) ? ring->offered : ring->free_count;
+    u32 count = min_u32(ready, STARVED_REARMED_PER_TURN);
+    while (count-- > 0 && !list_empty(&ring->starved)) {
+        struct ring_recv *recv = recv_of(list_pop_front(&ring->starved));
+        recv->starved = false;
+        arm(ring, recv);
+    }
+}
+
+void recv_finish_stopped(struct ring *ring)
+{
+    while (!list_empty(&ring->stopped)) {
+        struct ring_recv *recv = recv_of(list_pop_front(&ring->stopped));
+        recv->starved = false;
+        if (!recv->stopping) { /* started again before we came here */
+            arm(ring, recv);
+            continue;
+        }
+        recv->stopping = false;
+        recv->class->on_stopped(recv);
+    }
+}
+
+static void end(struct ring_recv *recv, enum ring_status status, i32 error)
+{
+    ASSERT(!recv->op.owed);
+    recv->mode = RECV_OFF;
+    recv->stopping = false;
+    recv->ended = true;
+    recv->class->on_end(recv, (struct ring_done){.status = status, .error = error});
+}
+
+/* After an op ended without ending the stream: stop, go on, or rest. */
+static void settle(struct ring *ring, struct ring_recv *recv)
+{
+    if (ring_recv_owed(recv) || recv->ended)
+        return;
+    if (recv->stopping) {
+        recv->stopping = false;
+        recv->class->on_stopped(recv);
+    } else if (recv->mode != RECV_OFF) {
+        arm(ring, recv);
+    }
+}
+
+static void deliver(struct ring *ring, struct ring_recv *recv, struct lease_chain *chain)
+{
+    if (recv->mode == RECV_ONCE)
+        recv->mode = RECV_OFF;
+    recv->class->on_data(recv, chain);
+    settle(ring, recv);
+}
+
+/* The way without a buffer ring: the socket is readable, so fetch the bytes ourselves. */
+static void fetch(struct ring *ring, struct ring_recv *recv)
+{
+    u16 id = lease_take(ring);
+    if (id == LEASE_NONE) {
+        starve(ring, recv);
+        return;
+    }
+    struct lease *lease = ring_lease(ring, id);
+    ssize_t got = recv_into(recv->fd, lease->data, LEASE_BYTES);
+    if (got <= 0) {
+        ring_lease_return(ring, id);
+        if (got == 0)
+            end(recv, RING_END, 0);
+        else if (got == -EAGAIN)
+            settle(ring, recv);
+        else
+            end(recv, ring_status_of((i32)-got), (i32)-got);
+        return;
+    }
+    lease->len = (u32)got;
+    struct lease_chain chain = {.first = id, .last = id, .bytes = (u32)got};
+    deliver(ring, recv, &chain);
+}
+
+static void recv_failed(struct ring *ring, struct ring_recv *recv, i32 error)
+{
+    switch (error) {
+    case ENOBUFS:
+        if (recv->stopping)
+            settle(ring, recv);
+        else if (recv->mode == RECV_OFF) /* abandoned: nobody waits for more */
+            end(recv, RING_CANCELED, 0);
+        else
+            starve(ring, recv);
+        break;
+    case ECANCELED:
+    case EINTR:
+        settle(ring, recv);
+        break;
+    default:
+        end(recv, ring_status_of(error), error);
+    }
+}
+
+void recv_completed(struct ring *ring, struct ring_recv *recv, i32 result, u32 flags)
+{
+    struct lease_chain chain;
+    lease_chain_init(&chain);
+    recv->op.owed = (flags & IORING_CQE_F_MORE) != 0;
+    if (flags & IORING_CQE_F_BUFFER)
+        leases_taken(ring, (u16)(flags >> IORING_CQE_BUFFER_SHIFT), (u32)(result > 0 ? result : 0),
+                     &chain);
+    if (result < 0) {
+        ring_chain_return(ring, &chain);
+        recv_failed(ring, recv, -result);
+    } else if (!ring_has(ring, RING_CAP_BUFFER_RING)) {
+        fetch(ring, recv);
+    } else if (result == 0) {
+        ring_chain_return(ring, &chain);
+        end(recv, RING_END, 0);
+    } else {
+        deliver(ring, recv, &chain);
+    }
+}

@@ -1,0 +1,241 @@
+/* Setup, the turn, and waking. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "ring/probe.h"
+#include "ring/ring_internal.h"
+
+enum { COMPLETIONS_PER_SUBMISSION = 4 };
+
+/* ---- Setup ---- */
+
+/* From the best flags to none; the first set that is allowed and accepted is used. */
+static const struct setup_step {
+    u32 flags;
+    u32 capabilities;
+} setup_ladder[] = {
+    {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
+     1u << RING_CAP_SINGLE_ISSUER | 1u << RING_CAP_DEFER_TASKRUN},
+    {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN,
+     1u << RING_CAP_SINGLE_ISSUER | 1u << RING_CAP_COOP_TASKRUN},
+    {IORING_SETUP_COOP_TASKRUN, 1u << RING_CAP_COOP_TASKRUN},
+    {0, 0},
+};
+
+static i32 setup(struct ring *ring, const struct ring_options *options)
+{
+    u32 ladder_caps = setup_ladder[0].capabilities | setup_ladder[1].capabilities;
+    i32 error = 0;
+    for (usize i = 0; i < ARRAY_COUNT(setup_ladder); i++) {
+        const struct setup_step *step = &setup_ladder[i];
+        if (step->capabilities & options->disabled)
+            continue;
+        struct io_uring_params params = {
+            .flags = step->flags | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE |
+                     IORING_SETUP_R_DISABLED,
+            .cq_entries = options->entries * COMPLETIONS_PER_SUBMISSION,
+        };
+        error = -io_uring_queue_init_params(options->entries, &ring->uring, &params);
+        if (error == 0) {
+            ring->capabilities = (~options->disabled & ~ladder_caps) | step->capabilities;
+            return 0;
+        }
+        if (error != EINVAL)
+            return error;
+    }
+    return error;
+}
+
+/* What a worker may ask the kernel for, whatever happens to it later. */
+static bool restrict_operations(struct ring *ring)
+{
+    static const u8 allowed[] = {
+        IORING_OP_ACCEPT, IORING_OP_CONNECT, IORING_OP_SEND, IORING_OP_SENDMSG,
+        IORING_OP_RECV,   IORING_OP_READ,    IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
+    };
+    struct io_uring_restriction rules[ARRAY_COUNT(allowed) + 1];
+    memset(rules, 0, sizeof(rules));
+    for (usize i = 0; i < ARRAY_COUNT(allowed); i++) {
+        rules[i].opcode = IORING_RESTRICTION_SQE_OP;
+        rules[i].sqe_op = allowed[i];
+    }
+    struct io_uring_restriction *flags = &rules[ARRAY_COUNT(allowed)];
+    flags->opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+    flags->sqe_flags = IOSQE_BUFFER_SELECT;
+    return io_uring_register_restrictions(&ring->uring, rules, ARRAY_COUNT(rules)) == 0;
+}
+
+static bool enable(struct ring *ring, const struct ring_options *options)
+{
+    if (options->restricted && ring_has(ring, RING_CAP_RESTRICTIONS) && !restrict_operations(ring))
+        ring->capabilities &= ~(1u << RING_CAP_RESTRICTIONS);
+    if (ring_has(ring, RING_CAP_REGISTERED_RING) && io_uring_register_ring_fd(&ring->uring) < 0)
+        ring->capabilities &= ~(1u << RING_CAP_REGISTERED_RING);
+    return io_uring_enable_rings(&ring->uring) == 0;
+}
+
+static void on_wake(struct ring_op *op, struct ring_done done);
+static const struct ring_op_class wake_class = {"wake", on_wake};
+
+static void on_wake(struct ring_op *op, struct ring_done done)
+{
+    struct ring *ring = container_of(op, struct ring, wake_op);
+    if (done.status != RING_CANCELED)
+        ring_read(ring, op, ring->wake_fd, &ring->wake_count, sizeof(ring->wake_count));
+}
+
+static bool prepare(struct ring *ring, const struct ring_options *options)
+{
+    list_init(&ring->starved);
+    list_init(&ring->stopped);
+    ring->wake_fd = eventfd(0, EFD_CLOEXEC);
+    if (ring->wake_fd < 0)
+        return false;
+    ring->scratch = region_reserve(SCRATCH_BYTES, false);
+    if (!ring->scratch)
+        return false;
+    if (options->leases > 0 && !leases_init(ring, options->leases))
+        return false;
+    return enable(ring, options);
+}
+
+struct ring *ring_create(const struct ring_options *options, char *why, usize why_bytes)
+{
+    struct ring *ring = calloc(1, sizeof(*ring));
+    if (!ring) {
+        ring_explain_setup_error(ENOMEM, why, why_bytes);
+        return NULL;
+    }
+    ring->wake_fd = -1;
+    i32 error = setup(ring, options);
+    if (error != 0) {
+        ring_explain_setup_error(error, why, why_bytes);
+        free(ring);
+        return NULL;
+    }
+    if (!prepare(ring, options)) {
+        ring_explain_setup_error(errno, why, why_bytes);
+        ring_destroy(ring);
+        return NULL;
+    }
+    ring->now_ns = clock_monotonic_ns();
+    ring_op_init(&ring->wake_op, &wake_class);
+    ring_read(ring, &ring->wake_op, ring->wake_fd, &ring->wake_count, sizeof(ring->wake_count));
+    return ring;
+}
+
+void ring_destroy(struct ring *ring)
+{
+    io_uring_queue_exit(&ring->uring);
+    if (ring->wake_fd >= 0)
+        (void)close(ring->wake_fd);
+    if (ring->region)
+        leases_deinit(ring);
+    if (ring->scratch)
+        region_release(ring->scratch, SCRATCH_BYTES);
+    free(ring);
+}
+
+/* ---- The turn ---- */
+
+void ring_flush(struct ring *ring)
+{
+    int submitted = io_uring_submit(&ring->uring);
+    ASSERT(submitted >= 0 || submitted == -EBUSY || submitted == -EINTR || submitted == -EAGAIN);
+    ring->scratch_used = 0;
+}
+
+struct io_uring_sqe *ring_sqe(struct ring *ring)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+    if (UNLIKELY(!sqe)) {
+        ring_flush(ring);
+        sqe = io_uring_get_sqe(&ring->uring);
+    }
+    ASSERT(sqe);
+    return sqe;
+}
+
+static void submit_and_wait(struct ring *ring, u64 deadline_ns)
+{
+    u64 wait_ns = deadline_ns > ring->now_ns ? deadline_ns - ring->now_ns : 0;
+    struct __kernel_timespec timeout = {
+        .tv_sec = (i64)(wait_ns / NS_PER_S),
+        .tv_nsec = (i64)(wait_ns % NS_PER_S),
+    };
+    struct io_uring_cqe *cqe;
+    int result = io_uring_submit_and_wait_timeout(&ring->uring, &cqe, 1,
+                                                  deadline_ns == UINT64_MAX ? NULL : &timeout, NULL);
+    ASSERT(result >= 0 || result == -ETIME || result == -EINTR || result == -EBUSY ||
+           result == -EAGAIN);
+    ring->scratch_used = 0;
+}
+
+static void dispatch(struct ring *ring, const struct io_uring_cqe *cqe)
+{
+    struct ring_op *op = io_uring_cqe_get_data(cqe);
+    i32 result = cqe->res;
+    u32 flags = cqe->flags;
+    if (!op)
+        return;
+    ASSERT(op->owed);
+    if (op->kind == RING_OP_RECV)
+        recv_completed(ring, container_of(op, struct ring_recv, op), result, flags);
+    else
+        ring_op_completed(ring, op, result, flags);
+}
+
+static void run_completions(struct ring *ring)
+{
+    struct io_uring_cq *cq = &ring->uring.cq;
+    u32 head = *cq->khead;
+    u32 tail = __atomic_load_n(cq->ktail, __ATOMIC_ACQUIRE);
+    ring->stats.completions += tail - head;
+    for (; head != tail; head++)
+        dispatch(ring, &cq->cqes[head & *cq->kring_mask]);
+    __atomic_store_n(cq->khead, head, __ATOMIC_RELEASE);
+    if (UNLIKELY(__atomic_load_n(ring->uring.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW))
+        ring->stats.overflows++;
+}
+
+u64 ring_turn(struct ring *ring, u64 deadline_ns)
+{
+    ASSERT(!ring->in_turn);
+    ring->in_turn = true;
+    leases_offer(ring);
+    recv_rearm_starved(ring);
+    submit_and_wait(ring, list_empty(&ring->stopped) ? deadline_ns : 0);
+    ring->now_ns = clock_monotonic_ns();
+    ring->stats.turns++;
+    run_completions(ring);
+    recv_finish_stopped(ring);
+    ring->in_turn = false;
+    return ring->now_ns;
+}
+
+u64 ring_now_ns(const struct ring *ring)
+{
+    return ring->now_ns;
+}
+
+void ring_wake(struct ring *ring)
+{
+    u64 one = 1;
+    ssize_t written = write(ring->wake_fd, &one, sizeof(one));
+    (void)written; /* a full counter wakes as well */
+}
+
+u32 ring_capabilities(const struct ring *ring)
+{
+    return ring->capabilities;
+}
+
+void ring_stats(const struct ring *ring, struct ring_stats *out)
+{
+    *out = ring->stats;
+}

@@ -1,0 +1,252 @@
+/* See include/upstream.h. */
+#include "upstream.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+
+#define SWEEP_NS NS_PER_S
+
+struct idle_stack {
+    struct list connections; /* front: used last */
+    u32 count;
+};
+
+struct upstreams {
+    struct upstreams_environment with;
+    struct slab slab;
+    struct wheel_timer sweep;
+    struct idle_stack *idle; /* per backend */
+    u32 idle_total;
+    bool draining;
+};
+
+static const struct upstream_events idle_events;
+static const struct upstream_events closing_events;
+
+static struct upstream *upstream_of(struct transport *transport)
+{
+    return container_of(transport, struct upstream, transport);
+}
+
+/* The only writer of `state`. */
+static void move(struct upstream *upstream, enum upstream_state next)
+{
+    ASSERT(upstream->state != UPSTREAM_CLOSING);
+    trace_event("upstream", upstream->state, next);
+    if (upstream->state == UPSTREAM_IDLE) {
+        list_remove(&upstream->node);
+        upstream->owner->idle[upstream->backend].count--;
+        upstream->owner->idle_total--;
+    }
+    upstream->state = (u8)next;
+}
+
+static void serve(struct upstream *upstream, const struct upstream_events *events, void *user)
+{
+    upstream->events = events;
+    upstream->transport.events = &events->transport;
+    upstream->user = user;
+}
+
+/* ---- Connecting ---- */
+
+static void on_connected(struct ring_op *op, struct ring_done done)
+{
+    struct upstream *upstream = container_of(op, struct upstream, connect_op);
+    if (upstream->state == UPSTREAM_CLOSING) {
+        transport_close(&upstream->transport, true);
+        return;
+    }
+    ASSERT(upstream->state == UPSTREAM_CONNECTING);
+    if (done.status == RING_OK) {
+        move(upstream, UPSTREAM_ACTIVE);
+        transport_read(&upstream->transport, RECV_STREAM, 0);
+    }
+    upstream->events->on_connected(upstream, done);
+}
+
+static const struct ring_op_class connect_class = {"connect", on_connected};
+
+static struct upstream *connect_new(struct upstreams *upstreams, u32 backend, void *user,
+                                    i32 *error)
+{
+    const struct address *address = &upstreams->with.config->backends[backend].address;
+    struct upstream *upstream = slab_acquire(&upstreams->slab);
+    if (!upstream) {
+        *error = EMFILE;
+        return NULL;
+    }
+    int fd = ring_socket(upstreams->with.ring, &address->any, error);
+    if (fd < 0) {
+        slab_release(&upstreams->slab, upstream);
+        return NULL;
+    }
+    *upstream = (struct upstream){
+        .owner = upstreams, .backend = backend, .state = UPSTREAM_CONNECTING, .requests = 1};
+    list_init(&upstream->node);
+    transport_open(&upstream->transport, upstreams->with.ring, upstreams->with.reaper, fd,
+                   &upstreams->with.events->transport);
+    serve(upstream, upstreams->with.events, user);
+    ring_op_init(&upstream->connect_op, &connect_class);
+    ring_connect(upstreams->with.ring, &upstream->connect_op, fd, &address->any, address->len);
+    return upstream;
+}
+
+struct upstream *upstream_acquire(struct upstreams *upstreams, u32 backend, bool fresh, void *user,
+                                  i32 *error)
+{
+    struct idle_stack *idle = &upstreams->idle[backend];
+    if (fresh || idle->count == 0)
+        return connect_new(upstreams, backend, user, error);
+    struct upstream *upstream = container_of(idle->connections.next, struct upstream, node);
+    move(upstream, UPSTREAM_ACTIVE);
+    upstream->reused = true;
+    upstream->requests++;
+    serve(upstream, upstreams->with.events, user);
+    return upstream;
+}
+
+/* ---- Idling ---- */
+
+static bool worth_keeping(const struct upstreams *upstreams, const struct upstream *upstream)
+{
+    const struct config_upstream *limits = &upstreams->with.config->upstream;
+    return !upstreams->draining && transport_readable(&upstream->transport) &&
+           !upstream->transport.sending &&
+           upstreams->idle[upstream->backend].count < limits->idle_max &&
+           (limits->requests_max == 0 || upstream->requests < limits->requests_max);
+}
+
+void upstream_release(struct upstream *upstream)
+{
+    struct upstreams *upstreams = upstream->owner;
+    ASSERT(upstream->state == UPSTREAM_ACTIVE);
+    if (!worth_keeping(upstreams, upstream)) {
+        upstream_discard(upstream, false);
+        return;
+    }
+    move(upstream, UPSTREAM_IDLE);
+    serve(upstream, &idle_events, NULL);
+    transport_read(&upstream->transport, RECV_STREAM, 0);
+    upstream->idle_since_ns = ring_now_ns(upstreams->with.ring);
+    list_push_front(&upstreams->idle[upstream->backend].connections, &upstream->node);
+    upstreams->idle[upstream->backend].count++;
+    if (upstreams->idle_total++ == 0)
+        wheel_set(upstreams->with.wheel, &upstreams->sweep, upstream->idle_since_ns + SWEEP_NS);
+}
+
+static void on_idle_data(struct transport *transport, struct lease_chain *data)
+{
+    /* Nobody asked: whatever this is, it must not become the answer to the next request. */
+    ring_chain_return(transport->ring, data);
+    upstream_discard(upstream_of(transport), true);
+}
+
+static void on_idle_end(struct transport *transport)
+{
+    upstream_discard(upstream_of(transport), false);
+}
+
+static void on_idle_lost(struct transport *transport, struct ring_done done)
+{
+    (void)done;
+    upstream_discard(upstream_of(transport), false);
+}
+
+static void on_idle_paused(struct transport *transport)
+{
+    transport_read(transport, RECV_STREAM, 0);
+}
+
+static const struct upstream_events idle_events = {
+    .transport = {.on_data = on_idle_data,
+                  .on_end = on_idle_end,
+                  .on_lost = on_idle_lost,
+                  .on_paused = on_idle_paused},
+};
+
+/* Closes what was idle for too long: the oldest are at the back of each stack. */
+static void on_sweep(struct wheel_timer *timer)
+{
+    struct upstreams *upstreams = container_of(timer, struct upstreams, sweep);
+    const struct config *config = upstreams->with.config;
+    u64 now_ns = ring_now_ns(upstreams->with.ring);
+    u64 timeout_ns = config->upstream.idle_timeout_ms * NS_PER_MS;
+    for (u32 b = 0; b < config->backend_count && upstreams->idle_total > 0; b++) {
+        struct idle_stack *idle = &upstreams->idle[b];
+        while (idle->count > 0) {
+            struct upstream *oldest =
+                container_of(idle->connections.previous, struct upstream, node);
+            if (now_ns - oldest->idle_since_ns < timeout_ns)
+                break;
+            upstream_discard(oldest, false);
+        }
+    }
+    if (upstreams->idle_total > 0)
+        wheel_set(upstreams->with.wheel, timer, now_ns + SWEEP_NS);
+}
+
+/* ---- The end ---- */
+
+static void on_closed(struct transport *transport)
+{
+    struct upstream *upstream = upstream_of(transport);
+    slab_release(&upstream->owner->slab, upstream);
+}
+
+static const struct upstream_events closing_events = {.transport = {.on_closed = on_closed}};
+
+void upstream_discard(struct upstream *upstream, bool reset)
+{
+    if (upstream->state == UPSTREAM_CLOSING)
+        return;
+    bool connecting = upstream->state == UPSTREAM_CONNECTING && upstream->connect_op.owed;
+    move(upstream, UPSTREAM_CLOSING);
+    serve(upstream, &closing_events, NULL);
+    if (connecting)
+        ring_cancel(upstream->owner->with.ring, &upstream->connect_op);
+    else
+        transport_close(&upstream->transport, reset);
+}
+
+void upstreams_drain(struct upstreams *upstreams)
+{
+    upstreams->draining = true;
+    for (u32 b = 0; b < upstreams->with.config->backend_count; b++)
+        while (upstreams->idle[b].count > 0)
+            upstream_discard(
+                container_of(upstreams->idle[b].connections.next, struct upstream, node), false);
+}
+
+u32 upstreams_count(const struct upstreams *upstreams)
+{
+    return upstreams->slab.in_use;
+}
+
+usize upstreams_region_bytes(const struct config *config)
+{
+    return slab_region_bytes(sizeof(struct upstream), config->upstream.connections_max);
+}
+
+struct upstreams *upstreams_create(struct arena *arena,
+                                   const struct upstreams_environment *environment)
+{
+    struct upstreams *upstreams = arena_alloc(arena, sizeof(*upstreams));
+    u32 backend_count = environment->config->backend_count;
+    upstreams->with = *environment;
+    upstreams->idle = arena_alloc(arena, backend_count * sizeof(*upstreams->idle));
+    for (u32 i = 0; i < backend_count; i++)
+        list_init(&upstreams->idle[i].connections);
+    wheel_timer_init(&upstreams->sweep, on_sweep);
+    if (!slab_init(&upstreams->slab, sizeof(struct upstream),
+                   environment->config->upstream.connections_max))
+        return NULL;
+    return upstreams;
+}
+
+void upstreams_destroy(struct upstreams *upstreams)
+{
+    wheel_clear(upstreams->with.wheel, &upstreams->sweep);
+    slab_deinit(&upstreams->slab);
+}
