@@ -70,7 +70,7 @@ static i32 submit_and_await(struct io_uring *ring, struct completion *out)
 /* After a failed experiment: takes whatever still comes, so that nothing of it is in flight. */
 static void drain(struct io_uring *ring)
 {
-    struct completion left;
+    struct completion left = {.tag = TAG_OTHER};
     for (int i = 0; i < COMPLETIONS_LEFT_MAX && await(ring, &left) == 0; i++)
         if (left.tag == TAG_ACCEPT && left.result >= 0)
             (void)close(left.result);
@@ -358,8 +358,8 @@ enum {
     MIN_WAIT_LIMIT_NS = 20 * 1000 * 1000,
 };
 
-/* Waits for two completions while only one comes: with the feature the minimum wait ends it, without
- * it the time limit does. ETIME also when the machine was too busy to tell. */
+/* Waits for two completions while only one comes: with the feature the minimum wait ends it,
+ * without it the time limit does. ETIME also when the machine was too busy to tell. */
 static i32 try_min_wait(struct io_uring *ring)
 {
     struct __kernel_timespec event = {.tv_nsec = MIN_WAIT_EVENT_NS};
@@ -373,9 +373,9 @@ static i32 try_min_wait(struct io_uring *ring)
     if (error != 0)
         return error;
     u64 before_ns = clock_monotonic_ns();
-    int waited = io_uring_enter2((u32)ring->ring_fd, 0, 2,
-                                 IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, (void *)&argument,
-                                 sizeof(argument));
+    int waited =
+        io_uring_enter2((u32)ring->ring_fd, 0, 2, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
+                        (void *)&argument, sizeof(argument));
     u64 elapsed_ns = clock_monotonic_ns() - before_ns;
     struct completion done;
     error = await(ring, &done);
@@ -429,8 +429,8 @@ static i32 try_restrictions(struct io_uring *ring)
 i32 behaviour_restrictions(struct io_uring *ring)
 {
     enum { ENTRIES = 4 };
-    u32 kind = ring->flags &
-               (IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN);
+    u32 kind = ring->flags & (IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                              IORING_SETUP_COOP_TASKRUN);
     struct io_uring restricted;
     int failed = io_uring_queue_init(ENTRIES, &restricted, kind | IORING_SETUP_R_DISABLED);
     if (failed != 0)

@@ -11,7 +11,12 @@
 
 /* ---- The surroundings ---- */
 
-enum { STATUS_BYTES = 8192, GROUPS_MAX = 1024, CAPABILITY_IPC_LOCK = 14, CAPABILITY_SYS_ADMIN = 21 };
+enum {
+    STATUS_BYTES = 8192,
+    GROUPS_MAX = 1024,
+    CAPABILITY_IPC_LOCK = 14,
+    CAPABILITY_SYS_ADMIN = 21
+};
 
 /* The file's beginning as a string; empty when it cannot be read. */
 static void file_read(const char *path, char *out, usize bytes)
@@ -83,15 +88,17 @@ void ring_host_read(struct ring_host *out)
 
 /* ---- The words ---- */
 
-#define PROFILE_CURE "allow io_uring_setup, io_uring_enter and io_uring_register: "                \
-                     "kernel-reqs/seccomp/nextproxy.json is a profile that does"
+#define PROFILE_CURE                                                                               \
+    "allow io_uring_setup, io_uring_enter and io_uring_register: "                                 \
+    "kernel-reqs/seccomp/nextproxy.json is a profile that does"
 
 static void explain_denied(const struct ring_host *host, char *out, usize bytes)
 {
     if (host->io_uring_disabled == 2)
-        (void)snprintf(out, bytes, "EPERM: kernel.io_uring_disabled=2 denies io_uring to everybody; "
-                                   "cure: sysctl -w kernel.io_uring_disabled=0 "
-                                   "(kernel-reqs/sysctl.d/60-nextproxy.conf)");
+        (void)snprintf(out, bytes,
+                       "EPERM: kernel.io_uring_disabled=2 denies io_uring to everybody; "
+                       "cure: sysctl -w kernel.io_uring_disabled=0 "
+                       "(kernel-reqs/sysctl.d/60-nextproxy.conf)");
     else if (host->io_uring_disabled == 1 && !host->admitted)
         (void)snprintf(out, bytes,
                        "EPERM: kernel.io_uring_disabled=1 and this user is not in "
@@ -99,73 +106,83 @@ static void explain_denied(const struct ring_host *host, char *out, usize bytes)
                        "sysctl -w kernel.io_uring_disabled=0",
                        (int)host->io_uring_group);
     else if (host->seccomp_mode > 0)
-        (void)snprintf(out, bytes, "EPERM: a seccomp filter (container profile) denies io_uring; "
-                                   "cure: " PROFILE_CURE);
+        (void)snprintf(out, bytes,
+                       "EPERM: a seccomp filter (container profile) denies io_uring; "
+                       "cure: " PROFILE_CURE);
     else
-        (void)snprintf(out, bytes, "EPERM: a security module (SELinux, AppArmor) denies io_uring; "
-                                   "cure: allow it for nextproxy, see the audit log "
-                                   "(journalctl -k | grep denied)");
+        (void)snprintf(out, bytes,
+                       "EPERM: a security module (SELinux, AppArmor) denies io_uring; "
+                       "cure: allow it for nextproxy, see the audit log "
+                       "(journalctl -k | grep denied)");
 }
 
 static void explain_unknown_call(const struct ring_host *host, char *out, usize bytes)
 {
     /* The sysctl exists only in a kernel that has io_uring. */
     if (host->seccomp_mode > 0 && host->io_uring_disabled >= 0)
-        (void)snprintf(out, bytes, "ENOSYS: a seccomp filter (container profile) hides io_uring; "
-                                   "cure: " PROFILE_CURE);
+        (void)snprintf(out, bytes,
+                       "ENOSYS: a seccomp filter (container profile) hides io_uring; "
+                       "cure: " PROFILE_CURE);
     else if (host->seccomp_mode > 0)
-        (void)snprintf(out, bytes, "ENOSYS: the kernel has no io_uring, or a seccomp filter hides "
-                                   "it; cure: Linux 5.19 or newer with CONFIG_IO_URING, and "
-                                   "kernel-reqs/seccomp/nextproxy.json as the container's profile");
+        (void)snprintf(out, bytes,
+                       "ENOSYS: the kernel has no io_uring, or a seccomp filter hides "
+                       "it; cure: Linux 5.19 or newer with CONFIG_IO_URING, and "
+                       "kernel-reqs/seccomp/nextproxy.json as the container's profile");
     else
-        (void)snprintf(out, bytes, "ENOSYS: the kernel is too old or was built without io_uring; "
-                                   "cure: Linux 5.19 or newer (6.1 or newer is faster) with "
-                                   "CONFIG_IO_URING");
+        (void)snprintf(out, bytes,
+                       "ENOSYS: the kernel is too old or was built without io_uring; "
+                       "cure: Linux 5.19 or newer (6.1 or newer is faster) with "
+                       "CONFIG_IO_URING");
 }
 
 static void explain_memory(const struct ring_host *host, char *out, usize bytes)
 {
     if (host->memory_unlimited || host->memlock_bytes == UINT64_MAX)
-        (void)snprintf(out, bytes, "ENOMEM: no memory for a ring, and RLIMIT_MEMLOCK is not the "
-                                   "reason; cure: more memory (cgroup memory.max), or fewer workers");
-    else
         (void)snprintf(out, bytes,
-                       "ENOMEM: locked memory is limited to %llu KiB for all processes of this user "
-                       "(RLIMIT_MEMLOCK); cure: ulimit -l unlimited, LimitMEMLOCK=infinity "
-                       "(systemd), --ulimit memlock=-1 (docker), or CAP_IPC_LOCK",
-                       (unsigned long long)(host->memlock_bytes / 1024));
+                       "ENOMEM: no memory for a ring, and RLIMIT_MEMLOCK is not the "
+                       "reason; cure: more memory (cgroup memory.max), or fewer workers");
+    else
+        (void)snprintf(
+            out, bytes,
+            "ENOMEM: locked memory is limited to %llu KiB for all processes of this user "
+            "(RLIMIT_MEMLOCK); cure: ulimit -l unlimited, LimitMEMLOCK=infinity "
+            "(systemd), --ulimit memlock=-1 (docker), or CAP_IPC_LOCK",
+            (unsigned long long)(host->memlock_bytes / 1024));
 }
 
 static void explain_descriptors(const struct ring_host *host, char *out, usize bytes)
 {
-    (void)snprintf(out, bytes,
-                   "EMFILE: all of this process' %llu descriptors are in use (RLIMIT_NOFILE); cure: "
-                   "ulimit -n 1048576, LimitNOFILE=1048576 (systemd), "
-                   "--ulimit nofile=1048576 (docker)",
-                   (unsigned long long)host->descriptors_max);
+    (void)snprintf(
+        out, bytes,
+        "EMFILE: all of this process' %llu descriptors are in use (RLIMIT_NOFILE); cure: "
+        "ulimit -n 1048576, LimitNOFILE=1048576 (systemd), "
+        "--ulimit nofile=1048576 (docker)",
+        (unsigned long long)host->descriptors_max);
 }
 
 static void explain_table_full(const struct ring_host *host, char *out, usize bytes)
 {
     (void)host;
-    (void)snprintf(out, bytes, "ENFILE: all descriptors of the whole system are in use; cure: "
-                               "sysctl -w fs.file-max=<more>; /proc/sys/fs/file-nr shows the use");
+    (void)snprintf(out, bytes,
+                   "ENFILE: all descriptors of the whole system are in use; cure: "
+                   "sysctl -w fs.file-max=<more>; /proc/sys/fs/file-nr shows the use");
 }
 
 static void explain_refused(const struct ring_host *host, char *out, usize bytes)
 {
     (void)host;
-    (void)snprintf(out, bytes, "EINVAL: the kernel's io_uring lacks something that nextproxy cannot "
-                               "do without; cure: Linux 5.19 or newer; `nextproxy doctor` shows what "
-                               "is missing");
+    (void)snprintf(out, bytes,
+                   "EINVAL: the kernel's io_uring lacks something that nextproxy cannot "
+                   "do without; cure: Linux 5.19 or newer; `nextproxy doctor` shows what "
+                   "is missing");
 }
 
 static const struct explanation {
     i32 error;
     void (*write)(const struct ring_host *host, char *out, usize bytes);
 } explanations[] = {
-    {EPERM, explain_denied},       {EACCES, explain_denied},      {ENOSYS, explain_unknown_call},
-    {ENOMEM, explain_memory},      {EMFILE, explain_descriptors}, {ENFILE, explain_table_full},
+    {EPERM, explain_denied},   {EACCES, explain_denied},      {ENOSYS, explain_unknown_call},
+    {ENOMEM, explain_memory},  {EMFILE, explain_descriptors}, {ENFILE, explain_table_full},
     {EINVAL, explain_refused},
 };
 
@@ -182,7 +199,8 @@ void ring_explain(i32 error, const struct ring_host *host, char *out, usize byte
             return;
         }
     }
-    (void)snprintf(out, bytes, "%s (error %d); cure: `nextproxy doctor` shows what the kernel offers",
+    (void)snprintf(out, bytes,
+                   "%s (error %d); cure: `nextproxy doctor` shows what the kernel offers",
                    strerror(error), (int)error);
 }
 

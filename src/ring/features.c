@@ -39,7 +39,8 @@ const char *ring_capability_name(enum ring_capability capability)
 
 u32 ring_capabilities_reduce(u32 wanted)
 {
-    /* Needs come before what builds on them (the unit test checks it), so once through is enough. */
+    /* Needs come before what builds on them (the unit test checks it), so once through is enough.
+     */
     u32 kept = wanted;
     for (usize i = 0; i < RING_FEATURE_COUNT; i++)
         if ((features[i].needs & kept) != features[i].needs)
