@@ -138,23 +138,34 @@ static void listener_build(struct builder *builder, u32 index, struct config_lis
     ASSERT(parsed);
 }
 
+static void listener_check(struct builder *builder, const struct config_listener *listeners,
+                           u32 index)
+{
+    struct path path = path_member("listeners", index, "port");
+    path.depth--; /* the listener as a whole */
+    if (settings_listener_at(builder->settings, index)->port == 0)
+        return; /* each gets a port of its own */
+    for (u32 i = 0; i < index; i++) {
+        struct path other = path_member("listeners", i, "port");
+        other.depth--;
+        if (!slice_equal(listeners[i].name, listeners[index].name) ||
+            reader_complained(builder->reader, &path) || reader_complained(builder->reader, &other))
+            continue;
+        reader_complain(builder->reader, &path, "listeners[%u] listens there too: %.*s", i,
+                        (int)listeners[i].name.len, listeners[i].name.data);
+        return;
+    }
+}
+
 static void listeners_build(struct builder *builder)
 {
     u32 count = builder->settings->listeners.count;
     struct config_listener *listeners =
         arena_alloc(&builder->config->arena, count * sizeof(*listeners));
-    for (u32 i = 0; i < count; i++) {
+    for (u32 i = 0; i < count; i++)
         listener_build(builder, i, &listeners[i]);
-        bool any_port = settings_listener_at(builder->settings, i)->port == 0;
-        for (u32 j = 0; j < i && !any_port; j++)
-            if (slice_equal(listeners[i].name, listeners[j].name)) {
-                struct path path = path_member("listeners", i, "port");
-                path.depth--;
-                reader_complain(builder->reader, &path, "listeners[%u] listens there too: %.*s", j,
-                                (int)listeners[i].name.len, listeners[i].name.data);
-                break;
-            }
-    }
+    for (u32 i = 0; i < count; i++)
+        listener_check(builder, listeners, i);
     builder->config->listeners = listeners;
     builder->config->listener_count = count;
 }

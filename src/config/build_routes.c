@@ -216,14 +216,25 @@ static int ranked_compare(const void *left, const void *right)
     return order != 0 ? order : (a->index > b->index) - (a->index < b->index);
 }
 
+/* False when host or path is a fallback for something wrong. */
+static bool route_readable(const struct builder *builder, u32 index)
+{
+    struct path host = path_member("routes", index, "vHost");
+    struct path path = path_member("routes", index, "path");
+    return !reader_complained(builder->reader, &host) && !reader_complained(builder->reader, &path);
+}
+
 static void duplicates_check(struct builder *builder, const struct ranked_route *routes, u32 count)
 {
     for (u32 i = 1; i < count; i++) {
-        if (route_compare(&routes[i].route, &routes[i - 1].route) != 0)
+        const struct ranked_route *first = &routes[i - 1];
+        const struct ranked_route *second = &routes[i];
+        if (route_compare(&first->route, &second->route) != 0 ||
+            !route_readable(builder, first->index) || !route_readable(builder, second->index))
             continue;
-        struct path path = path_member("routes", routes[i].index, "path");
+        struct path path = path_member("routes", second->index, "path");
         reader_complain(builder->reader, &path, "routes[%u] has the same vHost and path",
-                        routes[i - 1].index);
+                        first->index);
     }
 }
 

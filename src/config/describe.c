@@ -18,10 +18,29 @@ static const char *choice_allowed(const struct setting_choice *choice, struct ar
     return text;
 }
 
-static const char *entries_allowed(const struct setting *row, struct arena *arena, const char *what)
+/* "at most 64 fields", "1 to 4096 objects" */
+static const char *count_allowed(const struct setting *row, struct arena *arena, const char *what)
 {
-    return arena_printf(arena, "%s with %" PRIu64 " to %" PRIu64 " entries", what, row->min,
-                        row->max);
+    if (row->min == 0)
+        return arena_printf(arena, "at most %" PRIu64 " %s", row->max, what);
+    return arena_printf(arena, "%" PRIu64 " to %" PRIu64 " %s", row->min, row->max, what);
+}
+
+static const char *strings_allowed(const struct setting *row, struct arena *arena)
+{
+    return arena_printf(arena, "a list of %s, each %s", count_allowed(row, arena, "strings"),
+                        row->form->allowed);
+}
+
+static const char *fields_allowed(const struct setting *row, struct arena *arena)
+{
+    return arena_printf(arena, "an object of %s with their values",
+                        count_allowed(row, arena, "field names"));
+}
+
+static const char *list_allowed(const struct setting *row, struct arena *arena)
+{
+    return arena_printf(arena, "a list of %s", count_allowed(row, arena, "objects"));
 }
 
 const char *setting_allowed(const struct setting *row, struct arena *arena)
@@ -40,13 +59,13 @@ const char *setting_allowed(const struct setting *row, struct arena *arena)
     case SETTING_CHOICE:
         return choice_allowed(row->choice, arena);
     case SETTING_STRINGS:
-        return entries_allowed(row, arena, "a list of strings");
+        return strings_allowed(row, arena);
     case SETTING_FIELDS:
-        return entries_allowed(row, arena, "an object of field names and values");
+        return fields_allowed(row, arena);
     case SETTING_OBJECT:
         return "an object";
     case SETTING_LIST:
-        return entries_allowed(row, arena, "a list of objects");
+        return list_allowed(row, arena);
     }
     return "";
 }

@@ -68,6 +68,16 @@ static bool is_letter(char c)
     return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
 }
 
+static bool is_number(char c)
+{
+    return (c >= '0' && c <= '9') || c == '-';
+}
+
+static bool value_begins(char c)
+{
+    return c == '"' || c == '{' || c == '[' || is_number(c) || is_letter(c);
+}
+
 static bool word_at(struct slice text, usize at, struct slice word)
 {
     return text.len - at >= word.len &&
@@ -80,7 +90,7 @@ static const char *token_hint(struct slice text, usize at)
     char c = text.data[at];
     char before = byte_before(text, at);
     if (before == ',' && (c == '}' || c == ']'))
-        return "the comma before this is too much: it may stand only between two entries";
+        return "remove the comma before this: commas stand between two entries only";
     if (c == '/' || c == '#')
         return "there are no comments in JSON";
     if (c == '\'')
@@ -91,7 +101,7 @@ static const char *token_hint(struct slice text, usize at)
         return "true and false are written in small letters";
     if (is_letter(c))
         return "strings stand in double quotes";
-    if (c == '+' || c == '.' || c == '-' || (c >= '0' && c <= '9'))
+    if (c == '+' || c == '.' || is_number(c))
         return "numbers are written like 10 or 0.5";
     if (c == ',')
         return "there is nothing before this comma";
@@ -121,6 +131,8 @@ static const struct hint hints[] = {
 
 static const char *syntax_hint(struct slice text, usize at, const json_error_t *error)
 {
+    if (byte_before(text, text.len) == '\0')
+        return "the file is empty";
     if (at >= text.len)
         return "the file ends in the middle of something: a }, a ] or a closing quote is missing";
     for (u32 i = 0; i < ARRAY_COUNT(hints); i++)
@@ -128,7 +140,7 @@ static const char *syntax_hint(struct slice text, usize at, const json_error_t *
             return hints[i].text;
     bool separator = strncmp(error->text, "'}' expected", 12) == 0 ||
                      strncmp(error->text, "']' expected", 12) == 0;
-    if (separator && strchr("\"{[", text.data[at]) != NULL)
+    if (separator && value_begins(text.data[at]))
         return "a comma is missing before this";
     const char *hint = token_hint(text, at);
     return hint != NULL ? hint : "this cannot stand here";

@@ -57,10 +57,14 @@ void problem_add(struct config_problems *problems, struct problem_at at, const c
 
 /* ---- Values in messages ---- */
 
-/* The value as one line of ASCII; NULL for what is not shown. */
+/* The value as one line of printable ASCII; NULL when there is no memory for it. */
 static char *value_dump(const json_t *value)
 {
-    return json_dumps(value, JSON_ENCODE_ANY | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15));
+    char *dump = json_dumps(value, JSON_ENCODE_ANY | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15));
+    for (char *at = dump; at != NULL && *at != '\0'; at++)
+        if (*at == 0x7f)
+            *at = '?'; /* the one control character that JSON lets through */
+    return dump;
 }
 
 const char *problem_value(struct arena *arena, const json_t *value)

@@ -51,6 +51,16 @@ void reader_complain(struct reader *reader, const struct path *path, const char 
     free(text);
 }
 
+bool reader_complained(const struct reader *reader, const struct path *path)
+{
+    const struct config_problems *problems = reader->problems;
+    const char *text = path_text(path, &reader->problems->arena);
+    for (u32 i = 0; i < problems->count; i++)
+        if (strncmp(problems->at[i].path, text, strlen(text)) == 0)
+            return true;
+    return false;
+}
+
 /* "30000" for 30000, or true for "true": the most frequent slip with types. */
 static const char *quotes_hint(const struct setting *row, const json_t *value)
 {

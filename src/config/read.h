@@ -33,5 +33,8 @@ void settings_read(struct reader *reader, json_t *root, struct settings *setting
 /* Adds a problem with the value at this path. */
 void reader_complain(struct reader *reader, const struct path *path, const char *format, ...)
     PRINTF_LIKE(3, 4);
+/* True when there is a problem at this path or below: what stands there instead is a fallback, and
+ * nothing may be concluded from it. */
+MUST_CHECK bool reader_complained(const struct reader *reader, const struct path *path);
 
 #endif

@@ -41,6 +41,10 @@ static const char introduction[] =
     "using\n"
     "one is noted at the start as \"not active yet\".\n"
     "\n"
+    "The file is read at the start. Settings marked *restart* are those that will need a new "
+    "start\n"
+    "even when a running proxy can take over a changed file, which comes with a later release.\n"
+    "\n"
     "## From the environment\n"
     "\n"
     "For containers, every single value and every list of strings can come from the environment. "
@@ -101,7 +105,7 @@ static void row_print(FILE *out, const struct setting *row, const char *path)
     cell_print(out, default_text(row, &arena), false);
     fputs(" | ", out);
     cell_print(out, row->text, false);
-    fprintf(out, "%s |\n", row->later ? " *Later.*" : "");
+    fprintf(out, "%s%s |\n", row->restart ? " *Restart.*" : "", row->later ? " *Later.*" : "");
     arena_deinit(&arena);
 }
 

@@ -44,13 +44,22 @@ void suggest_begin(struct suggestion *suggestion, struct slice wanted)
     *suggestion = (struct suggestion){.wanted = wanted, .distance = max_u32(wanted.len / 3, 1) + 1};
 }
 
+/* "warning" for "warn", "max" for "maxFiles". */
+static bool begins_alike(struct slice a, struct slice b)
+{
+    return min_u32(a.len, b.len) >= 3 && (slice_starts_with(a, b) || slice_starts_with(b, a));
+}
+
 void suggest_consider(struct suggestion *suggestion, struct slice candidate)
 {
     char folded[2][SUGGEST_BYTES_MAX];
-    struct slice wanted = suggestion->wanted;
-    if (wanted.len == 0 || wanted.len > SUGGEST_BYTES_MAX || candidate.len > SUGGEST_BYTES_MAX)
+    if (suggestion->wanted.len > SUGGEST_BYTES_MAX || candidate.len > SUGGEST_BYTES_MAX)
         return;
-    u32 distance = edit_distance(name_fold(wanted, folded[0]), name_fold(candidate, folded[1]));
+    struct slice wanted = name_fold(suggestion->wanted, folded[0]);
+    struct slice offered = name_fold(candidate, folded[1]);
+    u32 distance = edit_distance(wanted, offered);
+    if (distance > 1 && begins_alike(wanted, offered))
+        distance = 1;
     if (distance < suggestion->distance && distance < candidate.len) {
         suggestion->distance = distance;
         suggestion->best = candidate;

@@ -1,0 +1,295 @@
+/* Strings that are not what their setting needs. */
+#include "fixture.h"
+
+/* Laid out by hand: an input, then what is said about it, a line each. */
+/* clang-format off */
+
+static const struct bad bad_urls[] = {
+    {"{'backends':[{'url':''}]}",
+     "c.json:1:21: backends[0].url: \"\" is not allowed: a URL that begins with http:// or "
+     "unix:/, like http://127.0.0.1:3001\n"},
+    {"{'backends':[{'url':'localhost:3001'}]}",
+     "c.json:1:21: backends[0].url: \"localhost:3001\" is not allowed: a URL that begins with "
+     "http:// or unix:/, like http://127.0.0.1:3001\n"},
+    {"{'backends':[{'url':'https://a.example'}]}",
+     "c.json:1:21: backends[0].url: \"https://a.example\" is not allowed: a URL that begins "
+     "with http://: TLS to backends comes with a later release\n"},
+    {"{'backends':[{'url':'HTTPS://a.example'}]}",
+     "c.json:1:21: backends[0].url: \"HTTPS://a.example\" is not allowed: a URL that begins "
+     "with http://: TLS to backends comes with a later release\n"},
+    {"{'backends':[{'url':'ftp://a.example'}]}",
+     "c.json:1:21: backends[0].url: \"ftp://a.example\" is not allowed: a URL that begins with "
+     "http:// or unix:/, like http://127.0.0.1:3001\n"},
+    {"{'backends':[{'url':'http://'}]}",
+     "c.json:1:21: backends[0].url: \"http://\" is not allowed: a host name of letters, digits, "
+     "\"-\", \"_\", \".\"\n"},
+    {"{'backends':[{'url':'http:///'}]}",
+     "c.json:1:21: backends[0].url: \"http:///\" is not allowed: a host name of letters, "
+     "digits, \"-\", \"_\", \".\"\n"},
+    {"{'backends':[{'url':'http://four.example/api'}]}",
+     "c.json:1:21: backends[0].url: \"http://four.example/api\" is not allowed: a URL without "
+     "path: requests keep the path that the client sent; choose backends by path with "
+     "routes[].path\n"},
+    {"{'backends':[{'url':'http://four.example//'}]}",
+     "c.json:1:21: backends[0].url: \"http://four.example//\" is not allowed: a URL without "
+     "path: requests keep the path that the client sent; choose backends by path with "
+     "routes[].path\n"},
+    {"{'backends':[{'url':'http://four.example?x'}]}",
+     "c.json:1:21: backends[0].url: \"http://four.example?x\" is not allowed: a URL without "
+     "query and fragment\n"},
+    {"{'backends':[{'url':'http://four.example/?x=1'}]}",
+     "c.json:1:21: backends[0].url: \"http://four.example/?x=1\" is not allowed: a URL without "
+     "query and fragment\n"},
+    {"{'backends':[{'url':'http://four.example#x'}]}",
+     "c.json:1:21: backends[0].url: \"http://four.example#x\" is not allowed: a URL without "
+     "query and fragment\n"},
+    {"{'backends':[{'url':'http://user:pw@four.example'}]}",
+     "c.json:1:21: backends[0].url: \"http://user:pw@four.example\" is not allowed: a URL "
+     "without user and password: set an Authorization field in routes[].requestHeaders instead\n"},
+    {"{'backends':[{'url':'http://four.example:'}]}",
+     "c.json:1:21: backends[0].url: \"http://four.example:\" is not allowed: a port from 1 to "
+     "65535 behind the host, like http://127.0.0.1:3001\n"},
+    {"{'backends':[{'url':'http://four.example:0'}]}",
+     "c.json:1:21: backends[0].url: \"http://four.example:0\" is not allowed: a port from 1 to "
+     "65535 behind the host, like http://127.0.0.1:3001\n"},
+    {"{'backends':[{'url':'http://four.example:65536'}]}",
+     "c.json:1:21: backends[0].url: \"http://four.example:65536\" is not allowed: a port from 1 "
+     "to 65535 behind the host, like http://127.0.0.1:3001\n"},
+    {"{'backends':[{'url':'http://four.example:8o'}]}",
+     "c.json:1:21: backends[0].url: \"http://four.example:8o\" is not allowed: a port from 1 to "
+     "65535 behind the host, like http://127.0.0.1:3001\n"},
+    {"{'backends':[{'url':'http://four.example:80:80'}]}",
+     "c.json:1:21: backends[0].url: \"http://four.example:80:80\" is not allowed: an IPv6 "
+     "address in brackets, like http://[::1]:8080\n"},
+    {"{'backends':[{'url':'http://::1:80'}]}",
+     "c.json:1:21: backends[0].url: \"http://::1:80\" is not allowed: an IPv6 address in "
+     "brackets, like http://[::1]:8080\n"},
+    {"{'backends':[{'url':'http://[::1'}]}",
+     "c.json:1:21: backends[0].url: \"http://[::1\" is not allowed: an IPv6 address with both "
+     "brackets, like http://[::1]:8080\n"},
+    {"{'backends':[{'url':'http://[::1]80'}]}",
+     "c.json:1:21: backends[0].url: \"http://[::1]80\" is not allowed: a port from 1 to 65535 "
+     "behind the host, like http://127.0.0.1:3001\n"},
+    {"{'backends':[{'url':'http://[127.0.0.1]'}]}",
+     "c.json:1:21: backends[0].url: \"http://[127.0.0.1]\" is not allowed: an IPv6 address "
+     "inside the brackets, like http://[::1]:8080\n"},
+    {"{'backends':[{'url':'http://[]'}]}",
+     "c.json:1:21: backends[0].url: \"http://[]\" is not allowed: an IPv6 address inside the "
+     "brackets, like http://[::1]:8080\n"},
+    {"{'backends':[{'url':'http://127.0.0.256'}]}",
+     "c.json:1:21: backends[0].url: \"http://127.0.0.256\" is not allowed: an IPv4 address of "
+     "four numbers from 0 to 255\n"},
+    {"{'backends':[{'url':'http://127.1'}]}",
+     "c.json:1:21: backends[0].url: \"http://127.1\" is not allowed: an IPv4 address of four "
+     "numbers from 0 to 255\n"},
+    {"{'backends':[{'url':'http://a b'}]}",
+     "c.json:1:21: backends[0].url: \"http://a b\" is not allowed: a host name of letters, "
+     "digits, \"-\", \"_\", \".\"\n"},
+    {"{'backends':[{'url':'http://-a..b'}]}",
+     "c.json:1:21: backends[0].url: \"http://-a..b\" is not allowed: a host name of letters, "
+     "digits, \"-\", \"_\", \".\"\n"},
+    {"{'backends':[{'url':'http://four.example.'}]}",
+     "c.json:1:21: backends[0].url: \"http://four.example.\" is not allowed: a host name of "
+     "letters, digits, \"-\", \"_\", \".\"\n"},
+    {"{'backends':[{'url':'http://nosuch.example'}]}",
+     "c.json:1:21: backends[0].url: the name \"nosuch.example\" cannot be resolved: Name or "
+     "service not known\n"},
+    {"{'backends':[{'url':'unix:'}]}",
+     "c.json:1:21: backends[0].url: \"unix:\" is not allowed: unix: and an absolute path of at "
+     "most 107 bytes, like unix:/run/app.sock\n"},
+    {"{'backends':[{'url':'unix:run/x'}]}",
+     "c.json:1:21: backends[0].url: \"unix:run/x\" is not allowed: unix: and an absolute path "
+     "of at most 107 bytes, like unix:/run/app.sock\n"},
+    {"{'backends':[{'url':'unix://run/x:xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'}]}",
+     "c.json:1:21: backends[0].url: "
+     "\"unix://run/x:xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...\" is "
+     "not allowed: unix: and an absolute path of at most 107 bytes, like unix:/run/app.sock\n"},
+};
+
+static const struct bad bad_forms[] = {
+    {"{'backends':[{'id':'','url':'http://127.0.0.1:1'}]}",
+     "c.json:1:20: backends[0].id: \"\" is not allowed: 1 to 64 letters, digits, \"-\", \"_\" "
+     "and \".\"\n"},
+    {"{'backends':[{'id':'a b','url':'http://127.0.0.1:1'}]}",
+     "c.json:1:20: backends[0].id: \"a b\" is not allowed: 1 to 64 letters, digits, \"-\", "
+     "\"_\" and \".\"\n"},
+    {"{'backends':[{'url':'http://127.0.0.1:1','healthCheck':{'path':'health'}}]}",
+     "c.json:1:64: backends[0].healthCheck.path: \"health\" is not allowed: a path that begins "
+     "with / and has no white space, of at most 1024 bytes\n"},
+    {"{'backends':[{'url':'http://127.0.0.1:1','healthCheck':{'path':'/a b'}}]}",
+     "c.json:1:64: backends[0].healthCheck.path: \"/a b\" is not allowed: a path that begins "
+     "with / and has no white space, of at most 1024 bytes\n"},
+    {"{'loadBalancing':{'stickySession':{'cookieName':'a;b'}}," BACKENDS "}",
+     "c.json:1:49: loadBalancing.stickySession.cookieName: \"a;b\" is not allowed: a cookie "
+     "name: 1 to 128 letters, digits and !#$%&'*+-.^_`|~\n"},
+    {"{'routes':[{'path':''}]," BACKENDS "}",
+     "c.json:1:20: routes[0].path: \"\" is not allowed: a path that begins with /, has no white "
+     "space, query or fragment, and at most 1024 bytes\n"},
+    {"{'routes':[{'path':'api'}]," BACKENDS "}",
+     "c.json:1:20: routes[0].path: \"api\" is not allowed: a path that begins with /, has no "
+     "white space, query or fragment, and at most 1024 bytes\n"},
+    {"{'routes':[{'path':'/api/'}]," BACKENDS "}",
+     "c.json:1:20: routes[0].path: \"/api/\" is not allowed: a path without / at its end: "
+     "\"/api\" matches /api and all below it\n"},
+    {"{'routes':[{'path':'/a//b'}]," BACKENDS "}",
+     "c.json:1:20: routes[0].path: \"/a//b\" is not allowed: a path without empty, \".\" or "
+     "\"..\" segments\n"},
+    {"{'routes':[{'path':'/a/../b'}]," BACKENDS "}",
+     "c.json:1:20: routes[0].path: \"/a/../b\" is not allowed: a path without empty, \".\" or "
+     "\"..\" segments\n"},
+    {"{'routes':[{'path':'/./b'}]," BACKENDS "}",
+     "c.json:1:20: routes[0].path: \"/./b\" is not allowed: a path without empty, \".\" or "
+     "\"..\" segments\n"},
+    {"{'routes':[{'path':'/a?b'}]," BACKENDS "}",
+     "c.json:1:20: routes[0].path: \"/a?b\" is not allowed: a path that begins with /, has no "
+     "white space, query or fragment, and at most 1024 bytes\n"},
+    {"{'routes':[{'path':'/a#b'}]," BACKENDS "}",
+     "c.json:1:20: routes[0].path: \"/a#b\" is not allowed: a path that begins with /, has no "
+     "white space, query or fragment, and at most 1024 bytes\n"},
+    {"{'routes':[{'path':'/a b'}]," BACKENDS "}",
+     "c.json:1:20: routes[0].path: \"/a b\" is not allowed: a path that begins with /, has no "
+     "white space, query or fragment, and at most 1024 bytes\n"},
+    {"{'routes':[{'path':'/\\u00e4'}]," BACKENDS "}",
+     "c.json:1:20: routes[0].path: \"/\\u00E4\" is not allowed: a path that begins with /, has "
+     "no white space, query or fragment, and at most 1024 bytes\n"},
+    {"{'routes':[{'vHost':''}]," BACKENDS "}",
+     "c.json:1:21: routes[0].vHost: \"\" is not allowed: a host name like example.com, all "
+     "names below one like *.example.com, or * for any host\n"},
+    {"{'routes':[{'vHost':'a.example:80'}]," BACKENDS "}",
+     "c.json:1:21: routes[0].vHost: \"a.example:80\" is not allowed: a host name without scheme "
+     "and port\n"},
+    {"{'routes':[{'vHost':'http://a.example'}]," BACKENDS "}",
+     "c.json:1:21: routes[0].vHost: \"http://a.example\" is not allowed: a host name without "
+     "scheme and port\n"},
+    {"{'routes':[{'vHost':'a.*.example'}]," BACKENDS "}",
+     "c.json:1:21: routes[0].vHost: \"a.*.example\" is not allowed: * only as the whole first "
+     "label, like *.example.com\n"},
+    {"{'routes':[{'vHost':'*.'}]," BACKENDS "}",
+     "c.json:1:21: routes[0].vHost: \"*.\" is not allowed: a host name like example.com, all "
+     "names below one like *.example.com, or * for any host\n"},
+    {"{'routes':[{'vHost':'a..example'}]," BACKENDS "}",
+     "c.json:1:21: routes[0].vHost: \"a..example\" is not allowed: a host name like "
+     "example.com, all names below one like *.example.com, or * for any host\n"},
+    {"{'routes':[{'vHost':'a_b.example.'}]," BACKENDS "}",
+     "c.json:1:21: routes[0].vHost: \"a_b.example.\" is not allowed: a host name like "
+     "example.com, all names below one like *.example.com, or * for any host\n"},
+    {"{'routes':[{'vHost':'[::1'}]," BACKENDS "}",
+     "c.json:1:21: routes[0].vHost: \"[::1\" is not allowed: a host name without scheme and "
+     "port\n"},
+    {"{'routes':[{'vHost':'[1.2.3.4]'}]," BACKENDS "}",
+     "c.json:1:21: routes[0].vHost: \"[1.2.3.4]\" is not allowed: a host name like example.com, "
+     "all names below one like *.example.com, or * for any host\n"},
+    {"{'routes':[{'vHost':'ex ample'}]," BACKENDS "}",
+     "c.json:1:21: routes[0].vHost: \"ex ample\" is not allowed: a host name like example.com, "
+     "all names below one like *.example.com, or * for any host\n"},
+    {"{'logging':{'errorLog':{'directory':'','filePattern':'a/b'},'accessLog':{'directory':'a\\n"
+     "b','filePattern':'..'}}," BACKENDS "}",
+     "c.json:1:37: logging.errorLog.directory: \"\" is not allowed: a path of 1 to 1024 bytes "
+     "without control characters\n"
+     "c.json:1:54: logging.errorLog.filePattern: \"a/b\" is not allowed: a file name of 1 to "
+     "128 bytes without / and without . at its beginning\n"
+     "c.json:1:86: logging.accessLog.directory: \"a\\nb\" is not allowed: a path of 1 to 1024 "
+     "bytes without control characters\n"
+     "c.json:1:107: logging.accessLog.filePattern: \"..\" is not allowed: a file name of 1 to "
+     "128 bytes without / and without . at its beginning\n"},
+    {"{'trustedProxies':['']," BACKENDS "}",
+     "c.json:1:20: trustedProxies[0]: \"\" is not allowed: a network like 10.0.0.0/8 or "
+     "2001:db8::/32, or an address\n"},
+    {"{'trustedProxies':['10.0.0.0/33']," BACKENDS "}",
+     "c.json:1:20: trustedProxies[0]: \"10.0.0.0/33\" is not allowed: a prefix length from /0 "
+     "to /32\n"},
+    {"{'trustedProxies':['10.0.0.0/']," BACKENDS "}",
+     "c.json:1:20: trustedProxies[0]: \"10.0.0.0/\" is not allowed: a prefix length from /0 to "
+     "/32\n"},
+    {"{'trustedProxies':['10.0.0.0/8x']," BACKENDS "}",
+     "c.json:1:20: trustedProxies[0]: \"10.0.0.0/8x\" is not allowed: a prefix length from /0 "
+     "to /32\n"},
+    {"{'trustedProxies':['10.0.0.0/0008']," BACKENDS "}",
+     "c.json:1:20: trustedProxies[0]: \"10.0.0.0/0008\" is not allowed: a prefix length from /0 "
+     "to /32\n"},
+    {"{'trustedProxies':['10.0.0.1/8']," BACKENDS "}",
+     "c.json:1:20: trustedProxies[0]: \"10.0.0.1/8\" is not allowed: a network's first address: "
+     "bits behind the prefix must be 0\n"},
+    {"{'trustedProxies':['2001:db8::1/32']," BACKENDS "}",
+     "c.json:1:20: trustedProxies[0]: \"2001:db8::1/32\" is not allowed: a network's first "
+     "address: bits behind the prefix must be 0\n"},
+    {"{'trustedProxies':['::/129']," BACKENDS "}",
+     "c.json:1:20: trustedProxies[0]: \"::/129\" is not allowed: a prefix length from /0 to "
+     "/128\n"},
+    {"{'trustedProxies':['localhost']," BACKENDS "}",
+     "c.json:1:20: trustedProxies[0]: \"localhost\" is not allowed: a network like 10.0.0.0/8 "
+     "or 2001:db8::/32, or an address\n"},
+    {"{'trustedProxies':['[::1]']," BACKENDS "}",
+     "c.json:1:20: trustedProxies[0]: \"[::1]\" is not allowed: a network like 10.0.0.0/8 or "
+     "2001:db8::/32, or an address\n"},
+    {"{'listeners':[{'address':'localhost'},{'address':'[::1]'},{'unixSocket':'x.sock'},{'unixSo"
+     "cket':'/run/x','unixMode':'rw'},{'unixSocket':'/run/y','unixMode':'1777'}]," BACKENDS "}",
+     "c.json:1:26: listeners[0].address: \"localhost\" is not allowed: an IPv4 or IPv6 address "
+     "of this machine without brackets, or * for all of both\n"
+     "c.json:1:50: listeners[1].address: \"[::1]\" is not allowed: an IPv4 or IPv6 address of "
+     "this machine without brackets, or * for all of both\n"
+     "c.json:1:73: listeners[2].unixSocket: \"x.sock\" is not allowed: an absolute path of at "
+     "most 107 bytes, like /run/nextproxy.sock\n"
+     "c.json:1:117: listeners[3].unixMode: \"rw\" is not allowed: permission bits as a string "
+     "of octal digits, like \"0660\"\n"
+     "c.json:1:157: listeners[4].unixMode: \"1777\" is not allowed: permission bits as a string "
+     "of octal digits, like \"0660\"\n"},
+    {"{'routes':[{'requestHeaders':{'set':{'':'a','a "
+     "b':'c','Connection':'x','transfer-encoding':'x','Content-Length':'1'}}}]," BACKENDS "}",
+     "c.json:1:38: routes[0].requestHeaders.set[\"\"]: \"\" is not allowed: a field name: 1 to "
+     "128 letters, digits and !#$%&'*+-.^_`|~\n"
+     "c.json:1:45: routes[0].requestHeaders.set[\"a b\"]: \"a b\" is not allowed: a field name: "
+     "1 to 128 letters, digits and !#$%&'*+-.^_`|~\n"
+     "c.json:1:55: routes[0].requestHeaders.set.Connection: \"Connection\" is not allowed: a "
+     "field that is not about framing or the connection: those belong to the proxy\n"
+     "c.json:1:72: routes[0].requestHeaders.set.transfer-encoding: \"transfer-encoding\" is not "
+     "allowed: a field that is not about framing or the connection: those belong to the proxy\n"
+     "c.json:1:96: routes[0].requestHeaders.set.Content-Length: \"Content-Length\" is not "
+     "allowed: a field that is not about framing or the connection: those belong to the proxy\n"},
+    {"{'routes':[{'requestHeaders':{'add':{'X-A':' "
+     "a','X-B':'a\\r\\nb','X-C':'a\\u007f'},'remove':['Host','Upgrade']}}]," BACKENDS "}",
+     "c.json:1:44: routes[0].requestHeaders.add.X-A: \" a\" is not allowed: a string of at most "
+     "4096 bytes without control characters or white space at its ends\n"
+     "c.json:1:55: routes[0].requestHeaders.add.X-B: \"a\\r\\nb\" is not allowed: a string of "
+     "at most 4096 bytes without control characters or white space at its ends\n"
+     "c.json:1:70: routes[0].requestHeaders.add.X-C: \"a?\" is not allowed: a string of at most "
+     "4096 bytes without control characters or white space at its ends\n"
+     "c.json:1:91: routes[0].requestHeaders.remove[0]: \"Host\" is not allowed: another field: "
+     "a request without Host is invalid\n"
+     "c.json:1:98: routes[0].requestHeaders.remove[1]: \"Upgrade\" is not allowed: a field that "
+     "is not about framing or the connection: those belong to the proxy\n"},
+    {"{'routes':[{'responseHeaders':{'remove':['Keep-Alive','a:b']}}]," BACKENDS "}",
+     "c.json:1:42: routes[0].responseHeaders.remove[0]: \"Keep-Alive\" is not allowed: a field "
+     "that is not about framing or the connection: those belong to the proxy\n"
+     "c.json:1:55: routes[0].responseHeaders.remove[1]: \"a:b\" is not allowed: a field name: 1 "
+     "to 128 letters, digits and !#$%&'*+-.^_`|~\n"},
+    {"{'proxy':{'port':'999999999999999999999999999999999999999999999999999999999999999999999999"
+     "9999999999999999999999999999'}," BACKENDS "}",
+     "c.json:1:18: proxy.port: "
+     "\"9999999999999999999999999999999999999999999999999999999999999999999999999999999...\" is "
+     "not allowed: a whole number from 0 to 65535\n"},
+};
+
+/* clang-format on */
+
+static void test_urls(void **state)
+{
+    (void)state;
+    assert_bad(bad_urls, ARRAY_COUNT(bad_urls), false);
+}
+
+static void test_forms(void **state)
+{
+    (void)state;
+    assert_bad(bad_forms, ARRAY_COUNT(bad_forms), false);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_urls),
+        cmocka_unit_test(test_forms),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
