@@ -42,7 +42,7 @@ static const struct vector VECTORS[] = {
     {BYTES("\xf0\x90\x80\x80\xf4\x8f\xbf\xbf"), "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf"},
     /* C1 controls */
     {BYTES("\xc2\x80\xc2\x9b\xc2\x9f"), "\\u0080\\u009b\\u009f"},
-    /* not UTF-8: stray continuation, overlong, surrogate, beyond U+10FFFF, never valid, cut short */
+    /* not UTF-8: stray continuation, overlong, surrogate, too large, never valid, cut short */
     {BYTES("\x80\xbf"), "\\u0080\\u00bf"},
     {BYTES("\xc0\xaf\xc1\xbf"), "\\u00c0\\u00af\\u00c1\\u00bf"},
     {BYTES("\xe0\x9f\xbf"), "\\u00e0\\u009f\\u00bf"},

@@ -1,0 +1,59 @@
+/*
+ * The log writer: takes what the workers and control have put into their log buffers and appends it
+ * to the log files through control's ring, straight from the buffers' memory.
+ *
+ * Control calls log_writer_tick after every ring_turn and does not wait beyond
+ * log_writer_deadline_ns. Nothing that goes wrong with a file ever reaches the traffic: records
+ * then stay in their buffer until it is full, further ones are dropped by their worker and counted
+ * here, and stderr gets one line a minute and file about it.
+ */
+#ifndef NEXTPROXY_CONTROL_LOG_WRITER_H
+#define NEXTPROXY_CONTROL_LOG_WRITER_H
+
+#include "config.h"
+#include "ring.h"
+
+struct log_writer;
+
+/* The buffers that go to one file: each worker's and control's own. */
+struct log_sources {
+    struct log_buffer *const *buffers;
+    u32 count;
+};
+
+struct log_writer_options {
+    const struct config_logging *logging; /* its strings must outlive the writer */
+    struct ring *ring;                    /* control's */
+    struct log_sources sources[LOG_FILE_COUNT]; /* the array is copied; the buffers outlive it */
+    int report_fd;                        /* where losses are reported: STDERR_FILENO */
+};
+
+/* At start, before the workers run: it also has the buffers wake the ring when they fill. */
+struct log_writer *log_writer_create(const struct log_writer_options *options);
+/* Closes the files. Only when log_writer_is_quiet. */
+void log_writer_destroy(struct log_writer *writer);
+/* True when the kernel holds no write of ours. */
+bool log_writer_is_quiet(const struct log_writer *writer);
+
+/* Starts writing what is due. Cheap when nothing is. Never waits for a write. */
+void log_writer_tick(struct log_writer *writer, u64 now_ns, u64 wall_ns);
+/* When tick must be called at the latest (CLOCK_MONOTONIC). */
+u64 log_writer_deadline_ns(const struct log_writer *writer);
+
+/* At stop, when nobody writes to the buffers any more: writes everything out, turning the ring
+ * until it is done, every file that still has something fails, or deadline_ns. What is left is
+ * counted and reported as lost. True when nothing was lost here. When log_writer_is_quiet is false
+ * afterwards (a dead network disk), leave the writer and the buffers as they are and end the
+ * process. */
+bool log_writer_flush(struct log_writer *writer, u64 deadline_ns);
+
+struct log_writer_stats {
+    u64 bytes;        /* written */
+    u64 records_lost; /* dropped by the workers, or lost with their file */
+    u64 writes;
+    u64 failures;     /* opens and writes that failed */
+};
+void log_writer_stats(const struct log_writer *writer, enum log_file file,
+                      struct log_writer_stats *out);
+
+#endif

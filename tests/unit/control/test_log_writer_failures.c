@@ -1,0 +1,267 @@
+/* The log writer on a fake ring, when a file cannot be written. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka needs the four above */
+#include <cmocka.h>
+
+#include "log_fixture.c"
+
+/* Nothing is lost while the buffers have room, and it goes on by itself. */
+static void test_full_disk_without_loss(void **state)
+{
+    struct fixture *f = *state;
+    records(f, 6);
+    fake.disk_bytes = 0;
+    for (u32 second = 0; second < 10; second++) {
+        pass_ms(f, 1000);
+        records(f, 6);
+    }
+    assert_int_equal(lost(f), 0);
+    char *line = reported(f);
+    assert_int_equal(count_of(line, "\n"), 1);
+    assert_non_null(strstr(line, "nextproxy: access log: cannot write "));
+    assert_non_null(strstr(line, ACCESS_10));
+    assert_non_null(strstr(line, "ENOSPC (No space left on device)"));
+    fake.disk_bytes = UINT32_MAX;
+    pass_ms(f, 1000);
+    assert_records(content(f, ACCESS_10), 0, 65);
+    pass_ms(f, 60000);
+    line = reported(f);
+    assert_int_equal(count_of(line, "\n"), 2);
+    assert_non_null(strstr(line, "is written again\n"));
+}
+
+/* It is tried once a second, not at every tick. */
+static void test_retried_each_second(void **state)
+{
+    struct fixture *f = *state;
+    records(f, 1);
+    fake.fail_error = ENOSPC;
+    pass_ms(f, 250);
+    u32 tries = fake.writes_total;
+    for (u32 tick = 0; tick < 40; tick++)
+        pass_ms(f, 250);
+    assert_in_range(fake.writes_total - tries, 9, 11);
+}
+
+/* Sums the numbers in front of "records lost". */
+static u64 reported_losses(const struct fixture *f, u32 *lines)
+{
+    u64 sum = 0;
+    *lines = 0;
+    char *rest = reported(f);
+    for (char *line = strtok_r(rest, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+        char *at = strstr(line, " records lost since ");
+        if (at == NULL)
+            continue;
+        while (at > line && at[-1] != ' ')
+            at--;
+        sum += strtoull(at, NULL, 10);
+        ++*lines;
+    }
+    return sum;
+}
+
+/* The worker goes on, the loss is counted exactly and told once a minute. */
+static void test_full_disk_with_loss(void **state)
+{
+    struct fixture *f = *state;
+    fake.disk_bytes = 0;
+    u64 dropped = 0;
+    for (u32 second = 0; second < 300; second++) {
+        for (u32 i = 0; i < 30; i++)
+            dropped += !record(f, i % BUFFERS);
+        pass_ms(f, 1000);
+    }
+    assert_true(dropped > 1000);
+    assert_int_equal(lost(f), dropped);
+    u32 lines;
+    u64 told = reported_losses(f, &lines);
+    assert_in_range(lines, 3, 5);
+    assert_in_range(told, dropped / 2, dropped);
+    assert_non_null(strstr(reported(f), ": ENOSPC (No space left on device), "));
+
+    fake.disk_bytes = UINT32_MAX;
+    pass_ms(f, 1000);
+    assert_whole_lines(content(f, ACCESS_10));
+    assert_int_equal(count_of(text, "\n"), f->next_record - dropped);
+    for (u32 second = 0; second < 180; second++)
+        pass_ms(f, 1000);
+    told = reported_losses(f, &lines);
+    assert_int_equal(told, dropped);
+    assert_int_equal(lost(f), dropped);
+}
+
+/* A loss without any failure: control was too slow. */
+static void test_loss_without_failure(void **state)
+{
+    struct fixture *f = *state;
+    pass_ms(f, 250);
+    u64 dropped = 0;
+    for (u32 i = 0; i < 3000; i++)
+        dropped += !record(f, 0);
+    assert_true(dropped > 0);
+    pass_ms(f, 250);
+    char expected[160];
+    snprintf(expected, sizeof expected,
+             "nextproxy: access log: %llu records lost since 2026-01-13T10:30:45.500Z: its buffer "
+             "was full before it could be written\n",
+             (unsigned long long)dropped);
+    assert_string_equal(reported(f), expected);
+}
+
+/* Every length at which a disk can become full: afterwards each line is there once and whole. */
+static void test_short_writes(void **state)
+{
+    struct fixture *f = *state;
+    records(f, 1);
+    pass_ms(f, 250);
+    for (u32 room = 1; room < 900; room += 7) {
+        fake.disk_bytes = room;
+        records(f, 5);
+        pass_ms(f, 1000);
+        pass_ms(f, 1000);
+        fake.disk_bytes = room / 2 + 1;
+        pass_ms(f, 1000);
+        fake.disk_bytes = UINT32_MAX;
+        pass_ms(f, 1000);
+    }
+    assert_records(content(f, ACCESS_10), 0, f->next_record - 1);
+    assert_int_equal(lost(f), 0);
+}
+
+/* The hour ends inside a line that the full disk broke: its rest does not begin the new file. */
+static void test_short_write_then_another_hour(void **state)
+{
+    struct fixture *f = *state;
+    for (u32 i = 0; i < 3; i++)
+        assert_true(record(f, 1));
+    fake.disk_bytes = 100;
+    pass_ms(f, 250);
+    fake.disk_bytes = UINT32_MAX;
+    f->wall_ns += HOUR_NS;
+    pass_ms(f, 1000);
+    assert_records(content(f, ACCESS_11), 1, 2);
+    assert_int_equal(lost(f), 1);
+    assert_int_equal(strlen(content(f, ACCESS_10)), 100);
+    u32 lines;
+    pass_ms(f, 60000);
+    assert_int_equal(reported_losses(f, &lines), 1);
+}
+
+/* The same when the file fails for another reason and is opened anew: the broken line is ended. */
+static void test_short_write_then_io_error(void **state)
+{
+    struct fixture *f = *state;
+    for (u32 i = 0; i < 3; i++)
+        assert_true(record(f, 1));
+    fake.disk_bytes = 100;
+    pass_ms(f, 250);
+    fake.disk_bytes = UINT32_MAX;
+    fake.fail_error = EIO;
+    pass_ms(f, 1000);
+    fake.fail_error = 0;
+    pass_ms(f, 1000);
+    char *all = content(f, ACCESS_10);
+    assert_int_equal(all[100], '\n');
+    assert_records(all + 101, 1, 2);
+    assert_int_equal(lost(f), 1);
+}
+
+/* A run ended in the middle of a line: the first record of this one gets a line of its own. */
+static void test_broken_last_line_is_ended(void **state)
+{
+    struct fixture *f = *state;
+    pass_ms(f, 250);
+    log_writer_destroy(f->writer);
+    char path[256];
+    path_of(f, ACCESS_10, path);
+    int fd = open(path, O_WRONLY | O_APPEND);
+    assert_int_equal(write(fd, "{\"times", 7), 7);
+    close(fd);
+    writer_start(f);
+    records(f, 2);
+    pass_ms(f, 250);
+    assert_memory_equal(content(f, ACCESS_10), "{\"times\n", 8);
+    assert_records(text + 8, 0, 1);
+}
+
+/* The path of the directory is a file: reported, and cured by removing it. */
+static void test_directory_that_cannot_be(void **state)
+{
+    struct fixture *f = *state;
+    char deep[128];
+    snprintf(deep, sizeof deep, "%s/deep", f->root);
+    assert_int_equal(close(open(deep, O_CREAT | O_WRONLY, 0600)), 0);
+    records(f, 5);
+    pass_ms(f, 250);
+    assert_int_equal(count_of(reported(f), "\n"), 2);
+    assert_int_equal(count_of(text, "ENOTDIR"), 2);
+    assert_int_equal(count_of(text, "nextproxy: error log: "), 1);
+    assert_int_equal(unlink(deep), 0);
+    pass_ms(f, 1000);
+    assert_records(content(f, ACCESS_10), 0, 4);
+}
+
+/* Neither a symbolic link nor a FIFO is followed or waited for. */
+static void test_not_a_regular_file(void **state)
+{
+    struct fixture *f = *state;
+    pass_ms(f, 250);
+    log_writer_destroy(f->writer);
+    char path[256], victim[256];
+    path_of(f, ACCESS_10, path);
+    path_of(f, "victim", victim);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(close(open(victim, O_CREAT | O_WRONLY, 0600)), 0);
+    assert_int_equal(symlink(victim, path), 0);
+    writer_start(f);
+    records(f, 3);
+    pass_ms(f, 250);
+    assert_string_equal(content_at(victim), "");
+    assert_int_equal(count_of(reported(f), "ELOOP"), 1);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    pass_ms(f, 1000);
+    pass_ms(f, 60000);
+    assert_int_equal(unlink(path), 0);
+    pass_ms(f, 1000);
+    assert_records(content(f, ACCESS_10), 0, 2);
+}
+
+/* A file that fails does not keep the other one from being written. */
+static void test_files_are_independent(void **state)
+{
+    struct fixture *f = *state;
+    pass_ms(f, 250);
+    fake.hold = true;
+    records(f, 1);
+    pass_ms(f, 250);
+    assert_int_equal(fake.write_count, 1);
+    assert_true(log_event_write(f->error_buffer, &(struct log_event){.type = SLICE("start")}));
+    pass_ms(f, 250);
+    assert_int_equal(fake.write_count, 2);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_full_disk_without_loss),
+        TEST(test_retried_each_second),
+        TEST(test_full_disk_with_loss),
+        TEST(test_loss_without_failure),
+        TEST(test_short_writes),
+        TEST(test_short_write_then_another_hour),
+        TEST(test_short_write_then_io_error),
+        TEST(test_broken_last_line_is_ended),
+        TEST(test_directory_that_cannot_be),
+        TEST(test_not_a_regular_file),
+        TEST(test_files_are_independent),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
