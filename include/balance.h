@@ -15,9 +15,10 @@ enum balance_strategy {
     BALANCE_ROUND_ROBIN,       /* smooth weighted, as nginx: a heavy backend is not hit in bursts */
     BALANCE_RANDOM,            /* weighted */
     BALANCE_POWER_OF_TWO,      /* two random ones, the less loaded wins (Mitzenmacher 2001) */
-    BALANCE_IP_HASH,           /* consistent with bounded load (Mirrokni et al. 2018) */
-    BALANCE_LEAST_CONNECTIONS, /* fewest active per weight */
-    BALANCE_LEAST_LATENCY,     /* peak EWMA of latency times active */
+    BALANCE_IP_HASH,           /* Maglev table (Eisenbud et al. 2016), and nobody above 1.25 times
+                                * its share (bounded load, Mirrokni et al. 2018) */
+    BALANCE_LEAST_CONNECTIONS, /* fewest active per weight; among equals, smooth round robin */
+    BALANCE_LEAST_LATENCY,     /* least peak EWMA of latency, times active + 1, per weight */
     BALANCE_STRATEGY_COUNT,
 };
 
@@ -26,7 +27,7 @@ const char *balance_strategy_name(enum balance_strategy strategy);
 /* Accepts "round-robin" and "ROUND_ROBIN" alike. False when unknown. */
 MUST_CHECK bool balance_strategy_find(struct slice name, enum balance_strategy *out);
 
-enum { BALANCE_NONE = UINT32_MAX };
+#define BALANCE_NONE UINT32_MAX
 
 /* The load of a pool's backends as all workers see it: parallel arrays indexed by backend, so that
  * a scan over many backends reads few cache lines. Written with relaxed atomics elsewhere. */
@@ -65,9 +66,20 @@ MUST_CHECK u32 balance_pick(struct balance *balance, const struct balance_reques
  * `decay_ns` (after Finagle's peak EWMA). Returns the new figure from the old one. */
 u32 balance_latency_update(u32 latency_us, u32 sample_us, u64 elapsed_ns, u64 decay_ns);
 
+/* Relaxed reads of what other workers write meanwhile. */
+static inline u64 balance_word(const u64 *bits, u32 word)
+{
+    return __atomic_load_n(&bits[word], __ATOMIC_RELAXED);
+}
+
 static inline bool balance_bit(const u64 *bits, u32 index)
 {
-    return (__atomic_load_n(&bits[index / 64], __ATOMIC_RELAXED) >> (index % 64)) & 1;
+    return (balance_word(bits, index / 64) >> (index % 64)) & 1;
+}
+
+static inline u32 balance_figure(const u32 *figures, u32 index)
+{
+    return __atomic_load_n(&figures[index], __ATOMIC_RELAXED);
 }
 
 #endif

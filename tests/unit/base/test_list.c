@@ -16,8 +16,7 @@ struct item {
 static void expect_values(struct list *head, const int *values, usize count)
 {
     usize at = 0;
-    list_each(node, following, head)
-    {
+    list_each (node, following, head) {
         assert_true(at < count);
         assert_int_equal(container_of(node, struct item, node)->value, values[at]);
         assert_ptr_equal(node->next->previous, node);
@@ -44,7 +43,8 @@ static void test_push_pop_remove(void **state)
     expect_values(&head, (const int[]){0, 1, 3}, 3);
     assert_ptr_equal(list_pop_front(&head), &items[0].node);
     expect_values(&head, (const int[]){1, 3}, 2);
-    list_each(node, following, &head) list_remove(node);
+    list_each (node, following, &head)
+        list_remove(node);
     assert_true(list_empty(&head));
 }
 
