@@ -228,6 +228,8 @@ void config_print(const struct config *config, FILE *out);
 /* config.schema.json and docs/configuration.md, generated from the settings' rows. */
 void config_print_schema(FILE *out);
 void config_print_reference(FILE *out);
+/* "jansson 2.14": the library in use, for --version. */
+const char *config_library(void);
 
 /* ---- Questions about addresses ---- */
 

@@ -224,6 +224,8 @@ const char *ring_capability_name(enum ring_capability capability);
  * cause and the cure (ENOSYS, EPERM by seccomp or by kernel.io_uring_disabled, ENOMEM, EMFILE). */
 MUST_CHECK struct ring *ring_create(const struct ring_options *options, char *why, usize why_bytes);
 void ring_destroy(struct ring *ring);
+/* "liburing 2.3": the library in use, for --version. */
+const char *ring_library(void);
 /* The bit set of capabilities in use. */
 u32 ring_capabilities(const struct ring *ring);
 /* Address space that a ring with these options takes, for the budget. */

@@ -105,3 +105,8 @@ struct config *config_load(const char *file, char **environment, struct config_p
     arena_deinit(&scratch);
     return config;
 }
+
+const char *config_library(void)
+{
+    return "jansson " JANSSON_VERSION;
+}

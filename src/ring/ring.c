@@ -239,3 +239,8 @@ void ring_stats(const struct ring *ring, struct ring_stats *out)
 {
     *out = ring->stats;
 }
+
+const char *ring_library(void)
+{
+    return "liburing " LIBURING_VERSION;
+}

@@ -37,7 +37,10 @@ ifeq ($(LTO),1)
 LTO_FLAGS := $(if $(IS_CLANG),-flto=thin -fuse-ld=lld,-flto=auto -fno-fat-lto-objects)
 endif
 
-NP_CPPFLAGS := -Iinclude -Isrc -I. -D_GNU_SOURCE -DNEXTPROXY_VERSION='"$(VERSION)"' $(CPPFLAGS)
+# liburing 2.3 does not say its own version.
+PKG_CONFIG ?= pkg-config
+URING_VERSION := $(or $(shell $(PKG_CONFIG) --modversion liburing 2>/dev/null),unknown)
+NP_CPPFLAGS := -Iinclude -Isrc -I. -D_GNU_SOURCE -DLIBURING_VERSION='"$(URING_VERSION)"' -DNEXTPROXY_VERSION='"$(VERSION)"' $(CPPFLAGS)
 NP_CFLAGS   := -std=gnu17 $(OPT) $(WARNINGS) $(HARDENING) $(SANITIZE_FLAGS) $(LTO_FLAGS) -fPIE \
                -pthread $(EXTRA_CFLAGS) $(CFLAGS)
 NP_LDFLAGS  := -pie -pthread $(OPT) $(SANITIZE_FLAGS) $(LTO_FLAGS) -Wl,-z,relro,-z,now,-z,noexecstack \
@@ -45,7 +48,6 @@ NP_LDFLAGS  := -pie -pthread $(OPT) $(SANITIZE_FLAGS) $(LTO_FLAGS) -Wl,-z,relro,
 
 # liburing is linked statically where the archive exists: it is small, on the hot path, and its
 # functions then need no PLT. jansson runs at start-up only.
-PKG_CONFIG ?= pkg-config
 URING_DIR  := $(shell $(PKG_CONFIG) --variable=libdir liburing 2>/dev/null)
 URING_LIB  := $(or $(wildcard $(URING_DIR)/liburing.a),-luring)
 JANSSON_LIB := $(or $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null),-ljansson)

@@ -1,0 +1,21 @@
+/*
+ * control: the thread that does everything that may be slow, so that workers never do: signals, log
+ * files, starting and stopping the workers.
+ */
+#ifndef NEXTPROXY_CONTROL_H
+#define NEXTPROXY_CONTROL_H
+
+#include "config.h"
+
+struct control_options {
+    const struct config *config;
+    const struct config_problems *notes; /* of loading it: logged at the start */
+    u32 ring_disabled;                   /* capabilities not to be used */
+};
+
+/* Runs the proxy on the calling thread until it is told to stop: SIGTERM or SIGINT stop gracefully,
+ * a second one at once. Returns the process' exit status: 0 after a stop, 1 when it could not start
+ * (with the reason on stderr). */
+MUST_CHECK int control_run(const struct control_options *options);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * worker: one pinned thread with its own ring, memory, listeners and counters.
+ *
+ * Control starts it, tells it to drain or to stop, and joins it; nothing else is said between them.
+ * What a worker shares is in state.h, and the log buffers that control drains.
+ */
+#ifndef NEXTPROXY_WORKER_H
+#define NEXTPROXY_WORKER_H
+
+#include "config.h"
+#include "log.h"
+#include "proxy.h"
+#include "state.h"
+
+/* ---- Listening sockets ---- */
+
+/* Opens the listening socket of one worker. TCP sockets share their port with the other workers'
+ * (SO_REUSEPORT); a unix socket is opened once and used by all. -1 with what failed and what to do
+ * about it in `why` (>= 256 bytes). */
+MUST_CHECK int listener_open(const struct config_listener *listener, char *why, usize why_bytes);
+
+/* ---- Workers ---- */
+
+struct worker;
+
+enum worker_command { WORKER_RUN, WORKER_DRAIN, WORKER_STOP };
+
+struct worker_options {
+    const struct config *config;
+    struct state *state;
+    const int *listen_fds; /* one for each of config.listeners; the worker closes the TCP ones when
+                              it stops accepting */
+    struct log_buffer *logs[LOG_FILE_COUNT];
+    void (*on_finished)(void *context); /* called on the worker's thread as its last act */
+    void *context;
+    u32 ring_disabled; /* capabilities not to be used */
+    u32 index;
+    int cpu; /* to be pinned to; -1 = not */
+};
+
+/* Starts the thread and waits until it accepts connections. NULL with the reason in `why` (>= 256
+ * bytes) when it cannot. `options` may go; what it points at must outlive the worker. */
+MUST_CHECK struct worker *worker_start(const struct worker_options *options, char *why,
+                                       usize why_bytes);
+/* WORKER_DRAIN: no new connections, what runs may finish within timeouts.drain. WORKER_STOP: cut
+ * everything. From any thread. */
+void worker_command(struct worker *worker, enum worker_command command);
+/* Waits for the thread's end and frees the worker. Its figures are in *counters then. */
+void worker_join(struct worker *worker, struct proxy_counters *counters);
+
+/* What one worker's ring takes: for the budget. */
+usize worker_ring_bytes(const struct config *config);
+
+#endif

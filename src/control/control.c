@@ -1,0 +1,345 @@
+/* The control loop: starts the workers, listens to signals, writes the logs, ends it all. */
+#include "control.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "control/log_writer.h"
+#include "log.h"
+#include "ring.h"
+#include "state.h"
+#include "worker.h"
+
+enum {
+    CONTROL_RING_ENTRIES = 64,
+    LOG_BUFFER_BYTES = 1 << 20,
+    CONTROL_LOG_BUFFER_BYTES = 1 << 16,
+    FLUSH_MS = 2000,
+};
+
+struct control {
+    const struct config *config;
+    struct ring *ring;
+    struct ring_op signal_op;
+    struct state *state;
+    struct worker **workers;
+    struct log_buffer **buffers[LOG_FILE_COUNT]; /* one per worker, then control's own */
+    struct log_writer *log_writer;
+    int *listen_fds; /* per worker, per listener */
+    u32 started;     /* workers */
+    u32 stops_asked; /* signals to stop so far */
+    int signal_fd;
+    u32 ring_disabled;
+    _Atomic u32 finished; /* workers */
+};
+
+/* ---- Events worth a line ---- */
+
+static void note(struct control *control, enum log_severity severity, const char *type,
+                 const char *message)
+{
+    struct log_buffer *own = control->buffers[LOG_FILE_ERROR][control->config->workers];
+    if (!own || severity < control->config->logging.severity_min)
+        return;
+    const struct log_event event = {
+        .wall_ns = clock_wall_ns(),
+        .severity = severity,
+        .type = slice_of_string(type),
+        .message = slice_of_string(message),
+    };
+    (void)log_event_write(own, &event);
+}
+
+/* ---- Signals ---- */
+
+static void on_signal(struct ring_op *op, struct ring_done done)
+{
+    struct control *control = container_of(op, struct control, signal_op);
+    struct signalfd_siginfo info;
+    if (done.status != RING_OK)
+        return;
+    while (read(control->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        control->stops_asked++;
+        enum worker_command command = control->stops_asked == 1 ? WORKER_DRAIN : WORKER_STOP;
+        note(control, LOG_INFO, "stop",
+             command == WORKER_DRAIN ? "Stopping gracefully" : "Stopping at once");
+        for (u32 i = 0; i < control->started; i++)
+            worker_command(control->workers[i], command);
+    }
+    ring_poll_readable(control->ring, op, control->signal_fd);
+}
+
+static const struct ring_op_class signal_class = {"signal", on_signal};
+
+static bool catch_signals(struct control *control)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    /* Blocked before the first worker starts: threads inherit the mask. */
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
+        return false;
+    (void)signal(SIGPIPE, SIG_IGN);
+    control->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    return control->signal_fd >= 0;
+}
+
+/* ---- Starting ---- */
+
+static void explain(const char *why)
+{
+    (void)fprintf(stderr, "nextproxy: %s\n", why);
+}
+
+static bool create_buffers(struct control *control)
+{
+    const struct config_logging *logging = &control->config->logging;
+    const bool enabled[LOG_FILE_COUNT] = {[LOG_FILE_ERROR] = logging->error.enabled,
+                                          [LOG_FILE_ACCESS] = logging->access.enabled};
+    struct log_writer_options options = {
+        .logging = logging, .ring = control->ring, .report_fd = STDERR_FILENO};
+    u32 count = control->config->workers + 1;
+    for (u32 file = 0; file < LOG_FILE_COUNT; file++) {
+        control->buffers[file] = calloc(count, sizeof(struct log_buffer *));
+        if (!control->buffers[file])
+            return false;
+        if (!enabled[file])
+            continue;
+        for (u32 i = 0; i < count; i++) {
+            bool own = i == control->config->workers;
+            control->buffers[file][i] =
+                log_buffer_create(own ? CONTROL_LOG_BUFFER_BYTES : LOG_BUFFER_BYTES);
+            if (!control->buffers[file][i])
+                return false;
+        }
+        options.sources[file] = (struct log_sources){control->buffers[file], count};
+    }
+    control->log_writer = log_writer_create(&options);
+    return control->log_writer != NULL;
+}
+
+/* Every worker has its own socket for each TCP listener; a unix socket is one for all. */
+static bool open_listeners(struct control *control)
+{
+    const struct config *config = control->config;
+    char why[256];
+    u32 total = config->workers * config->listener_count;
+    control->listen_fds = calloc(total, sizeof(int));
+    if (!control->listen_fds)
+        return false;
+    memset(control->listen_fds, 0xff, total * sizeof(int)); /* -1: not open */
+    for (u32 i = 0; i < total; i++) {
+        const struct config_listener *listener = &config->listeners[i % config->listener_count];
+        if (listener->address.any.sa_family == AF_UNIX && i >= config->listener_count)
+            control->listen_fds[i] = control->listen_fds[i - config->listener_count];
+        else
+            control->listen_fds[i] = listener_open(listener, why, sizeof(why));
+        if (control->listen_fds[i] < 0) {
+            explain(why);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void on_worker_finished(void *context)
+{
+    struct control *control = context;
+    atomic_fetch_add(&control->finished, 1);
+    ring_wake(control->ring);
+}
+
+/* The index-th CPU this process may use; -1 when there are more workers than CPUs. */
+static int cpu_for(u32 index)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof(set), &set) != 0)
+        return -1;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET((unsigned)cpu, &set) && index-- == 0)
+            return cpu;
+    return -1;
+}
+
+static bool start_workers(struct control *control)
+{
+    const struct config *config = control->config;
+    char why[256];
+    control->workers = calloc(config->workers, sizeof(struct worker *));
+    if (!control->workers)
+        return false;
+    for (u32 i = 0; i < config->workers; i++) {
+        const struct worker_options options = {
+            .config = config,
+            .state = control->state,
+            .listen_fds = control->listen_fds + (usize)i * config->listener_count,
+            .logs = {control->buffers[LOG_FILE_ERROR][i], control->buffers[LOG_FILE_ACCESS][i]},
+            .on_finished = on_worker_finished,
+            .context = control,
+            .ring_disabled = control->ring_disabled,
+            .index = i,
+            .cpu = cpu_for(i),
+        };
+        control->workers[i] = worker_start(&options, why, sizeof(why));
+        if (!control->workers[i]) {
+            explain(why);
+            return false;
+        }
+        control->started++;
+    }
+    return true;
+}
+
+static void announce(struct control *control, const struct config_problems *notes)
+{
+    const struct config *config = control->config;
+    char line[512];
+    usize len = 0;
+    for (u32 i = 0; i < config->listener_count; i++)
+        len += (usize)snprintf(line + len, sizeof(line) - len, "%s%s", i > 0 ? ", " : "",
+                               config->listeners[i].name.data) %
+               (sizeof(line) - len);
+    (void)fprintf(stderr, "nextproxy: serving on %s with %u worker%s and %u backend%s\n", line,
+                  config->workers, config->workers == 1 ? "" : "s", config->backend_count,
+                  config->backend_count == 1 ? "" : "s");
+    note(control, LOG_INFO, "start", line);
+    for (u32 i = 0; i < notes->count; i++) {
+        (void)fprintf(stderr, "nextproxy: note: %s: %s\n", notes->at[i].path, notes->at[i].text);
+        note(control, LOG_WARN, "config_note", notes->at[i].text);
+    }
+}
+
+/* ---- Running ---- */
+
+static void run_until_finished(struct control *control)
+{
+    while (atomic_load(&control->finished) < control->started) {
+        u64 now_ns = ring_turn(control->ring, log_writer_deadline_ns(control->log_writer));
+        log_writer_tick(control->log_writer, now_ns, clock_wall_ns());
+    }
+}
+
+static void add_counters(struct proxy_counters *sum, const struct proxy_counters *one)
+{
+    u64 *to = (u64 *)sum;
+    const u64 *from = (const u64 *)one;
+    for (usize i = 0; i < sizeof(*sum) / sizeof(u64); i++)
+        to[i] += from[i];
+}
+
+static void note_totals(struct control *control, const struct proxy_counters *sum)
+{
+    char line[256];
+    u64 faults = 0;
+    for (u32 i = 1; i < FAULT_COUNT; i++)
+        faults += sum->faults[i];
+    (void)snprintf(line, sizeof(line),
+                   "Stopped after %llu connections and %llu requests, %llu of which failed; "
+                   "%llu connections were refused",
+                   (unsigned long long)sum->clients_accepted, (unsigned long long)sum->requests,
+                   (unsigned long long)faults, (unsigned long long)sum->clients_refused);
+    note(control, LOG_INFO, "stop", line);
+}
+
+static void join_workers(struct control *control)
+{
+    struct proxy_counters sum = {0}, one;
+    for (u32 i = 0; i < control->started; i++) {
+        worker_join(control->workers[i], &one);
+        add_counters(&sum, &one);
+    }
+    note_totals(control, &sum);
+}
+
+/* ---- Ending ---- */
+
+/* The workers have closed their own; unix sockets are left, and all of them when a start failed. */
+static void close_listeners(struct control *control)
+{
+    const struct config *config = control->config;
+    u32 served = control->started * config->listener_count;
+    for (u32 i = 0; control->listen_fds && i < config->workers * config->listener_count; i++) {
+        const struct config_listener *listener = &config->listeners[i % config->listener_count];
+        bool local = listener->address.any.sa_family == AF_UNIX;
+        bool ours = local ? i < config->listener_count : i >= served;
+        if (control->listen_fds[i] < 0 || !ours)
+            continue;
+        (void)close(control->listen_fds[i]);
+        if (local)
+            (void)unlink(listener->address.local.sun_path);
+    }
+    free(control->listen_fds);
+}
+
+static void free_logs(struct control *control)
+{
+    if (control->log_writer) {
+        (void)log_writer_flush(control->log_writer, clock_monotonic_ns() + FLUSH_MS * NS_PER_MS);
+        if (!log_writer_is_quiet(control->log_writer))
+            return; /* a write hangs in the kernel: its memory must stay */
+        log_writer_destroy(control->log_writer);
+    }
+    for (u32 file = 0; file < LOG_FILE_COUNT; file++) {
+        for (u32 i = 0; control->buffers[file] && i <= control->config->workers; i++)
+            if (control->buffers[file][i])
+                log_buffer_destroy(control->buffers[file][i]);
+        free(control->buffers[file]);
+    }
+}
+
+static bool start(struct control *control, const struct control_options *options)
+{
+    char why[256];
+    const struct ring_options ring_options = {.entries = CONTROL_RING_ENTRIES,
+                                              .disabled = options->ring_disabled};
+    control->ring = ring_create(&ring_options, why, sizeof(why));
+    if (!control->ring) {
+        explain(why);
+        return false;
+    }
+    if (!catch_signals(control) || !create_buffers(control)) {
+        explain("no memory or file descriptors to start with");
+        return false;
+    }
+    control->state = state_create(control->config);
+    ring_op_init(&control->signal_op, &signal_class);
+    ring_poll_readable(control->ring, &control->signal_op, control->signal_fd);
+    if (!open_listeners(control))
+        return false;
+    if (start_workers(control)) {
+        announce(control, options->notes);
+        return true;
+    }
+    for (u32 i = 0; i < control->started; i++)
+        worker_command(control->workers[i], WORKER_STOP);
+    return false;
+}
+
+int control_run(const struct control_options *options)
+{
+    struct control control = {
+        .config = options->config, .signal_fd = -1, .ring_disabled = options->ring_disabled};
+    bool started = start(&control, options);
+    if (control.workers) {
+        run_until_finished(&control);
+        join_workers(&control);
+    }
+    close_listeners(&control);
+    free_logs(&control);
+    free(control.workers);
+    if (control.state)
+        state_destroy(control.state);
+    if (control.signal_fd >= 0)
+        (void)close(control.signal_fd);
+    if (control.ring)
+        ring_destroy(control.ring);
+    return started ? 0 : 1;
+}
