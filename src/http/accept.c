@@ -43,6 +43,13 @@ static struct slice split_range(struct slice element, u32 *quality)
 bool http_accept_html(struct slice accept)
 {
     const struct slice html_range = SLICE("text/html");
+    /* How browsers begin. */
+    if (slice_starts_with(accept, SLICE("text/html,")))
+        return true;
+    /* And what most others send: nothing that could be "html". */
+    if (memchr(accept.data, 'h', accept.len) == NULL &&
+        memchr(accept.data, 'H', accept.len) == NULL)
+        return false;
     u32 html = 0;
     u32 json = 0;
     struct slice element;
@@ -50,7 +57,6 @@ bool http_accept_html(struct slice accept)
         u32 quality;
         struct slice range = split_range(element, &quality);
         if (slice_equal_nocase(range, html_range)) {
-            /* Nothing can beat it, and a browser names it first. */
             if (quality == QUALITY_ONE && json == 0)
                 return true;
             html = max_u32(html, quality);

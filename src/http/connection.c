@@ -26,7 +26,8 @@ static void mark_other(struct http_fields *fields, struct slice name)
 static void read_option(const struct http_head *head, struct http_fields *fields,
                         struct slice option, struct http_connection *connection)
 {
-    enum http_field_id id = http_field_find(option);
+    /* Of all bytes only CR could make this find what is not there, and a value holds none. */
+    enum http_field_id id = http_field_find_token(option.data, option.len);
     if (id == HTTP_FIELD_OTHER) {
         connection->close |= slice_equal_nocase(option, SLICE("close"));
         mark_other(fields, option);
@@ -44,7 +45,12 @@ bool http_connection_read(const struct http_head *head, struct http_fields *fiel
     u32 first = fields->first[HTTP_FIELD_CONNECTION];
     if (first == 0)
         return true;
+    struct slice value = http_field_value(fields, first - 1);
     bool repeated = (head->repeated & HTTP_FIELD_BIT(HTTP_FIELD_CONNECTION)) != 0;
+    if (LIKELY(!repeated && slice_equal(value, SLICE("keep-alive")))) {
+        read_option(head, fields, value, connection);
+        return true;
+    }
     u32 end = repeated ? fields->count : first;
     u32 names = 0;
     for (u32 i = first - 1; i < end; i++) {

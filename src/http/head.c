@@ -128,10 +128,11 @@ static inline enum http_parse read_field(struct http_head *head, u32 singles,
     while (value < end && (*value == ' ' || *value == '\t'))
         value++;
     const char *stop = http_scan_value(value, end);
-    head->at = stop;
-    enum http_parse parse = http_head_line_end(head, HTTP_REJECT_FIELD_VALUE);
-    if (UNLIKELY(parse != HTTP_PARSE_DONE))
-        return parse;
+    head->at = stop + 2;
+    if (UNLIKELY(end - stop < 2 || stop[0] != '\r' || stop[1] != '\n')) {
+        head->at = stop;
+        return http_head_line_end(head, HTTP_REJECT_FIELD_VALUE);
+    }
     while (stop > value && (stop[-1] == ' ' || stop[-1] == '\t'))
         stop--;
     u32 name_len = (u32)(colon - line);

@@ -2,17 +2,29 @@
  * quoted-string that does not end takes the rest of the list. */
 #include "http.h"
 
-static u32 element_bytes(struct slice list)
+/* The length of the element in front, from its first quote on, which is at `at`. */
+static u32 quoted_element_bytes(struct slice list, u32 at)
 {
     bool quoted = false;
-    for (u32 i = 0; i < list.len; i++) {
-        char byte = list.data[i];
+    for (; at < list.len; at++) {
+        char byte = list.data[at];
         if (quoted && byte == '\\')
-            i++;
+            at++;
         else if (byte == '"')
             quoted = !quoted;
         else if (byte == ',' && !quoted)
+            return at;
+    }
+    return list.len;
+}
+
+static u32 element_bytes(struct slice list)
+{
+    for (u32 i = 0; i < list.len; i++) {
+        if (list.data[i] == ',')
             return i;
+        if (list.data[i] == '"')
+            return quoted_element_bytes(list, i);
     }
     return list.len;
 }

@@ -75,6 +75,9 @@ __attribute__((target("avx2"))) const char *http_scan_value_avx2(const char *at,
         if (stop != 0)
             return at + __builtin_ctz(stop);
     }
+    /* gcc 12 leaves this out in front of a tail call, and SSE code with dirty upper halves costs
+     * several times as much. */
+    _mm256_zeroupper();
     return http_scan_value_sse2(at, end);
 }
 

@@ -130,7 +130,8 @@ static void test_response(void **state)
     vector_check_response(*state, &vector_limits);
 }
 
-static int run(const char *group, const struct vector *vectors, usize count, CMUnitTestFunction test)
+static int run(const char *group, const struct vector *vectors, usize count,
+               CMUnitTestFunction test)
 {
     struct CMUnitTest *tests = calloc(count, sizeof(*tests));
     if (tests == NULL)

@@ -68,8 +68,8 @@ static const struct vector vectors[] = {
              FRAMING_CONFLICT),
     REJECTED("chunked and length 0", POST("Transfer-Encoding: chunked\r\nContent-Length: 0\r\n"),
              FRAMING_CONFLICT),
-    REJECTED("chunked and an empty length", POST("Transfer-Encoding: chunked\r\nContent-Length:\r\n"),
-             FRAMING_CONFLICT),
+    REJECTED("chunked and an empty length",
+             POST("Transfer-Encoding: chunked\r\nContent-Length:\r\n"), FRAMING_CONFLICT),
     REJECTED("identity and length", POST("Transfer-Encoding: identity\r\nContent-Length: 5\r\n"),
              FRAMING_CONFLICT),
 };

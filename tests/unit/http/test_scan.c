@@ -104,7 +104,7 @@ static void test_random_bytes(void **state)
         u32 strange = 1 + rng_below(&rng, 100);
         for (u32 i = 0; i < len; i++) {
             bool good = rng_below(&rng, strange) > 0;
-            bytes[i] = (char)(good ? "abcXYZ019-_"[rng_below(&rng, 11)] : (int)rng_below(&rng, 256));
+            bytes[i] = good ? "abcXYZ019-_"[rng_below(&rng, 11)] : (char)rng_below(&rng, 256);
         }
         const char *data = guard_page_copy(&page, bytes, len);
         for (usize v = 0; v < ARRAY_COUNT(versions); v++)

@@ -32,7 +32,8 @@ static const struct vector vectors[] = {
     REJECTED("CL.TE in quotes", CL_TE("Transfer-Encoding: \"chunked\""), FRAMING_CONFLICT),
     REJECTED("CL.TE, xchunked", CL_TE("Transfer-Encoding: xchunked"), FRAMING_CONFLICT),
     REJECTED("length named by Connection, and TE",
-             POST("Connection: content-length\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n"),
+             POST("Connection: content-length\r\nContent-Length: 4\r\n"
+                  "Transfer-Encoding: chunked\r\n"),
              FRAMING_CONFLICT),
     SIZED("length named by Connection still counts",
           POST("Connection: Content-Length\r\nContent-Length: 4\r\n"), 4),
