@@ -53,8 +53,7 @@ static int setup(void **state)
     tzset();
     fake_ring_reset();
     struct fixture *f = calloc(1, sizeof *f);
-    const char *tmp = getenv("TMPDIR");
-    snprintf(f->root, sizeof f->root, "%.40s/np-log-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    snprintf(f->root, sizeof f->root, "/tmp/nextproxy-log-XXXXXX");
     assert_non_null(mkdtemp(f->root));
     snprintf(f->directory, sizeof f->directory, "%s/deep/logs", f->root);
     f->logging = (struct config_logging){

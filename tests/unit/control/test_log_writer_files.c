@@ -34,9 +34,7 @@ static int setup(void **state)
     setenv("TZ", "UTC", 1);
     tzset();
     struct fixture *f = calloc(1, sizeof *f);
-    const char *tmp = getenv("TMPDIR");
-    snprintf(f->directory, sizeof f->directory, "%.40s/np-files-XXXXXX",
-             tmp != NULL ? tmp : "/tmp");
+    snprintf(f->directory, sizeof f->directory, "/tmp/nextproxy-files-XXXXXX");
     assert_non_null(mkdtemp(f->directory));
     f->config = (struct config_log_file){
         .directory = slice_of_string(f->directory),

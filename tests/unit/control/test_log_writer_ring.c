@@ -39,8 +39,7 @@ static char text[TEXT_MAX];
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    const char *tmp = getenv("TMPDIR");
-    snprintf(f->directory, sizeof f->directory, "%.40s/np-ring-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    snprintf(f->directory, sizeof f->directory, "/tmp/nextproxy-ring-XXXXXX");
     assert_non_null(mkdtemp(f->directory));
     f->logging.access = (struct config_log_file){
         .directory = slice_of_string(f->directory),
