@@ -20,8 +20,6 @@ struct group {
     u32 live_count;
     u32 cursor; /* whose turn it is, in live[] */
     u32 last;   /* the backend that had the last turn: where to go on when live[] changes */
-    i64 share;  /* weight * live_count */
-    i64 lag;    /* in units of 1 / total of a turn */
 };
 
 struct round_robin {
@@ -31,6 +29,9 @@ struct round_robin {
     bool started;
     i64 total; /* of all shares */
     struct group *groups;
+    /* Beside the groups and not in them, because every turn reads all of these and one group. */
+    i64 *shares; /* weight * live_count */
+    i64 *lags;   /* in units of 1 / total of a turn */
     u32 *order;
     u32 *live;
     u64 *seen; /* the usable bits that live[] is made from */
@@ -76,10 +77,13 @@ static struct balance *round_robin_create(struct arena *arena,
     arena_init(&scratch);
     struct ranked *ranked = arena_alloc(&scratch, count * sizeof(*ranked));
     u32 ranked_count = rank(ranked, backends, count);
+    u32 weights = count_weights(ranked, ranked_count);
     struct round_robin *turn = arena_alloc(arena, sizeof(*turn));
     *turn = (struct round_robin){
         .count = count,
-        .groups = arena_alloc(arena, count_weights(ranked, ranked_count) * sizeof(struct group)),
+        .groups = arena_alloc(arena, weights * sizeof(struct group)),
+        .shares = arena_alloc(arena, weights * sizeof(i64)),
+        .lags = arena_alloc(arena, weights * sizeof(i64)),
         .order = arena_alloc(arena, count * sizeof(u32)),
         .live = arena_alloc(arena, count * sizeof(u32)),
         .seen = arena_alloc(arena, words_for(count) * sizeof(u64)),
@@ -110,7 +114,6 @@ static void group_refresh(struct round_robin *turn, struct group *group)
     }
     if (group->cursor == group->live_count)
         group->cursor = 0;
-    group->share = (i64)group->weight * group->live_count;
 }
 
 static void round_robin_refresh(struct round_robin *turn, struct rng *rng)
@@ -122,28 +125,31 @@ static void round_robin_refresh(struct round_robin *turn, struct rng *rng)
         if (!turn->started)
             turn->groups[i].last = rng_below(rng, turn->count);
         group_refresh(turn, &turn->groups[i]);
-        turn->total += turn->groups[i].share;
+        turn->shares[i] = (i64)turn->groups[i].weight * turn->groups[i].live_count;
+        turn->total += turn->shares[i];
     }
     turn->started = true;
     /* Lag is a fraction of a turn: what stays must be worth as much in the new unit. */
     for (u32 i = 0; i < turn->group_count && total_before > 0; i++) {
-        double turns = (double)turn->groups[i].lag / (double)total_before;
-        turn->groups[i].lag = (i64)(turns * (double)turn->total);
+        double turns = (double)turn->lags[i] / (double)total_before;
+        turn->lags[i] = (i64)(turns * (double)turn->total);
     }
 }
 
 /* All groups gain their share; the one that lags most pays for the turn and gets it. */
-static struct group *round_robin_next_group(struct round_robin *turn)
+static u32 round_robin_next_group(struct round_robin *turn)
 {
-    struct group *chosen = NULL;
+    u32 chosen = 0;
+    i64 most = INT64_MIN;
     for (u32 i = 0; i < turn->group_count; i++) {
-        struct group *group = &turn->groups[i];
-        group->lag += group->share;
-        if (group->live_count > 0 && (chosen == NULL || group->lag > chosen->lag))
-            chosen = group;
+        i64 lag = turn->lags[i] + turn->shares[i];
+        turn->lags[i] = lag;
+        if (lag > most && turn->shares[i] > 0) {
+            most = lag;
+            chosen = i;
+        }
     }
-    ASSERT(chosen != NULL);
-    chosen->lag -= turn->total;
+    turn->lags[chosen] -= turn->total;
     return chosen;
 }
 
@@ -164,22 +170,21 @@ static u32 group_next_member(const struct round_robin *turn, struct group *group
 
 /* The request has tried all of `spent`: the turn, with its cost, passes to the group that lags most
  * of those that have somebody left. */
-static u32 round_robin_pass_on(struct round_robin *turn, struct group *spent,
+static u32 round_robin_pass_on(struct round_robin *turn, u32 spent,
                                const struct balance_request *request)
 {
-    struct group *chosen = NULL;
+    u32 chosen = spent;
+    i64 most = INT64_MIN;
     for (u32 i = 0; i < turn->group_count; i++) {
-        struct group *group = &turn->groups[i];
-        bool leads = chosen == NULL || group->lag > chosen->lag;
-        struct group trial = *group;
-        if (leads && group_next_member(turn, &trial, request) != BALANCE_NONE)
-            chosen = group;
+        struct group trial = turn->groups[i];
+        if (turn->lags[i] > most && group_next_member(turn, &trial, request) != BALANCE_NONE) {
+            most = turn->lags[i];
+            chosen = i;
+        }
     }
-    if (chosen == NULL)
-        return BALANCE_NONE;
-    spent->lag += turn->total;
-    chosen->lag -= turn->total;
-    return group_next_member(turn, chosen, request);
+    turn->lags[spent] += turn->total;
+    turn->lags[chosen] -= turn->total;
+    return group_next_member(turn, &turn->groups[chosen], request);
 }
 
 static u32 round_robin_pick(struct balance *balance, const struct balance_request *request)
@@ -189,9 +194,9 @@ static u32 round_robin_pick(struct balance *balance, const struct balance_reques
         round_robin_refresh(turn, request->rng);
     if (turn->total == 0)
         return BALANCE_NONE;
-    struct group *group = round_robin_next_group(turn);
-    u32 picked = group_next_member(turn, group, request);
-    return picked != BALANCE_NONE ? picked : round_robin_pass_on(turn, group, request);
+    u32 chosen = round_robin_next_group(turn);
+    u32 picked = group_next_member(turn, &turn->groups[chosen], request);
+    return picked != BALANCE_NONE ? picked : round_robin_pass_on(turn, chosen, request);
 }
 
 const struct strategy strategy_round_robin = {
