@@ -1,0 +1,184 @@
+/* Routes: their order, their pools and the edits of fields. */
+#include "fixture.h"
+
+#define TWO                                                                                        \
+    "'backends':[{'id':'a','url':'http://127.0.0.1:1'},{'id':'b','url':'http://127.0.0.1:2'}]"
+
+static const struct config_route *route_find(const struct config *config, const char *id)
+{
+    for (u32 i = 0; i < config->route_count; i++)
+        if (slice_equal(config->routes[i].id, slice_of_string(id)))
+            return &config->routes[i];
+    fail_msg("no route %s", id);
+    return NULL;
+}
+
+/* Exact hosts, wildcards by length, any host; each by length of path; the default route last. */
+static void test_order(void **state)
+{
+    (void)state;
+    struct loaded loaded = load_good(
+        "{'routes':[{'id':'any'},{'id':'any-long','path':'/very/long/path'},"
+        "{'id':'any-short','path':'/v'},{'id':'wild','vHost':'*.example.com'},"
+        "{'id':'wild-path','vHost':'*.Example.com','path':'/x'},"
+        "{'id':'wild-longer','vHost':'*.a.example.com'},{'id':'exact','vHost':'Z.io'},"
+        "{'id':'exact-path','vHost':'z.IO','path':'/a/b'},{'id':'exact-v6','vHost':'[::1]'},"
+        "{'id':'exact-long','vHost':'www.example.com','path':'/q'}]," TWO "}");
+    static const char *const order[] = {
+        "exact-long", "exact-v6", "exact-path", "exact", "wild-longer", "wild-path",
+        "wild",       "any-long", "any-short",  "any",   "default",
+    };
+    const struct config *config = loaded.config;
+    assert_int_equal(config->route_count, ARRAY_COUNT(order));
+    for (u32 i = 0; i < config->route_count; i++)
+        assert_slice(config->routes[i].id, order[i]);
+    assert_slice(config->routes[2].host, "z.io");
+    assert_false(config->routes[2].wildcard);
+    assert_slice(config->routes[5].host, ".example.com");
+    assert_true(config->routes[5].wildcard);
+    assert_int_equal(config->routes[9].host.len, 0);
+    assert_false(config->routes[9].wildcard);
+    unload(&loaded);
+}
+
+/* The order in the file has no influence. */
+static void test_order_is_total(void **state)
+{
+    (void)state;
+    static const char *const routes[] = {
+        "{'id':'1','vHost':'b.io'}",
+        "{'id':'2','vHost':'a.io'}",
+        "{'id':'3','vHost':'*.io'}",
+        "{'id':'4','path':'/b'}",
+        "{'id':'5','path':'/a'}",
+        "{'id':'6','vHost':'a.io','path':'/b'}",
+        "{'id':'7','vHost':'*.io','path':'/b'}",
+    };
+    static const char expected[] = "6 2 1 7 3 5 4 default ";
+    for (u32 turn = 0; turn < ARRAY_COUNT(routes); turn++) {
+        char json[1024];
+        int len = snprintf(json, sizeof(json), "{" TWO ",'routes':[");
+        for (u32 i = 0; i < ARRAY_COUNT(routes); i++)
+            len += snprintf(json + len, sizeof(json) - (usize)len, "%s%s", i > 0 ? "," : "",
+                            routes[(i * 3 + turn) % ARRAY_COUNT(routes)]);
+        snprintf(json + len, sizeof(json) - (usize)len, "]}");
+        struct loaded loaded = load_good(json);
+        char order[64] = "";
+        int at = 0;
+        for (u32 i = 0; i < loaded.config->route_count; i++)
+            at += snprintf(order + at, sizeof(order) - (usize)at, "%s ",
+                           loaded.config->routes[i].id.data);
+        assert_string_equal(order, expected);
+        unload(&loaded);
+    }
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    struct loaded loaded =
+        load_good("{'routes':[{'path':'/a','reqActiveLength':12,'reqQueueLength':34},{}]," TWO "}");
+    const struct config_route *route = route_find(loaded.config, "route-1");
+    assert_slice(route->path, "/a");
+    assert_int_equal(route->active_max, 12);
+    assert_int_equal(route->queue_max, 34);
+    assert_slice(route_find(loaded.config, "route-2")->path, "/");
+    unload(&loaded);
+}
+
+/* Routes that name no backends share one pool for each strategy. */
+static void test_pools(void **state)
+{
+    (void)state;
+    struct loaded loaded = load_good(
+        "{'loadBalancing':{'strategy':'random'},'routes':[{'id':'plain','path':'/1'},"
+        "{'id':'same','path':'/2','strategy':'RANDOM'},{'id':'hash','path':'/3','strategy':"
+        "'ip-hash'},{'id':'hash-too','path':'/4','strategy':'ip-hash'},"
+        "{'id':'own','path':'/5','backends':['b']},{'id':'both','path':'/6','backends':['b','a'],"
+        "'strategy':'least-latency'}]," TWO "}");
+    const struct config *config = loaded.config;
+    assert_int_equal(config->pool_count, 4);
+    assert_int_equal(route_find(config, "default")->pool, 0);
+    assert_int_equal(route_find(config, "plain")->pool, 0);
+    assert_int_equal(route_find(config, "same")->pool, 0);
+    assert_int_equal(config->pools[0].strategy, BALANCE_RANDOM);
+    assert_int_equal(config->pools[0].backend_count, 2);
+    u32 hash = route_find(config, "hash")->pool;
+    assert_int_equal(route_find(config, "hash-too")->pool, hash);
+    assert_int_equal(config->pools[hash].strategy, BALANCE_IP_HASH);
+    assert_int_equal(config->pools[hash].backend_count, 2);
+    const struct config_pool *own = &config->pools[route_find(config, "own")->pool];
+    assert_int_equal(own->strategy, BALANCE_RANDOM);
+    assert_int_equal(own->backend_count, 1);
+    assert_int_equal(own->backends[0], 1);
+    const struct config_pool *both = &config->pools[route_find(config, "both")->pool];
+    assert_int_equal(both->strategy, BALANCE_LEAST_LATENCY);
+    assert_int_equal(both->backends[0], 1);
+    assert_int_equal(both->backends[1], 0);
+    unload(&loaded);
+}
+
+static void test_header_edits(void **state)
+{
+    (void)state;
+    struct loaded loaded = load_good(
+        "{'routes':[{'id':'r','requestHeaders':{'add':{'X-Add':'a\\tb'},'set':{'Host':'h.io',"
+        "'X-Empty':''},'remove':['Cookie','X-Gone']},'responseHeaders':{'remove':['Server']}}]," TWO
+        "}");
+    static const struct {
+        enum config_header_action action;
+        const char *name;
+        const char *value;
+    } expected[] = {
+        {CONFIG_HEADER_REMOVE, "Cookie", ""}, {CONFIG_HEADER_REMOVE, "X-Gone", ""},
+        {CONFIG_HEADER_SET, "Host", "h.io"},  {CONFIG_HEADER_SET, "X-Empty", ""},
+        {CONFIG_HEADER_ADD, "X-Add", "a\tb"},
+    };
+    const struct config_route *route = route_find(loaded.config, "r");
+    assert_int_equal(route->request_headers.count, ARRAY_COUNT(expected));
+    for (u32 i = 0; i < ARRAY_COUNT(expected); i++) {
+        assert_int_equal(route->request_headers.at[i].action, expected[i].action);
+        assert_slice(route->request_headers.at[i].name, expected[i].name);
+        assert_slice(route->request_headers.at[i].value, expected[i].value);
+    }
+    assert_int_equal(route->response_headers.count, 1);
+    assert_int_equal(route->response_headers.at[0].action, CONFIG_HEADER_REMOVE);
+    assert_slice(route->response_headers.at[0].name, "Server");
+    assert_int_equal(route_find(loaded.config, "default")->request_headers.count, 0);
+    unload(&loaded);
+}
+
+/* As many backends and routes as are allowed, each route with a list of its own. */
+static void test_many(void **state)
+{
+    (void)state;
+    char *json = NULL;
+    usize len = 0;
+    FILE *out = open_memstream(&json, &len);
+    fputs("{\"backends\":[", out);
+    for (u32 i = 0; i < 4096; i++)
+        fprintf(out, "%s{\"url\":\"http://10.0.%u.%u:80\"}", i > 0 ? "," : "", i / 256, i % 256);
+    fputs("],\"routes\":[", out);
+    for (u32 i = 0; i < 4096; i++)
+        fprintf(out, "%s{\"path\":\"/%u\",\"backends\":[\"backend-%u\"]}", i > 0 ? "," : "", i,
+                i + 1);
+    fputs("]}", out);
+    fclose(out);
+    struct loaded loaded = load_raw(json, NULL);
+    assert_non_null(loaded.config);
+    assert_int_equal(loaded.config->route_count, 4097);
+    const struct config_route *route = route_find(loaded.config, "route-4000");
+    assert_int_equal(loaded.config->pools[route->pool].backends[0], 3999);
+    unload(&loaded);
+    free(json);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_order),        cmocka_unit_test(test_order_is_total),
+        cmocka_unit_test(test_values),       cmocka_unit_test(test_pools),
+        cmocka_unit_test(test_header_edits), cmocka_unit_test(test_many),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
