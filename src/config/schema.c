@@ -49,7 +49,7 @@ static json_t *capitals(const char *name)
 {
     char out[64];
     usize len = 0;
-    for (; name[len] != '\0' && len < sizeof(out); len++) {
+    for (; len < sizeof(out) && name[len] != '\0'; len++) {
         char c = name[len];
         out[len] = c == '-' ? '_' : c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
     }

@@ -140,8 +140,8 @@ static void test_nul_bytes(void **state)
     (void)state;
     struct config_problems problems;
     static const char json[] = "{\"a\":\0 1}";
-    assert_null(config_parse_in(&fake_world, slice_of(json, sizeof(json) - 1), "c.json", NULL,
-                                &problems));
+    assert_null(
+        config_parse_in(&fake_world, slice_of(json, sizeof(json) - 1), "c.json", NULL, &problems));
     assert_int_equal(problems.count, 1);
     config_problems_deinit(&problems);
 }
