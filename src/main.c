@@ -13,8 +13,6 @@
 #include "ring/probe.h"
 #include "worker.h"
 
-extern char **environ;
-
 enum exit_status { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_BAD_CONFIG = 2 };
 
 struct arguments {
