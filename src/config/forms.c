@@ -65,9 +65,9 @@ static const char *id_complaint(struct slice value)
 }
 
 const struct setting_form form_id = {
-    id_complaint,
-    "1 to 64 letters, digits, \"-\", \"_\" and \".\"",
-    "^[A-Za-z0-9._-]{1,64}$",
+    .complaint = id_complaint,
+    .allowed = "1 to 64 letters, digits, \"-\", \"_\" and \".\"",
+    .pattern = "^[A-Za-z0-9._-]{1,64}$",
 };
 
 static const char *cookie_name_complaint(struct slice value)
@@ -76,9 +76,9 @@ static const char *cookie_name_complaint(struct slice value)
 }
 
 const struct setting_form form_cookie_name = {
-    cookie_name_complaint,
-    "a cookie name: 1 to 128 letters, digits and !#$%&'*+-.^_`|~",
-    "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$",
+    .complaint = cookie_name_complaint,
+    .allowed = "a cookie name: 1 to 128 letters, digits and !#$%&'*+-.^_`|~",
+    .pattern = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$",
 };
 
 /* ---- URLs, hosts and paths ---- */
@@ -89,10 +89,19 @@ static const char *url_complaint(struct slice value)
     return url_parse(value, &url);
 }
 
+/* A password must not get into the logs that keep what is printed at the start. */
+static bool url_secret(struct slice value)
+{
+    return contains(value, SLICE("@"));
+}
+
 const struct setting_form form_url = {
-    url_complaint,
-    "http://host, http://host:port or unix:/path",
-    "^([Hh][Tt][Tt][Pp]://[^/?#@]+/?|[Uu][Nn][Ii][Xx]:/.+)$",
+    .complaint = url_complaint,
+    .allowed = "http://host, http://host:port or unix:/path",
+    .pattern = "^([Hh][Tt][Tt][Pp]://"
+               "([A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?/?"
+               "|[Uu][Nn][Ii][Xx]:/.{0,106})$",
+    .secret = url_secret,
 };
 
 static const char *target_complaint(struct slice value)
@@ -103,9 +112,9 @@ static const char *target_complaint(struct slice value)
 }
 
 const struct setting_form form_target = {
-    target_complaint,
-    "a path that begins with / and has no white space, of at most 1024 bytes",
-    "^/[!\"$-~]{0,1023}$",
+    .complaint = target_complaint,
+    .allowed = "a path that begins with / and has no white space, of at most 1024 bytes",
+    .pattern = "^/[!\"$-~]{0,1023}$",
 };
 
 /* True when a segment is empty, "." or "..": a client's path never matches such a prefix, or does
@@ -136,9 +145,10 @@ static const char *route_path_complaint(struct slice value)
 }
 
 const struct setting_form form_route_path = {
-    route_path_complaint,
-    "a path that begins with /, has no white space, query or fragment, and at most 1024 bytes",
-    "^/([!\"$->@-~]*[!\"$-.0->@-~])?$",
+    .complaint = route_path_complaint,
+    .allowed =
+        "a path that begins with /, has no white space, query or fragment, and at most 1024 bytes",
+    .pattern = "^/([!\"$->@-~]*[!\"$-.0->@-~])?$",
 };
 
 static bool is_ipv6_in_brackets(struct slice value)
@@ -164,9 +174,10 @@ static const char *host_complaint(struct slice value)
 }
 
 const struct setting_form form_host = {
-    host_complaint,
-    "a host name like example.com, all names below one like *.example.com, or * for any host",
-    "^(\\*|(\\*\\.)?[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*|\\[[0-9A-Fa-f:.]+\\])$",
+    .complaint = host_complaint,
+    .allowed =
+        "a host name like example.com, all names below one like *.example.com, or * for any host",
+    .pattern = "^(\\*|(\\*\\.)?[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*|\\[[0-9A-Fa-f:.]+\\])$",
 };
 
 /* ---- Files ---- */
@@ -178,9 +189,9 @@ static const char *file_complaint(struct slice value)
 }
 
 const struct setting_form form_file = {
-    file_complaint,
-    "a path of 1 to 1024 bytes without control characters",
-    "^[^\\u0000-\\u001f\\u007f]{1,1024}$",
+    .complaint = file_complaint,
+    .allowed = "a path of 1 to 1024 bytes without control characters",
+    .pattern = "^[^\\u0000-\\u001f\\u007f]{1,1024}$",
 };
 
 static const char *file_pattern_complaint(struct slice value)
@@ -191,9 +202,9 @@ static const char *file_pattern_complaint(struct slice value)
 }
 
 const struct setting_form form_file_pattern = {
-    file_pattern_complaint,
-    "a file name of 1 to 128 bytes without / and without . at its beginning",
-    "^[^./\\u0000-\\u001f\\u007f][^/\\u0000-\\u001f\\u007f]{0,127}$",
+    .complaint = file_pattern_complaint,
+    .allowed = "a file name of 1 to 128 bytes without / and without . at its beginning",
+    .pattern = "^[^./\\u0000-\\u001f\\u007f][^/\\u0000-\\u001f\\u007f]{0,127}$",
 };
 
 /* ---- Sockets and networks ---- */
@@ -205,9 +216,9 @@ static const char *network_complaint(struct slice value)
 }
 
 const struct setting_form form_network = {
-    network_complaint,
-    "a network like 10.0.0.0/8 or 2001:db8::/32, or an address",
-    "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$",
+    .complaint = network_complaint,
+    .allowed = "a network like 10.0.0.0/8 or 2001:db8::/32, or an address",
+    .pattern = "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$",
 };
 
 static const char *listen_address_complaint(struct slice value)
@@ -218,9 +229,9 @@ static const char *listen_address_complaint(struct slice value)
 }
 
 const struct setting_form form_listen_address = {
-    listen_address_complaint,
-    "an IPv4 or IPv6 address of this machine without brackets, or * for all of both",
-    "^(\\*|[0-9A-Fa-f:.]+)$",
+    .complaint = listen_address_complaint,
+    .allowed = "an IPv4 or IPv6 address of this machine without brackets, or * for all of both",
+    .pattern = "^(\\*|[0-9A-Fa-f:.]+)$",
 };
 
 static const char *socket_path_complaint(struct slice value)
@@ -232,9 +243,9 @@ static const char *socket_path_complaint(struct slice value)
 }
 
 const struct setting_form form_socket_path = {
-    socket_path_complaint,
-    "an absolute path of at most 107 bytes, like /run/nextproxy.sock",
-    "^/[^\\u0000-\\u001f\\u007f]{1,106}$",
+    .complaint = socket_path_complaint,
+    .allowed = "an absolute path of at most 107 bytes, like /run/nextproxy.sock",
+    .pattern = "^/[^\\u0000-\\u001f\\u007f]{1,106}$",
 };
 
 static const char *socket_mode_complaint(struct slice value)
@@ -248,9 +259,9 @@ static const char *socket_mode_complaint(struct slice value)
 }
 
 const struct setting_form form_socket_mode = {
-    socket_mode_complaint,
-    "permission bits as a string of octal digits, like \"0660\"",
-    "^0?[0-7]{3}$",
+    .complaint = socket_mode_complaint,
+    .allowed = "permission bits as a string of octal digits, like \"0660\"",
+    .pattern = "^0?[0-7]{3}$",
 };
 
 /* ---- Fields ---- */
@@ -281,12 +292,16 @@ static const char *removed_complaint(struct slice name)
 #define FIELD_NAME_ALLOWED "a field name: 1 to 128 letters, digits and !#$%&'*+-.^_`|~"
 #define FIELD_NAME_PATTERN "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$"
 
-const struct setting_form form_field = {field_complaint, FIELD_NAME_ALLOWED, FIELD_NAME_PATTERN};
+const struct setting_form form_field = {
+    .complaint = field_complaint,
+    .allowed = FIELD_NAME_ALLOWED,
+    .pattern = FIELD_NAME_PATTERN,
+};
 
 const struct setting_form form_field_removed = {
-    removed_complaint,
-    FIELD_NAME_ALLOWED,
-    FIELD_NAME_PATTERN,
+    .complaint = removed_complaint,
+    .allowed = FIELD_NAME_ALLOWED,
+    .pattern = FIELD_NAME_PATTERN,
 };
 
 static const char *field_value_complaint(struct slice value)
@@ -299,9 +314,18 @@ static const char *field_value_complaint(struct slice value)
     return NULL;
 }
 
+/* Authorization fields are set like all others. */
+static bool field_value_secret(struct slice value)
+{
+    (void)value;
+    return true;
+}
+
 const struct setting_form form_field_value = {
-    field_value_complaint,
-    "a string of at most 4096 bytes without control characters or white space at its ends",
-    "^([^\\u0000-\\u0020\\u007f]([^\\u0000-\\u0008\\u000a-\\u001f\\u007f]*"
-    "[^\\u0000-\\u0020\\u007f])?)?$",
+    .complaint = field_value_complaint,
+    .allowed =
+        "a string of at most 4096 bytes without control characters or white space at its ends",
+    .pattern = "^([^\\u0000-\\u0020\\u007f]([^\\u0000-\\u0008\\u000a-\\u001f\\u007f]*"
+               "[^\\u0000-\\u0020\\u007f])?)?$",
+    .secret = field_value_secret,
 };

@@ -168,6 +168,10 @@ static bool slice_read(struct reader *reader, const struct item *item,
     if (!json_is_string(item->value))
         return refuse_as(reader, item, form->allowed);
     const char *complaint = form->complaint(json_slice(item->value));
+    if (complaint != NULL && form->secret != NULL && form->secret(json_slice(item->value))) {
+        reader_complain(reader, item->path, "this value (not shown) is not allowed: %s", complaint);
+        return false;
+    }
     if (complaint != NULL)
         return refuse_as(reader, item, complaint);
     *out = arena_copy(reader->arena, json_slice(item->value));

@@ -38,7 +38,9 @@ struct setting_form {
     /* NULL when the string is good, else what is allowed, as one phrase. */
     const char *(*complaint)(struct slice value);
     const char *allowed; /* the phrase for the reference: "a path that begins with /" */
-    const char *pattern; /* the same as a regular expression for the schema; NULL = none */
+    const char *pattern; /* the same as a regular expression for the schema */
+    /* True when a wrong value may hold a secret and is not repeated; NULL = never. */
+    bool (*secret)(struct slice value);
 };
 
 /* The names of an enum. */

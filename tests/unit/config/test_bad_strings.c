@@ -44,8 +44,8 @@ static const struct bad bad_urls[] = {
      "c.json:1:21: backends[0].url: \"http://four.example#x\" is not allowed: a URL without "
      "query and fragment\n"},
     {"{'backends':[{'url':'http://user:pw@four.example'}]}",
-     "c.json:1:21: backends[0].url: \"http://user:pw@four.example\" is not allowed: a URL "
-     "without user and password: set an Authorization field in routes[].requestHeaders instead\n"},
+     "c.json:1:21: backends[0].url: this value (not shown) is not allowed: a URL without user "
+     "and password: set an Authorization field in routes[].requestHeaders instead\n"},
     {"{'backends':[{'url':'http://four.example:'}]}",
      "c.json:1:21: backends[0].url: \"http://four.example:\" is not allowed: a port from 1 to "
      "65535 behind the host, like http://127.0.0.1:3001\n"},
@@ -249,12 +249,12 @@ static const struct bad bad_forms[] = {
      "allowed: a field that is not about framing or the connection: those belong to the proxy\n"},
     {"{'routes':[{'requestHeaders':{'add':{'X-A':' "
      "a','X-B':'a\\r\\nb','X-C':'a\\u007f'},'remove':['Host','Upgrade']}}]," BACKENDS "}",
-     "c.json:1:44: routes[0].requestHeaders.add.X-A: \" a\" is not allowed: a string of at most "
-     "4096 bytes without control characters or white space at its ends\n"
-     "c.json:1:55: routes[0].requestHeaders.add.X-B: \"a\\r\\nb\" is not allowed: a string of "
-     "at most 4096 bytes without control characters or white space at its ends\n"
-     "c.json:1:70: routes[0].requestHeaders.add.X-C: \"a?\" is not allowed: a string of at most "
-     "4096 bytes without control characters or white space at its ends\n"
+     "c.json:1:44: routes[0].requestHeaders.add.X-A: this value (not shown) is not allowed: a "
+     "string of at most 4096 bytes without control characters or white space at its ends\n"
+     "c.json:1:55: routes[0].requestHeaders.add.X-B: this value (not shown) is not allowed: a "
+     "string of at most 4096 bytes without control characters or white space at its ends\n"
+     "c.json:1:70: routes[0].requestHeaders.add.X-C: this value (not shown) is not allowed: a "
+     "string of at most 4096 bytes without control characters or white space at its ends\n"
      "c.json:1:91: routes[0].requestHeaders.remove[0]: \"Host\" is not allowed: another field: "
      "a request without Host is invalid\n"
      "c.json:1:98: routes[0].requestHeaders.remove[1]: \"Upgrade\" is not allowed: a field that "
