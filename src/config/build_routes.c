@@ -41,6 +41,8 @@ static void backend_unknown(struct builder *builder, const struct path *path, st
 {
     const struct config *config = builder->config;
     struct suggestion suggestion;
+    if (reader_full(builder->reader))
+        return;
     suggest_begin(&suggestion, id);
     for (u32 i = 0; i < config->backend_count; i++)
         suggest_consider(&suggestion, config->backends[i].id);

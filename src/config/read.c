@@ -28,11 +28,16 @@ static void object_read(struct reader *reader, const struct settings_table *tabl
 
 /* ---- Complaints ---- */
 
+bool reader_full(const struct reader *reader)
+{
+    return reader->problems->count > PROBLEMS_MAX;
+}
+
 static void complain_at(struct reader *reader, const struct path *path, enum place_of which,
                         const char *text)
 {
     struct arena *arena = &reader->problems->arena;
-    if (reader->problems->count > PROBLEMS_MAX)
+    if (reader_full(reader))
         return; /* finding the place costs a pass over the text */
     struct problem_at at = {source_place(reader->source, path, which, arena),
                             path_text(path, arena)};
@@ -78,6 +83,8 @@ static const char *quotes_hint(const struct setting *row, const json_t *value)
 
 static bool refuse_as(struct reader *reader, const struct item *item, const char *allowed)
 {
+    if (reader_full(reader))
+        return false;
     reader_complain(reader, item->path, "%s is not allowed: %s%s",
                     problem_value(&reader->problems->arena, item->value), allowed,
                     quotes_hint(item->row, item->value));
@@ -86,6 +93,8 @@ static bool refuse_as(struct reader *reader, const struct item *item, const char
 
 static bool refuse(struct reader *reader, const struct item *item)
 {
+    if (reader_full(reader))
+        return false;
     return refuse_as(reader, item, setting_allowed(item->row, &reader->problems->arena));
 }
 
@@ -349,6 +358,8 @@ static void unknown_complain(struct reader *reader, const struct settings_table 
                              const struct path *path)
 {
     struct suggestion suggestion;
+    if (reader_full(reader))
+        return;
     suggest_begin(&suggestion, path->steps[path->depth - 1].key);
     for (u32 i = 0; i < table->count; i++)
         suggest_consider(&suggestion, slice_of_string(table->rows[i].key));

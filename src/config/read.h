@@ -30,6 +30,9 @@ struct reader {
  * go on. Every wrong value adds a problem. */
 void settings_read(struct reader *reader, json_t *root, struct settings *settings);
 
+/* True when further problems are not kept. What only serves a message may then be left undone:
+ * a large file can have millions of them. */
+MUST_CHECK bool reader_full(const struct reader *reader);
 /* Adds a problem with the value at this path. */
 void reader_complain(struct reader *reader, const struct path *path, const char *format, ...)
     PRINTF_LIKE(3, 4);
