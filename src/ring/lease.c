@@ -320,7 +320,8 @@ u32 ring_leases_held(const struct ring *ring)
     return ring->lease_count - ring->free_count - ring->offered;
 }
 
+/* Up to half of the leases are offered to the kernel: less than half free would be true for ever. */
 bool ring_leases_scarce(const struct ring *ring)
 {
-    return ring->free_count < ring->lease_count / 2;
+    return ring->free_count < ring->lease_count / 4;
 }
