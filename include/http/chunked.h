@@ -13,9 +13,9 @@ enum {
 };
 
 enum http_chunked_state {
-    HTTP_CHUNKED_SIZE,             /* waiting for the first digit of a size */
-    HTTP_CHUNKED_SIZE_MORE,        /* ... for further digits, an extension or CR */
-    HTTP_CHUNKED_EXTENSION,        /* behind ';' */
+    HTTP_CHUNKED_SIZE,      /* waiting for the first digit of a size */
+    HTTP_CHUNKED_SIZE_MORE, /* ... for further digits, an extension or CR */
+    HTTP_CHUNKED_EXTENSION, /* behind ';' */
     HTTP_CHUNKED_EXTENSION_NAME,
     HTTP_CHUNKED_EXTENSION_EQUALS, /* behind '=' */
     HTTP_CHUNKED_EXTENSION_VALUE,  /* a token */

@@ -74,8 +74,8 @@ struct http_field {
     u16 name_len;
     u16 value_at; /* without the white space around it */
     u16 value_len;
-    u16 line_end; /* just behind the line's CRLF */
-    u8 id;        /* enum http_field_id */
+    u16 line_end;             /* just behind the line's CRLF */
+    u8 id;                    /* enum http_field_id */
     bool named_by_connection; /* listed in a Connection field of the same head */
 };
 

@@ -52,7 +52,7 @@ enum http_reject {
 };
 
 struct http_reject_info {
-    u16 status;      /* what a client is answered when its request is refused so */
+    u16 status;       /* what a client is answered when its request is refused so */
     const char *name; /* snake_case, for logs and counters */
     const char *text; /* one sentence for people */
 };
@@ -60,9 +60,9 @@ struct http_reject_info {
 const struct http_reject_info *http_reject_info(enum http_reject reject);
 
 struct http_limits {
-    u32 head_bytes_max; /* request or status line, fields and the empty line; <= 65535 */
+    u32 head_bytes_max;   /* request or status line, fields and the empty line; <= 65535 */
     u32 target_bytes_max; /* >= HTTP_TARGET_BYTES_MIN; not used for responses and trailers */
-    u32 fields_max; /* <= HTTP_FIELDS_MAX */
+    u32 fields_max;       /* <= HTTP_FIELDS_MAX */
 };
 
 enum http_parse {

@@ -11,8 +11,8 @@
  * RFC 9112 allows it elsewhere for the sake of old senders, and readers that disagree about it are
  * how requests are smuggled.
  */
-#include "http/bytes.h"
 #include "http.h"
+#include "http/bytes.h"
 
 enum {
     SIZE_DIGITS_MAX = 16,

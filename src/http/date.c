@@ -3,7 +3,7 @@
 
 enum {
     SECONDS_PER_DAY = 86400,
-    DAYS_PER_ERA = 146097, /* 400 years */
+    DAYS_PER_ERA = 146097,  /* 400 years */
     DAYS_TO_EPOCH = 719468, /* from 1 March of year 0 to 1 January 1970 */
 };
 

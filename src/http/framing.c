@@ -4,8 +4,8 @@
  * transfer coding that is not exactly `chunked`. That neither field came twice was settled when
  * the head was parsed.
  */
-#include "http/bytes.h"
 #include "http.h"
+#include "http/bytes.h"
 
 enum {
     LENGTH_DIGITS_MAX = 19, /* of INT64_MAX, the largest length that peers can count with */

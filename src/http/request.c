@@ -11,7 +11,10 @@ struct method_row {
     bool idempotent; /* RFC 9110 §9.2.2 */
 };
 
-#define METHOD(text, is_idempotent) {.name = {text, sizeof(text) - 1}, .idempotent = is_idempotent}
+#define METHOD(text, is_idempotent)                                                                \
+    {                                                                                              \
+        .name = {text, sizeof(text) - 1}, .idempotent = is_idempotent                              \
+    }
 
 static const struct method_row methods[HTTP_METHOD_COUNT] = {
     [HTTP_METHOD_OTHER] = METHOD("", false),

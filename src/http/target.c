@@ -103,8 +103,7 @@ static enum http_parse read_scheme(struct http_head *head, const char *target, u
     for (u32 s = 0; s < ARRAY_COUNT(schemes); s++) {
         struct slice prefix = schemes[s].prefix;
         u32 i = 0;
-        while (i < prefix.len && target + i < head->end &&
-               ascii_lower(target[i]) == prefix.data[i])
+        while (i < prefix.len && target + i < head->end && ascii_lower(target[i]) == prefix.data[i])
             i++;
         if (i == prefix.len) {
             head->at = target + i;
@@ -185,8 +184,7 @@ enum http_parse http_target_read(struct http_head *head, struct http_request *re
     if (UNLIKELY(*head->at != ' ')) {
         /* A line that ends here is HTTP/0.9, or lacks its version. */
         bool line_ends = *head->at == '\r' || *head->at == '\n';
-        return http_head_reject(head,
-                                line_ends ? HTTP_REJECT_VERSION_SYNTAX : HTTP_REJECT_TARGET);
+        return http_head_reject(head, line_ends ? HTTP_REJECT_VERSION_SYNTAX : HTTP_REJECT_TARGET);
     }
     request->target = slice_of(target, (usize)(head->at - target));
     head->at++;

@@ -35,7 +35,7 @@ void http_write_field(struct http_writer *writer, struct slice name, struct slic
 
 enum { STATUS_MIN = 100, STATUS_MAX = 599 };
 
-#define REASON(status, text) [(status) - STATUS_MIN] = {text, sizeof(text) - 1}
+#define REASON(status, text) [(status)-STATUS_MIN] = {text, sizeof(text) - 1}
 
 static const struct slice reasons[STATUS_MAX - STATUS_MIN + 1] = {
     REASON(100, "Continue"),

@@ -54,8 +54,7 @@ static void check_prefixes(struct slice data, const struct http_limits *limits,
 {
     bool decided = false;
     for (u32 len = 0; len <= data.len; len++) {
-        enum http_parse parse =
-            http_response_parse(slice_of(data.data, len), limits, &response);
+        enum http_parse parse = http_response_parse(slice_of(data.data, len), limits, &response);
         if (parse == HTTP_PARSE_PARTIAL) {
             REQUIRE(!decided);
             continue;

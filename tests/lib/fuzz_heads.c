@@ -18,8 +18,8 @@ void fuzz_free(struct slice copy)
 
 bool fuzz_inside(struct slice inner, struct slice outer)
 {
-    return inner.len == 0 || (inner.data >= outer.data &&
-                              inner.data + inner.len <= outer.data + outer.len);
+    return inner.len == 0 ||
+           (inner.data >= outer.data && inner.data + inner.len <= outer.data + outer.len);
 }
 
 static bool white(char byte)

@@ -55,8 +55,8 @@ static struct outcome judge_response(struct slice data, const struct vector *vec
     enum http_parse parse = http_response_parse(data, limits, &response);
     if (parse != HTTP_PARSE_DONE)
         return (struct outcome){.parse = parse, .reject = response.reject};
-    enum http_method method = vector->method == HTTP_METHOD_OTHER ? HTTP_METHOD_GET
-                                                                  : vector->method;
+    enum http_method method =
+        vector->method == HTTP_METHOD_OTHER ? HTTP_METHOD_GET : vector->method;
     return judge_framing(http_response_framing(&response, method, vector->upgrade_sent),
                          response.head_bytes);
 }
@@ -66,8 +66,8 @@ static void check_whole(const struct vector *vector, const struct outcome *whole
     if (whole->parse == HTTP_PARSE_PARTIAL)
         fail_msg("%s: taken for incomplete", vector->name);
     if (whole->reject != vector->reject)
-        fail_msg("%s: verdict %s, expected %s", vector->name,
-                 http_reject_info(whole->reject)->name, http_reject_info(vector->reject)->name);
+        fail_msg("%s: verdict %s, expected %s", vector->name, http_reject_info(whole->reject)->name,
+                 http_reject_info(vector->reject)->name);
     if (vector->reject != HTTP_REJECT_NONE)
         return;
     if (whole->framing.body != vector->body)

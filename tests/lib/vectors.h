@@ -18,7 +18,9 @@ struct vector {
 };
 
 #define VECTOR(vector_name, literal, ...)                                                          \
-    {.name = (vector_name), .bytes = "" literal, .len = sizeof(literal) - 1, __VA_ARGS__}
+    {                                                                                              \
+        .name = (vector_name), .bytes = "" literal, .len = sizeof(literal) - 1, __VA_ARGS__        \
+    }
 #define ACCEPTED(vector_name, literal) VECTOR(vector_name, literal, .body = HTTP_BODY_NONE)
 #define REJECTED(vector_name, literal, reason)                                                     \
     VECTOR(vector_name, literal, .reject = HTTP_REJECT_##reason)

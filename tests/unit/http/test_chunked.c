@@ -293,9 +293,9 @@ static void test_trailers(void **state)
         usize len = strlen(rows[i].bytes);
         char *data = guard_page_copy(&page, rows[i].bytes, len);
         u32 section_bytes = 0;
-        assert_int_equal(http_trailers_parse(slice_of(data, len), &vector_limits, &fields,
-                                             &section_bytes),
-                         rows[i].parse);
+        assert_int_equal(
+            http_trailers_parse(slice_of(data, len), &vector_limits, &fields, &section_bytes),
+            rows[i].parse);
         assert_int_equal(section_bytes, rows[i].section_bytes);
         assert_int_equal(fields.count, rows[i].count);
     }
@@ -307,15 +307,15 @@ static void test_trailer_limits(void **state)
     static struct http_fields fields;
     struct http_limits limits = {.head_bytes_max = 16, .fields_max = 2};
     u32 section_bytes;
-    assert_int_equal(http_trailers_parse(SLICE("A: b\r\nC: d\r\n\r\n"), &limits, &fields,
-                                         &section_bytes),
-                     HTTP_PARSE_DONE);
-    assert_int_equal(http_trailers_parse(SLICE("A: 0123456789abcdef"), &limits, &fields,
-                                         &section_bytes),
-                     HTTP_PARSE_REJECTED);
-    assert_int_equal(http_trailers_parse(SLICE("A:\r\nB:\r\nC:\r\n\r\n"), &limits, &fields,
-                                         &section_bytes),
-                     HTTP_PARSE_REJECTED);
+    assert_int_equal(
+        http_trailers_parse(SLICE("A: b\r\nC: d\r\n\r\n"), &limits, &fields, &section_bytes),
+        HTTP_PARSE_DONE);
+    assert_int_equal(
+        http_trailers_parse(SLICE("A: 0123456789abcdef"), &limits, &fields, &section_bytes),
+        HTTP_PARSE_REJECTED);
+    assert_int_equal(
+        http_trailers_parse(SLICE("A:\r\nB:\r\nC:\r\n\r\n"), &limits, &fields, &section_bytes),
+        HTTP_PARSE_REJECTED);
 }
 
 int main(void)

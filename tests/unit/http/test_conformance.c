@@ -172,9 +172,9 @@ static void test_request(void **state)
     usize expected = json_is_array(status) ? json_array_size(status) : 1;
     assert_int_equal(answers.count, expected);
     for (usize i = 0; i < expected; i++)
-        assert_int_equal(answers.status[i], json_integer_value(json_is_array(status)
-                                                                   ? json_array_get(status, i)
-                                                                   : status));
+        assert_int_equal(
+            answers.status[i],
+            json_integer_value(json_is_array(status) ? json_array_get(status, i) : status));
     assert_true(json_is_boolean(json_object_get(vector, "closes")));
     assert_int_equal(answers.closes, json_is_true(json_object_get(vector, "closes")));
 }

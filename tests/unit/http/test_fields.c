@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
-#include "http/head.h"
 #include "guard_page.h"
+#include "http/head.h"
 #include "vectors.h"
 
 static void test_every_id_has_a_row_and_is_found(void **state)
@@ -59,9 +59,9 @@ static void test_near_misses_are_other(void **state)
 static void test_flags(void **state)
 {
     static const enum http_field_id essentials[] = {
-        HTTP_FIELD_HOST,          HTTP_FIELD_CONTENT_LENGTH,   HTTP_FIELD_AUTHORIZATION,
-        HTTP_FIELD_COOKIE,        HTTP_FIELD_X_FORWARDED_FOR,  HTTP_FIELD_X_FORWARDED_HOST,
-        HTTP_FIELD_X_REAL_IP,     HTTP_FIELD_X_FORWARDED_PROTO,
+        HTTP_FIELD_HOST,      HTTP_FIELD_CONTENT_LENGTH,    HTTP_FIELD_AUTHORIZATION,
+        HTTP_FIELD_COOKIE,    HTTP_FIELD_X_FORWARDED_FOR,   HTTP_FIELD_X_FORWARDED_HOST,
+        HTTP_FIELD_X_REAL_IP, HTTP_FIELD_X_FORWARDED_PROTO,
     };
     for (usize i = 0; i < ARRAY_COUNT(essentials); i++) {
         u8 flags = http_field_info(essentials[i])->flags;

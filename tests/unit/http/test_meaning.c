@@ -145,8 +145,7 @@ static void test_empty_lines_in_front(void **state)
     assert_int_equal(http_skip_empty_lines(slice_of_string("\r\n\r\nGET")), 2);
     assert_int_equal(http_skip_empty_lines(slice_of_string("\nGET")), 0);
     assert_int_equal(http_skip_empty_lines(slice_of_string("GET")), 0);
-    assert_int_equal(http_request_parse(SLICE("\r"), &vector_limits, &request),
-                     HTTP_PARSE_PARTIAL);
+    assert_int_equal(http_request_parse(SLICE("\r"), &vector_limits, &request), HTTP_PARSE_PARTIAL);
 }
 
 /* --- Connection --- */

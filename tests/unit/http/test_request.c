@@ -112,8 +112,7 @@ static const struct vector vectors[] = {
              "GET / HTTP/1.1\r\n" H "Authorization: Basic YQ==\r\nauthorization: x\r\n\r\n",
              SINGLE),
     REJECTED("two Expects",
-             "PUT / HTTP/1.1\r\n" H "Expect: 100-continue\r\nExpect: 100-continue\r\n\r\n",
-             SINGLE),
+             "PUT / HTTP/1.1\r\n" H "Expect: 100-continue\r\nExpect: 100-continue\r\n\r\n", SINGLE),
     ACCEPTED("two Cookies", "GET / HTTP/1.1\r\n" H "Cookie: a=1\r\nCookie: b=2\r\n\r\n"),
     ACCEPTED("two User-Agents", "GET / HTTP/1.1\r\n" H "User-Agent: a\r\nUser-Agent: b\r\n\r\n"),
     ACCEPTED("two Content-Types",
@@ -124,8 +123,8 @@ static const struct vector vectors[] = {
           "PUT / HTTP/1.1\r\n" H "Expect: 100-Continue\r\nContent-Length: 1\r\n\r\n", 1),
     REJECTED("another expectation", "PUT / HTTP/1.1\r\n" H "Expect: 200-ok\r\n\r\n", EXPECT),
     REJECTED("empty expectation", "PUT / HTTP/1.1\r\n" H "Expect:\r\n\r\n", EXPECT),
-    REJECTED("list of expectations",
-             "PUT / HTTP/1.1\r\n" H "Expect: 100-continue, x\r\n\r\n", EXPECT),
+    REJECTED("list of expectations", "PUT / HTTP/1.1\r\n" H "Expect: 100-continue, x\r\n\r\n",
+             EXPECT),
     ACCEPTED("expectation in 1.0", "PUT / HTTP/1.0\r\n" H "Expect: 200-ok\r\n\r\n"),
 };
 

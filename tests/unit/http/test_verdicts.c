@@ -118,26 +118,26 @@ static void test_request_line_longer_than_a_head(void **state)
 {
     struct http_limits limits = vector_limits;
     limits.head_bytes_max = 32;
-    static const struct vector line =
-        REJECTED("long line", "GET /0123456789abcdef0123456789abcdef HTTP/1.1\r\n\r\n",
-                 TARGET_LENGTH);
+    static const struct vector line = REJECTED(
+        "long line", "GET /0123456789abcdef0123456789abcdef HTTP/1.1\r\n\r\n", TARGET_LENGTH);
     vector_check_request(&line, &limits);
 }
 
 static void test_response_limits(void **state)
 {
     static const struct vector head =
-        REJECTED("long head", "HTTP/1.1 200 OK\r\nA: 0123456789abcdef0123456789abcdef0123456789"
-                              "abcdef0123456789abcdef0123456789abcdef\r\n\r\n",
+        REJECTED("long head",
+                 "HTTP/1.1 200 OK\r\nA: 0123456789abcdef0123456789abcdef0123456789"
+                 "abcdef0123456789abcdef0123456789abcdef\r\n\r\n",
                  HEAD_LENGTH);
     vector_check_response(&head, &tight);
-    static const struct vector fields =
-        REJECTED("many fields", "HTTP/1.1 200 OK\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\n\r\n",
-                 FIELD_COUNT);
+    static const struct vector fields = REJECTED(
+        "many fields", "HTTP/1.1 200 OK\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\n\r\n", FIELD_COUNT);
     vector_check_response(&fields, &tight);
     static const struct vector line =
-        REJECTED("endless reason", "HTTP/1.1 200 0123456789abcdef0123456789abcdef0123456789abcdef"
-                                   "0123456789abcdef0123456789abcdef0123456789abcdef\r\n\r\n",
+        REJECTED("endless reason",
+                 "HTTP/1.1 200 0123456789abcdef0123456789abcdef0123456789abcdef"
+                 "0123456789abcdef0123456789abcdef0123456789abcdef\r\n\r\n",
                  HEAD_LENGTH);
     vector_check_response(&line, &tight);
 }
@@ -154,8 +154,7 @@ static void test_largest_head(void **state)
     struct http_limits limits = vector_limits;
     limits.head_bytes_max = BYTES;
     static struct http_request request;
-    assert_int_equal(http_request_parse(slice_of(head, BYTES), &limits, &request),
-                     HTTP_PARSE_DONE);
+    assert_int_equal(http_request_parse(slice_of(head, BYTES), &limits, &request), HTTP_PARSE_DONE);
     assert_int_equal(request.head_bytes, BYTES);
     assert_int_equal(http_field_value(&request.fields, 1).len, BYTES - sizeof(start) + 1 - 4);
     assert_int_equal(request.fields.at[1].line_end, BYTES - 2);
