@@ -142,7 +142,8 @@ void ring_cancel(struct ring *ring, struct ring_op *op);
  *   RECV_OFF     nothing is armed (or the cancellation is still on its way);
  *   RECV_STREAM  bytes are delivered as they arrive, any number of times;
  *   RECV_ONCE    one delivery of at most `bytes_max`, then it is off: for large bodies, so that the
- *                reader sets the pace.
+ *                reader sets the pace. Kernels since 6.15 may add to a full delivery of two leases
+ *                and more what else lies in the socket.
  * Running out of leases is not an error: the receiver waits in a FIFO and is armed again when leases
  * have come back.
  */

@@ -32,12 +32,14 @@ static void arm_multishot(struct ring *ring, struct ring_recv *recv, struct io_u
         sqe->ioprio |= IORING_RECVSEND_BUNDLE;
 }
 
+/* A bundle is asked for whole leases only. Many kernels write a shorter length into the entry of the
+ * buffer ring, where it stays when this receive has to wait, and the next bundle of any socket would
+ * then have a hole where leases_taken() expects a full lease. */
 static void arm_single(struct ring *ring, struct ring_recv *recv, struct io_uring_sqe *sqe)
 {
-    bool bundle = recv->mode == RECV_ONCE && ring_has(ring, RING_CAP_BUNDLE);
     u32 len = recv->mode == RECV_ONCE ? recv->bytes_max : 0;
-    if (!bundle)
-        len = min_u32(len, LEASE_BYTES);
+    bool bundle = len >= 2 * LEASE_BYTES && ring_has(ring, RING_CAP_BUNDLE);
+    len = bundle ? len - len % LEASE_BYTES : min_u32(len, LEASE_BYTES);
     io_uring_prep_recv(sqe, recv->fd, NULL, len, 0);
     if (bundle)
         sqe->ioprio |= IORING_RECVSEND_BUNDLE;
@@ -105,7 +107,7 @@ static void starve(struct ring *ring, struct ring_recv *recv)
     list_push_back(&ring->starved, &recv->waiting);
 }
 
-void recv_rearm_starved(struct ring *ring)
+bool recv_rearm_starved(struct ring *ring)
 {
     u32 ready = ring_has(ring, RING_CAP_BUFFER_RING) ? ring->offered : ring->free_count;
     u32 count = min_u32(ready, STARVED_REARMED_PER_TURN);
@@ -114,6 +116,7 @@ void recv_rearm_starved(struct ring *ring)
         recv->starved = false;
         arm(ring, recv);
     }
+    return ready > 0 && !list_empty(&ring->starved);
 }
 
 void recv_finish_stopped(struct ring *ring)
@@ -160,31 +163,6 @@ static void deliver(struct ring *ring, struct ring_recv *recv, struct lease_chai
     settle(ring, recv);
 }
 
-/* The way without a buffer ring: the socket is readable, so fetch the bytes ourselves. */
-static void fetch(struct ring *ring, struct ring_recv *recv)
-{
-    u16 id = lease_take(ring);
-    if (id == LEASE_NONE) {
-        starve(ring, recv);
-        return;
-    }
-    struct lease *lease = ring_lease(ring, id);
-    ssize_t got = recv_into(recv->fd, lease->data, LEASE_BYTES);
-    if (got <= 0) {
-        ring_lease_return(ring, id);
-        if (got == 0)
-            end(recv, RING_END, 0);
-        else if (got == -EAGAIN)
-            settle(ring, recv);
-        else
-            end(recv, ring_status_of((i32)-got), (i32)-got);
-        return;
-    }
-    lease->len = (u32)got;
-    struct lease_chain chain = {.first = id, .last = id, .bytes = (u32)got};
-    deliver(ring, recv, &chain);
-}
-
 static void recv_failed(struct ring *ring, struct ring_recv *recv, i32 error)
 {
     switch (error) {
@@ -203,6 +181,32 @@ static void recv_failed(struct ring *ring, struct ring_recv *recv, i32 error)
     default:
         end(recv, ring_status_of(error), error);
     }
+}
+
+/* The way without a buffer ring: the socket is readable, so fetch the bytes ourselves. */
+static void fetch(struct ring *ring, struct ring_recv *recv)
+{
+    u16 id = lease_take(ring);
+    if (id == LEASE_NONE) {
+        recv_failed(ring, recv, ENOBUFS);
+        return;
+    }
+    struct lease *lease = ring_lease(ring, id);
+    u32 room = recv->mode == RECV_ONCE ? min_u32(recv->bytes_max, LEASE_BYTES) : LEASE_BYTES;
+    ssize_t got = recv_into(recv->fd, lease->data, room);
+    if (got <= 0) {
+        ring_lease_return(ring, id);
+        if (got == 0)
+            end(recv, RING_END, 0);
+        else if (got == -EAGAIN)
+            settle(ring, recv);
+        else
+            end(recv, ring_status_of((i32)-got), (i32)-got);
+        return;
+    }
+    lease->len = (u32)got;
+    struct lease_chain chain = {.first = id, .last = id, .bytes = (u32)got};
+    deliver(ring, recv, &chain);
 }
 
 void recv_completed(struct ring *ring, struct ring_recv *recv, i32 result, u32 flags)

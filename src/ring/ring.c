@@ -208,8 +208,8 @@ u64 ring_turn(struct ring *ring, u64 deadline_ns)
     ASSERT(!ring->in_turn);
     ring->in_turn = true;
     leases_offer(ring);
-    recv_rearm_starved(ring);
-    submit_and_wait(ring, list_empty(&ring->stopped) ? deadline_ns : 0);
+    bool more_to_arm = recv_rearm_starved(ring);
+    submit_and_wait(ring, more_to_arm || !list_empty(&ring->stopped) ? 0 : deadline_ns);
     ring->now_ns = clock_monotonic_ns();
     ring->stats.turns++;
     run_completions(ring);

@@ -94,7 +94,9 @@ ssize_t recv_into(int fd, void *data, usize len);
 
 /* recv.c */
 void recv_completed(struct ring *ring, struct ring_recv *recv, i32 result, u32 flags);
-void recv_rearm_starved(struct ring *ring);
+/* True when there are leases for more of those who wait: whoever was armed now may have nothing to
+ * receive, so the turn must not wait for them. */
+MUST_CHECK bool recv_rearm_starved(struct ring *ring);
 void recv_finish_stopped(struct ring *ring);
 
 #endif

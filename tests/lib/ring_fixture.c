@@ -89,8 +89,8 @@ static void set_nonblocking(int fd)
 
 int tcp_listener(struct sockaddr_in *address)
 {
-    *address = (struct sockaddr_in){.sin_family = AF_INET,
-                                    .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    *address =
+        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
     socklen_t len = sizeof(*address);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);

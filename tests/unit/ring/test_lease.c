@@ -97,8 +97,15 @@ static void splitting_takes_the_front_wherever_it_cuts(void **state)
 {
     static char data[3 * LEASE_BYTES];
     pattern_fill(data, sizeof(data), 1, 0);
-    static const u32 cuts[] = {0, 1, LEASE_BYTES / 2, LEASE_BYTES - 1, LEASE_BYTES,
-                               LEASE_BYTES + 1, 2 * LEASE_BYTES, sizeof(data) - 1, sizeof(data)};
+    static const u32 cuts[] = {0,
+                               1,
+                               LEASE_BYTES / 2,
+                               LEASE_BYTES - 1,
+                               LEASE_BYTES,
+                               LEASE_BYTES + 1,
+                               2 * LEASE_BYTES,
+                               sizeof(data) - 1,
+                               sizeof(data)};
     for (usize i = 0; i < ARRAY_COUNT(cuts); i++) {
         struct lease_chain from = chain_of(data, sizeof(data));
         struct lease_chain to = text("before ");
@@ -150,7 +157,7 @@ static void without_a_free_lease_nothing_changes(void **state)
     assert_content(&to, "to", 2);
     assert_int_equal(lease_count(&chain), 2);
     assert_true(ring_chain_split(ring, &chain, LEASE_BYTES, &to)); /* needs none */
-    ring_chain_skip(ring, &to, 2); /* gives one back */
+    ring_chain_skip(ring, &to, 2);                                 /* gives one back */
     assert_content(&to, data, LEASE_BYTES);
     assert_false(ring_chain_write(ring, &chain, data, sizeof(data))); /* would need two */
     assert_int_equal(ring_leases_held(ring), LEASES - 1);
@@ -219,8 +226,8 @@ static void model_add(struct model *model, const char *data, u32 bytes)
 /* Small numbers often, large ones sometimes, the limits now and then. */
 static u32 some_bytes(struct rng *rng, u32 max)
 {
-    static const u32 special[] = {1, 2047, 2048, 2049, LEASE_BYTES - 1, LEASE_BYTES,
-                                  LEASE_BYTES + 1};
+    static const u32 special[] = {1,           2047,           2048, 2049, LEASE_BYTES - 1,
+                                  LEASE_BYTES, LEASE_BYTES + 1};
     u32 bytes = rng_below(rng, 3) == 0 ? special[rng_below(rng, ARRAY_COUNT(special))]
                                        : rng_below(rng, 1u << (1 + rng_below(rng, 16)));
     return min_u32(bytes, max);
