@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -87,12 +88,24 @@ static bool catch_signals(struct control *control)
     /* Blocked before the first worker starts: threads inherit the mask. */
     if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
         return false;
+    /* A closed pipe or a file size limit is a result of a call, not a reason to die. */
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
     control->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     return control->signal_fd >= 0;
 }
 
 /* ---- Starting ---- */
+
+/* Connections are file descriptors: take as many as the hard limit gives. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* `nextproxy doctor` says what the limit means */
+}
 
 static void explain(const char *why)
 {
@@ -298,6 +311,7 @@ static void free_logs(struct control *control)
 static bool start(struct control *control, const struct control_options *options)
 {
     char why[256];
+    raise_file_limit();
     const struct ring_options ring_options = {.entries = CONTROL_RING_ENTRIES,
                                               .disabled = options->ring_disabled};
     control->ring = ring_create(&ring_options, why, sizeof(why));

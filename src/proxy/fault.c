@@ -5,103 +5,127 @@
 /* clang-format off: a table */
 static const struct fault_row rows[FAULT_COUNT] = {
     /* name and status; who is to blame, whether to try again; log severity, keep the client;
-     * the page's sentence; the log's */
+     * the page's sentence; the log's; what stands for the errno when the kernel gave none */
     [FAULT_NONE] = {
         "none", 0, BLAME_US, RETRY_NEVER, LOG_DEBUG, true,
         "",
-        ""},
+        "",
+        NULL},
     [FAULT_BAD_REQUEST] = {
         "bad_request", 400, BLAME_CLIENT, RETRY_NEVER, LOG_INFO, false,
         "The request is malformed.",
-        "Malformed request"},
+        "Malformed request",
+        NULL},
     [FAULT_BAD_BODY] = {
         "bad_body", 400, BLAME_CLIENT, RETRY_NEVER, LOG_INFO, false,
         "The request body is malformed.",
-        "Malformed request body"},
+        "Malformed request body",
+        NULL},
     [FAULT_BODY_TOO_LARGE] = {
         "body_too_large", 413, BLAME_CLIENT, RETRY_NEVER, LOG_INFO, false,
         "The request body is too large.",
-        "Request body over limits.bodyBytes"},
+        "Request body over limits.bodyBytes",
+        NULL},
     [FAULT_HEAD_TIMEOUT] = {
         "head_timeout", 408, BLAME_CLIENT, RETRY_NEVER, LOG_INFO, false,
         "The request took too long to arrive.",
-        "Request head timeout"},
+        "Request head timeout",
+        NULL},
     [FAULT_BODY_TIMEOUT] = {
         "body_timeout", 408, BLAME_CLIENT, RETRY_NEVER, LOG_INFO, false,
         "The request body took too long to arrive.",
-        "Request body timeout"},
+        "Request body timeout",
+        NULL},
     [FAULT_CLIENT_GONE] = {
         "client_gone", 0, BLAME_CLIENT, RETRY_NEVER, LOG_DEBUG, false,
         "",
-        "Client closed the connection"},
+        "Client closed the connection",
+        NULL},
     [FAULT_CLIENT_STALLED] = {
         "client_stalled", 0, BLAME_CLIENT, RETRY_NEVER, LOG_INFO, false,
         "",
-        "Client stopped reading"},
+        "Client stopped reading",
+        NULL},
     [FAULT_PROXY_HEADER] = {
         "proxy_header", 0, BLAME_CLIENT, RETRY_NEVER, LOG_WARN, false,
         "",
-        "PROXY protocol header missing or malformed"},
+        "PROXY protocol header missing or malformed",
+        NULL},
     [FAULT_NO_BACKEND] = {
         "no_backend", 503, BLAME_US, RETRY_NEVER, LOG_ERROR, true,
         "No server is available to answer this request.",
-        "No usable backend"},
+        "No usable backend",
+        NULL},
     [FAULT_ROUTE_FULL] = {
         "route_full", 503, BLAME_US, RETRY_NEVER, LOG_WARN, true,
         "Too many requests are being served at the moment.",
-        "Route is at reqActiveLength"},
+        "Route is at reqActiveLength",
+        NULL},
     [FAULT_EXHAUSTED] = {
         "exhausted", 503, BLAME_US, RETRY_NEVER, LOG_ERROR, false,
         "The proxy is out of resources at the moment.",
-        "Out of memory, sockets or buffers"},
+        "Out of memory, sockets or buffers",
+        NULL},
     [FAULT_HEAD_OVERFLOW] = {
         "head_overflow", 431, BLAME_CLIENT, RETRY_NEVER, LOG_WARN, false,
         "The request head is too large.",
-        "Rewritten request head does not fit"},
+        "Rewritten request head does not fit",
+        NULL},
     [FAULT_STOPPING] = {
         "stopping", 503, BLAME_US, RETRY_NEVER, LOG_INFO, false,
         "The proxy is stopping.",
-        "Cut at the end of the drain timeout"},
+        "Cut at the end of the drain timeout",
+        NULL},
     [FAULT_CONNECT_REFUSED] = {
         "connect_refused", 502, BLAME_BACKEND, RETRY_OTHER, LOG_ERROR, true,
         "The server could not be reached.",
-        "Backend connection refused"},
+        "Backend connection refused",
+        "ECONNREFUSED"},
     [FAULT_CONNECT_FAILED] = {
         "connect_failed", 502, BLAME_BACKEND, RETRY_OTHER, LOG_ERROR, true,
         "The server could not be reached.",
-        "Backend connection failed"},
+        "Backend connection failed",
+        NULL},
     [FAULT_CONNECT_TIMEOUT] = {
         "connect_timeout", 504, BLAME_BACKEND, RETRY_OTHER, LOG_ERROR, true,
         "The server did not answer in time.",
-        "Backend connection timeout"},
+        "Backend connection timeout",
+        "ETIMEDOUT"},
     [FAULT_UPSTREAM_STALE] = {
         "upstream_stale", 502, BLAME_BACKEND, RETRY_FRESH, LOG_INFO, true,
         "The server closed the connection.",
-        "Backend closed a reused connection"},
+        "Backend closed a reused connection",
+        NULL},
     [FAULT_UPSTREAM_RESET] = {
         "upstream_reset", 502, BLAME_BACKEND, RETRY_NEVER, LOG_ERROR, true,
         "The server closed the connection.",
-        "Backend closed the connection before its response"},
+        "Backend closed the connection before its response",
+        NULL},
     [FAULT_BAD_RESPONSE] = {
         "bad_response", 502, BLAME_BACKEND, RETRY_NEVER, LOG_ERROR, true,
         "The server sent an invalid answer.",
-        "Backend sent a malformed response"},
+        "Backend sent a malformed response",
+        NULL},
     [FAULT_RESPONSE_TIMEOUT] = {
         "response_timeout", 504, BLAME_BACKEND, RETRY_NEVER, LOG_ERROR, true,
         "The server did not answer in time.",
-        "Backend response timeout"},
+        "Backend response timeout",
+        "ETIMEDOUT"},
     [FAULT_RESPONSE_CUT] = {
         "response_cut", 502, BLAME_BACKEND, RETRY_NEVER, LOG_ERROR, false,
         "The server ended its answer early.",
-        "Backend closed the connection within its response"},
+        "Backend closed the connection within its response",
+        NULL},
     [FAULT_RESPONSE_STALLED] = {
         "response_stalled", 504, BLAME_BACKEND, RETRY_NEVER, LOG_ERROR, false,
         "The server stopped answering.",
-        "Backend stopped within its response"},
+        "Backend stopped within its response",
+        "ETIMEDOUT"},
     [FAULT_TUNNEL_IDLE] = {
         "tunnel_idle", 0, BLAME_CLIENT, RETRY_NEVER, LOG_INFO, false,
         "",
-        "Tunnel idle timeout"},
+        "Tunnel idle timeout",
+        NULL},
 };
 /* clang-format on */
 

@@ -102,19 +102,31 @@ static void write_request_id(struct exchange *exchange, const struct http_fields
         exchange->request_id.len = 0;
 }
 
+/* What the route sets or removes itself is not said a second time by us. */
+static bool says(const struct exchange *exchange, enum http_field_id id)
+{
+    const struct config_header_edits *edits = &exchange->route->request_headers;
+    return edits->count == 0 || !header_edits_drop(edits, http_field_info(id)->name);
+}
+
 void forwarding_write(struct exchange *exchange, const struct http_request *request,
                       struct http_writer *writer)
 {
     const struct client *client = exchange->client;
     const struct http_fields *fields = &request->fields;
-    write_forwarded_for(client, fields, writer);
-    http_write_field(writer, SLICE("X-Real-IP"), real_ip(client, fields));
-    write_claim(client, fields, HTTP_FIELD_X_FORWARDED_PROTO, SLICE("http"), writer);
-    if (request->authority.len > 0)
+    if (says(exchange, HTTP_FIELD_X_FORWARDED_FOR))
+        write_forwarded_for(client, fields, writer);
+    if (says(exchange, HTTP_FIELD_X_REAL_IP))
+        http_write_field(writer, SLICE("X-Real-IP"), real_ip(client, fields));
+    if (says(exchange, HTTP_FIELD_X_FORWARDED_PROTO))
+        write_claim(client, fields, HTTP_FIELD_X_FORWARDED_PROTO, SLICE("http"), writer);
+    if (request->authority.len > 0 && says(exchange, HTTP_FIELD_X_FORWARDED_HOST))
         write_claim(client, fields, HTTP_FIELD_X_FORWARDED_HOST, request->authority, writer);
-    http_write(writer, request->minor == 0 ? SLICE("Via: 1.0 nextproxy\r\n")
-                                           : SLICE("Via: 1.1 nextproxy\r\n"));
-    write_request_id(exchange, fields, writer);
+    if (says(exchange, HTTP_FIELD_VIA))
+        http_write(writer, request->minor == 0 ? SLICE("Via: 1.0 nextproxy\r\n")
+                                               : SLICE("Via: 1.1 nextproxy\r\n"));
+    if (says(exchange, HTTP_FIELD_X_REQUEST_ID))
+        write_request_id(exchange, fields, writer);
 }
 
 void request_id_make(struct rng *rng, u64 wall_ns, char out[REQUEST_ID_BYTES])

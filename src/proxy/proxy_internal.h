@@ -275,6 +275,7 @@ struct fault_row {
     bool keep_client;     /* the connection's framing is still sound */
     const char *text;     /* for the page: says nothing of the inside */
     const char *log_text; /* for the operator */
+    const char *error;    /* the log's `error` when the kernel gave none; NULL = the name */
 };
 
 const struct fault_row *fault_row(enum fault fault);

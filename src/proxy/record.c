@@ -88,13 +88,16 @@ void record_fault(struct exchange *exchange, enum fault fault, i32 error)
     bool chosen = exchange->backend != BALANCE_NONE && row->blame != BLAME_CLIENT;
     const struct config_backend *backend =
         chosen ? &proxy->config->backends[exchange->backend] : NULL;
+    const char *error_text = row->error ? row->error : row->name;
+    if (error != 0)
+        error_text = log_errno_name(error, scratch);
     struct log_event event = {
         .wall_ns = proxy_wall_ns(proxy),
         .severity = (enum log_severity)row->severity,
         .type = name_slice(types[row->blame]),
         .backend_id = backend ? backend->id : (struct slice){0},
         .url = backend ? backend->url : (struct slice){0},
-        .error = name_slice(error != 0 ? log_errno_name(error, scratch) : row->name),
+        .error = name_slice(error_text),
         .message = name_slice(row->log_text),
         .client_ip = client_ip(client),
         .request_id = exchange->request_id,
