@@ -19,12 +19,16 @@ enum {
     BUFFERS_MAX = 32768,
     BUFFER_BYTES_MAX = 1 << 20,
     CPU_MAX = 4095,
+    FIXED_MAX = 16384,
+    BUSY_EVENTS = 16,
+    WAIT_NS_MAX = 1000000,
 };
 
 static const char usage[] =
     "usage: floor --upstream ADDRESS:PORT [options]\n"
     "  --listen ADDRESS:PORT   where to accept (127.0.0.1:0)\n"
-    "  --reply-bytes N         a reply is N bytes long: take an upstream for each request, last in\n"
+    "  --reply-bytes N         a reply is N bytes long: take an upstream for each request, last "
+    "in\n"
     "                          first out; without it a client keeps its upstream\n"
     "  --buffer-bytes N        size of a receive buffer (4096)\n"
     "  --buffers N             how many, a power of two (2048)\n"
@@ -32,8 +36,11 @@ static const char usage[] =
     "  --send op|quiet|inline  how to send (op)\n"
     "  --wait N                completions to wait for (1)\n"
     "  --min-wait US           but return with fewer after US microseconds\n"
+    "  --adaptive              wait for as many as the load makes likely, up to --wait\n"
     "  --single                single-shot instead of multishot receives\n"
     "  --coop                  COOP_TASKRUN instead of SINGLE_ISSUER|DEFER_TASKRUN\n"
+    "  --fixed                 also put the descriptors into the ring's table\n"
+    "  --congestion NAME       congestion control of all sockets (the system's)\n"
     "  --plain-fd              do not register the ring's descriptor\n"
     "  --cpu N                 run on this processor only\n"
     "Prints `listening ADDRESS:PORT` and `ready`.\n";
@@ -109,21 +116,35 @@ static void apply_option(struct floor_options *options, int option)
         options->ring.coop = true;
     else if (option == 'f')
         options->ring.plain_fd = true;
+    else if (option == 'a')
+        options->adaptive = true;
+    else if (option == 'x')
+        options->fixed = true;
+    else if (option == 'g')
+        options->congestion = optarg;
     else
         net_die("unknown option\n%s", usage);
 }
 
 static void parse_options(int argc, char **argv, struct floor_options *options)
 {
-    static const struct option names[] = {
-        {"listen", required_argument, NULL, 'l'},  {"upstream", required_argument, NULL, 'u'},
-        {"reply-bytes", required_argument, NULL, 'r'},
-        {"buffer-bytes", required_argument, NULL, 'b'},
-        {"buffers", required_argument, NULL, 'n'}, {"publish", required_argument, NULL, 'p'},
-        {"send", required_argument, NULL, 's'},    {"wait", required_argument, NULL, 'w'},
-        {"min-wait", required_argument, NULL, 'm'}, {"single", no_argument, NULL, '1'},
-        {"coop", no_argument, NULL, 'o'},          {"plain-fd", no_argument, NULL, 'f'},
-        {"cpu", required_argument, NULL, 'c'},     {NULL, 0, NULL, 0}};
+    static const struct option names[] = {{"listen", required_argument, NULL, 'l'},
+                                          {"upstream", required_argument, NULL, 'u'},
+                                          {"reply-bytes", required_argument, NULL, 'r'},
+                                          {"buffer-bytes", required_argument, NULL, 'b'},
+                                          {"buffers", required_argument, NULL, 'n'},
+                                          {"publish", required_argument, NULL, 'p'},
+                                          {"send", required_argument, NULL, 's'},
+                                          {"wait", required_argument, NULL, 'w'},
+                                          {"min-wait", required_argument, NULL, 'm'},
+                                          {"single", no_argument, NULL, '1'},
+                                          {"coop", no_argument, NULL, 'o'},
+                                          {"plain-fd", no_argument, NULL, 'f'},
+                                          {"cpu", required_argument, NULL, 'c'},
+                                          {"fixed", no_argument, NULL, 'x'},
+                                          {"adaptive", no_argument, NULL, 'a'},
+                                          {"congestion", required_argument, NULL, 'g'},
+                                          {NULL, 0, NULL, 0}};
     *options = (struct floor_options){.buffer_bytes = 4096,
                                       .buffers = 2048,
                                       .publish = 256,
@@ -159,8 +180,11 @@ static void floor_open(struct floor *floor)
                                                    .published_max = options->publish});
     floor->next = allocate(options->buffers, sizeof(*floor->next));
     floor->len = allocate(options->buffers, sizeof(*floor->len));
+    if (options->fixed && io_uring_register_files_sparse(&floor->ring.uring, FIXED_MAX) != 0)
+        net_die("cannot register a table of %d descriptors", FIXED_MAX);
     struct sockaddr_in address = options->listen;
     floor->listener = net_listen(&address);
+    floor_set_congestion(options, floor->listener);
     char text[INET_ADDRSTRLEN];
     printf("listening %s:%u\nready\n", inet_ntop(AF_INET, &address.sin_addr, text, sizeof(text)),
            (unsigned)ntohs(address.sin_port));
@@ -168,26 +192,46 @@ static void floor_open(struct floor *floor)
     floor_accept_arm(floor);
 }
 
+/* How many completions the next turn waits for. While turns bring many, waiting for slightly more
+ * makes larger batches, and lifts the kernel's limit of 20 deferred completions a pass; as soon as
+ * a turn ends by the minimum wait instead, the number falls below what came, so that the timer is
+ * the exception. With few completions a turn, nothing is ever waited for. */
+static u32 next_wait(const struct floor_options *options, u32 waited, u32 seen)
+{
+    if (seen < BUSY_EVENTS)
+        return 1;
+    if (seen >= waited)
+        return min_u32(seen + seen / 4, options->wait_events);
+    return seen * 3 / 4;
+}
+
+static u32 drain_completions(struct floor *floor)
+{
+    struct io_uring_cqe *cqe;
+    u32 head;
+    u32 seen = 0;
+    io_uring_for_each_cqe(&floor->ring.uring, head, cqe)
+    {
+        floor_dispatch(floor, cqe);
+        seen++;
+    }
+    io_uring_cq_advance(&floor->ring.uring, seen);
+    floor_end_turn(floor);
+    return seen;
+}
+
 __attribute__((noreturn)) static void floor_run(struct floor *floor)
 {
-    struct bench_wait wait = {.events = floor->options.wait_events,
-                              .min_wait_us = floor->options.min_wait_us,
-                              .timeout_ns = -1};
-    /* Waiting for several without a minimum wait could last for ever. */
-    if (wait.events > 1)
-        wait.timeout_ns = 1000000;
+    const struct floor_options *options = &floor->options;
+    struct bench_wait wait = {.events = options->adaptive ? 1 : options->wait_events,
+                              .min_wait_us = options->min_wait_us};
     for (;;) {
-        struct io_uring_cqe *cqe;
-        u32 head;
-        u32 seen = 0;
+        /* Waiting for several on a kernel without a minimum wait could last for ever. */
+        wait.timeout_ns = wait.events > 1 ? WAIT_NS_MAX : -1;
         bench_ring_turn(&floor->ring, wait);
-        io_uring_for_each_cqe(&floor->ring.uring, head, cqe)
-        {
-            floor_dispatch(floor, cqe);
-            seen++;
-        }
-        io_uring_cq_advance(&floor->ring.uring, seen);
-        floor_end_turn(floor);
+        u32 seen = drain_completions(floor);
+        if (options->adaptive)
+            wait.events = next_wait(options, wait.events, seen);
     }
 }
 

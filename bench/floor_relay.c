@@ -1,6 +1,7 @@
 #include "floor_relay.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,6 +24,28 @@ void floor_accept_arm(struct floor *floor)
     sqe->user_data = OP_ACCEPT;
 }
 
+void floor_set_congestion(const struct floor_options *options, int fd)
+{
+    const char *name = options->congestion;
+    if (name != NULL &&
+        setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, (socklen_t)strlen(name)) != 0)
+        net_die("no such congestion control: %s", name);
+}
+
+/* Slot n of the ring's table is descriptor n, which also stays a regular descriptor. */
+static void use_fixed(const struct floor *floor, struct io_uring_sqe *sqe)
+{
+    if (floor->options.fixed)
+        sqe->flags |= IOSQE_FIXED_FILE;
+}
+
+static void set_fixed(struct floor *floor, int fd, int to)
+{
+    if (floor->options.fixed &&
+        io_uring_register_files_update(&floor->ring.uring, (unsigned)fd, &to, 1) != 1)
+        net_die("cannot set a registered descriptor");
+}
+
 static void arm_recv(struct floor *floor, struct side *side)
 {
     struct io_uring_sqe *sqe = bench_ring_sqe(&floor->ring);
@@ -33,6 +56,7 @@ static void arm_recv(struct floor *floor, struct side *side)
     sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = floor->group.id;
+    use_fixed(floor, sqe);
     sqe->user_data = tag(side, OP_RECV);
     side->receiving = true;
 }
@@ -46,6 +70,7 @@ static struct side *side_create(struct floor *floor, int fd, bool client)
     side->client = client;
     side->queue_first = -1;
     side->queue_last = -1;
+    set_fixed(floor, fd, fd);
     arm_recv(floor, side);
     return side;
 }
@@ -65,6 +90,7 @@ static void release_when_quiet(struct floor *floor, struct side *side)
     if (!side->closing || side->receiving || side->sending)
         return;
     drop_queue(floor, side);
+    set_fixed(floor, side->fd, -1);
     close(side->fd);
     free(side);
 }
@@ -116,6 +142,8 @@ static struct side *upstream_acquire(struct floor *floor)
         return floor->idle[--floor->idle_count];
     const struct sockaddr_in *address = &floor->options.upstream;
     int fd = net_socket();
+    if (fd >= 0)
+        floor_set_congestion(&floor->options, fd);
     if (fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0)
         net_die("cannot connect to the origin: %s", strerror(errno));
     return side_create(floor, fd, false);
@@ -129,6 +157,7 @@ static void send_op(struct floor *floor, struct side *side, bool quiet)
     int flags = MSG_NOSIGNAL | MSG_WAITALL | (quiet ? MSG_DONTWAIT : 0);
     io_uring_prep_send(sqe, side->fd, data, floor->len[buffer] - side->sent, flags);
     sqe->user_data = tag(side, OP_SEND);
+    use_fixed(floor, sqe);
     side->sending = true;
     side->quiet = quiet;
     if (quiet) {

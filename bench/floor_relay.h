@@ -1,6 +1,6 @@
 /*
- * The floor's data path: clients, upstreams, and the messages between them. It looks at no byte: one
- * receive completion is one message, and one message is one send.
+ * The floor's data path: clients, upstreams, and the messages between them. It looks at no byte:
+ * one receive completion is one message, and one message is one send.
  */
 #ifndef NEXTPROXY_BENCH_FLOOR_RELAY_H
 #define NEXTPROXY_BENCH_FLOOR_RELAY_H
@@ -26,8 +26,11 @@ struct floor_options {
     u32 publish;
     u32 wait_events;
     u32 min_wait_us;
+    bool adaptive; /* the number of completions to wait for follows the load */
     enum floor_send send;
-    bool single; /* single-shot receives, for comparison */
+    bool single;            /* single-shot receives, for comparison */
+    bool fixed;             /* descriptors are also put into the ring's table */
+    const char *congestion; /* TCP_CONGESTION of all sockets; NULL: the system's default */
     struct bench_ring_setup ring;
     int cpu;
 };
@@ -39,11 +42,11 @@ struct side {
     bool receiving; /* a receive is armed */
     bool sending;   /* a send is owed by the kernel */
     bool closing;
-    bool quiet;         /* the send in flight has no completion unless it fails */
+    bool quiet; /* the send in flight has no completion unless it fails */
     bool quiet_failed;
-    i32 quiet_result;   /* of the failed one: bytes sent, or a negative errno */
-    u32 sent;           /* bytes of the first buffer in the queue that are gone */
-    i32 queue_first;    /* buffers to be sent, linked by floor.next; -1: none */
+    i32 quiet_result; /* of the failed one: bytes sent, or a negative errno */
+    u32 sent;         /* bytes of the first buffer in the queue that are gone */
+    i32 queue_first;  /* buffers to be sent, linked by floor.next; -1: none */
     i32 queue_last;
     u64 reply_left;     /* upstream: bytes of the reply that are still to come */
     struct side *other; /* the side that bytes go to; NULL: none at the moment */
@@ -56,9 +59,9 @@ struct floor {
     struct bench_ring ring;
     struct buffer_group group;
     int listener;
-    i32 *next;                      /* per buffer: the one behind it in its queue, or -1 */
-    u32 *len;                       /* per buffer: the bytes in it */
-    struct side *idle[IDLE_MAX];    /* upstreams without a client; the last one in is the first out */
+    i32 *next;                   /* per buffer: the one behind it in its queue, or -1 */
+    u32 *len;                    /* per buffer: the bytes in it */
+    struct side *idle[IDLE_MAX]; /* upstreams without a client; the last one in is the first out */
     u32 idle_count;
     /* Quiet sends made in this turn, and those of the turn before, which are over when the
      * completions of this turn have been handled. */
@@ -70,6 +73,9 @@ struct floor {
 };
 
 void floor_accept_arm(struct floor *floor);
+
+/* Sets the congestion control that was asked for; before a socket listens or connects. */
+void floor_set_congestion(const struct floor_options *options, int fd);
 
 /* Handles one completion. */
 void floor_dispatch(struct floor *floor, const struct io_uring_cqe *cqe);

@@ -28,9 +28,8 @@ void buffer_group_open(struct buffer_group *group, struct bench_ring *ring,
     group->free = calloc(setup->count, sizeof(*group->free));
     if (group->free == NULL)
         net_die("out of memory");
-    struct io_uring_buf_reg registration = {.ring_addr = (u64)(uintptr_t)group->ring,
-                                            .ring_entries = setup->count,
-                                            .bgid = setup->id};
+    struct io_uring_buf_reg registration = {
+        .ring_addr = (u64)(uintptr_t)group->ring, .ring_entries = setup->count, .bgid = setup->id};
     int error = io_uring_register_buf_ring(&ring->uring, &registration, 0);
     if (error != 0)
         net_die("cannot register the buffer ring: %s", strerror(-error));

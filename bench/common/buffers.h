@@ -1,7 +1,7 @@
 /*
- * A group of provided receive buffers. Free buffers are kept on a stack, and only `published_max` of
- * them are in the kernel's ring at a time, so the buffers that were used last, and are still in the
- * cache, are used again first.
+ * A group of provided receive buffers. Free buffers are kept on a stack, and only `published_max`
+ * of them are in the kernel's ring at a time, so the buffers that were used last, and are still in
+ * the cache, are used again first.
  */
 #ifndef NEXTPROXY_BENCH_BUFFERS_H
 #define NEXTPROXY_BENCH_BUFFERS_H
@@ -24,7 +24,7 @@ struct buffer_group {
 
 struct buffer_group_setup {
     u16 id;
-    u32 count;         /* a power of two, at most 32768 */
+    u32 count; /* a power of two, at most 32768 */
     u32 buffer_bytes;
     u32 published_max; /* 0: all of them */
 };

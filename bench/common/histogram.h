@@ -1,6 +1,7 @@
 /*
- * A log-linear histogram in the manner of HdrHistogram: values below 2048 are exact, above that each
- * doubling is cut into 1024 equal buckets, so a value is known to 0.1 %. Fixed size, no allocation.
+ * A log-linear histogram in the manner of HdrHistogram: values below 2048 are exact, above that
+ * each doubling is cut into 1024 equal buckets, so a value is known to 0.1 %. Fixed size, no
+ * allocation.
  */
 #ifndef NEXTPROXY_BENCH_HISTOGRAM_H
 #define NEXTPROXY_BENCH_HISTOGRAM_H

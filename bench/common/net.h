@@ -1,5 +1,5 @@
-/* Sockets, processor affinity and limits for the benchmark programs. Every failure here is a start-up
- * error: the message names the cause and the program ends with status 1. */
+/* Sockets, processor affinity and limits for the benchmark programs. Every failure here is a
+ * start-up error: the message names the cause and the program ends with status 1. */
 #ifndef NEXTPROXY_BENCH_NET_H
 #define NEXTPROXY_BENCH_NET_H
 
@@ -16,7 +16,8 @@ bool net_parse_address(const char *text, struct sockaddr_in *out) MUST_CHECK;
 /* A listening TCP socket on `address`; on return the port is the one really bound. */
 int net_listen(struct sockaddr_in *address);
 
-/* A TCP socket with TCP_NODELAY, not connected. Returns -1 with errno when there is none to have. */
+/* A TCP socket with TCP_NODELAY, not connected. Returns -1 with errno when there is none to have.
+ */
 int net_socket(void) MUST_CHECK;
 
 /* Pins the calling thread to `cpu`; a negative number leaves it free. */

@@ -55,7 +55,8 @@ static u32 publish(struct bench_ring *ring)
     return count;
 }
 
-static long enter(struct bench_ring *ring, u32 submit, u32 wait_for, struct enter_argument *argument)
+static long enter(struct bench_ring *ring, u32 submit, u32 wait_for,
+                  struct enter_argument *argument)
 {
     u32 flags = ring->enter_flags | IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
     long result = syscall(__NR_io_uring_enter, ring->enter_fd, submit, wait_for, flags, argument,

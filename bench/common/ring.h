@@ -18,8 +18,8 @@ struct bench_ring {
 struct bench_ring_setup {
     u32 sq_entries;
     u32 cq_entries;
-    bool coop;       /* COOP_TASKRUN instead of SINGLE_ISSUER|DEFER_TASKRUN, for comparison */
-    bool plain_fd;   /* do not register the ring descriptor, for comparison */
+    bool coop;     /* COOP_TASKRUN instead of SINGLE_ISSUER|DEFER_TASKRUN, for comparison */
+    bool plain_fd; /* do not register the ring descriptor, for comparison */
 };
 
 /* What a turn waits for: `events` completions, but not longer than `timeout_ns` (negative: for

@@ -1,6 +1,7 @@
 /*
- * Constants of the io_uring interface that are newer than liburing 2.3 (Debian 12). The interface is
- * stable, so defining them here is safe; whether the running kernel knows them is asked at run time.
+ * Constants of the io_uring interface that are newer than liburing 2.3 (Debian 12). The interface
+ * is stable, so defining them here is safe; whether the running kernel knows them is asked at run
+ * time.
  */
 #ifndef NEXTPROXY_BENCH_URING_COMPAT_H
 #define NEXTPROXY_BENCH_URING_COMPAT_H

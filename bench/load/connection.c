@@ -1,12 +1,12 @@
 /*
- * One connection. At most one receive is armed. Small bodies: a multishot receive for the life of the
- * connection. Bulk: a receive for the head, then receives that let the kernel discard the rest.
+ * One connection. At most one receive is armed. Small bodies: a multishot receive for the life of
+ * the connection. Bulk: a receive for the head, then receives that let the kernel discard the rest.
  *
  *   DOWN -> CONNECTING -> READY <-> WAITING -> ENDING -> DOWN
  *                            any state -> CLOSING -> DOWN
  *
- * Sends have no completion: a request fits the empty send buffer, and a send that fails also ends the
- * receive, which reports it.
+ * Sends have no completion: a request fits the empty send buffer, and a send that fails also ends
+ * the receive, which reports it.
  */
 #include <errno.h>
 #include <sys/socket.h>

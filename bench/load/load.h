@@ -6,8 +6,8 @@
  *   traffic.c     who sends when: the phases, the closed loop, the constant rate
  *   report.c      the JSON at the end
  *
- * Phases: FILLING (idle connections are made, each after one request) -> OPENING (the active ones) ->
- * WARMING -> MEASURING -> DRAINING (nothing new is sent, what is in flight may end) -> OVER.
+ * Phases: FILLING (idle connections are made, each after one request) -> OPENING (the active ones)
+ * -> WARMING -> MEASURING -> DRAINING (nothing new is sent, what is in flight may end) -> OVER.
  */
 #ifndef NEXTPROXY_BENCH_LOAD_LOAD_H
 #define NEXTPROXY_BENCH_LOAD_LOAD_H
@@ -75,8 +75,8 @@ struct options {
 struct connection {
     int fd;
     enum connection_state state;
-    bool idle;      /* one of the idle ones: asks once, then only stays open */
-    bool receiving; /* a receive is armed */
+    bool idle;       /* one of the idle ones: asks once, then only stays open */
+    bool receiving;  /* a receive is armed */
     bool connecting; /* a connect is in flight */
     bool queued;     /* constant rate: stands in the queue of ready connections */
     u64 intended_ns; /* when the request should have left */
@@ -101,11 +101,11 @@ struct load {
     u64 last_due_ns;  /* constant rate: requests that are due later are not sent */
     u64 begin_ns;
     u64 end_ns;
-    u64 start_ns;      /* constant rate: when request 0 was due */
-    u64 sent;          /* constant rate: how many are sent, so the next is due at a known time */
-    u64 completed;     /* in the measured window */
-    u64 bytes;         /* received in the measured window */
-    u64 reconnects;    /* connections made again after an error */
+    u64 start_ns;   /* constant rate: when request 0 was due */
+    u64 sent;       /* constant rate: how many are sent, so the next is due at a known time */
+    u64 completed;  /* in the measured window */
+    u64 bytes;      /* received in the measured window */
+    u64 reconnects; /* connections made again after an error */
     u64 errors[ERROR_COUNT];
     u64 error_count;
     struct histogram latency; /* ns */

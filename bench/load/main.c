@@ -54,8 +54,8 @@ int main(int argc, char **argv)
     prepare_bulk(&load);
     load.connections = allocate(total, sizeof(*load.connections));
     load.ready = allocate(total, sizeof(struct connection *));
-    bench_ring_open(&load.ring, &(struct bench_ring_setup){.sq_entries = SQ_ENTRIES,
-                                                           .cq_entries = CQ_ENTRIES});
+    bench_ring_open(&load.ring,
+                    &(struct bench_ring_setup){.sq_entries = SQ_ENTRIES, .cq_entries = CQ_ENTRIES});
     buffer_group_open(&load.group, &load.ring,
                       &(struct buffer_group_setup){.count = BUFFERS,
                                                    .buffer_bytes = BUFFER_BYTES,

@@ -23,7 +23,8 @@ static const char usage[] =
     "  --cpu N              run on this processor only\n"
     "  --watch NAME=PID     report the CPU time of that process within the measured window\n"
     "With --connections 0 it only holds the idle connections for the given seconds.\n"
-    "Prints {\"event\": \"idle_ready\"} when the idle connections stand, and the result at the end.\n"
+    "Prints {\"event\": \"idle_ready\"} when the idle connections stand, and the result at the "
+    "end.\n"
     "Exit status: 0 valid, 2 when any response was wrong or missing, 1 for other failures.\n";
 
 static u64 parse_count(const char *text, u64 max)
@@ -121,20 +122,22 @@ static void write_request(struct options *options, const struct request_parts *p
 
 void options_parse(struct options *options, int argc, char **argv)
 {
-    static const struct option names[] = {
-        {"target", required_argument, NULL, 't'},  {"body", required_argument, NULL, 'b'},
-        {"connections", required_argument, NULL, 'c'}, {"seconds", required_argument, NULL, 's'},
-        {"requests", required_argument, NULL, 'm'}, {"warmup", required_argument, NULL, 'w'},
-        {"rate", required_argument, NULL, 'r'},    {"fresh", no_argument, NULL, 'f'},
-        {"idle", required_argument, NULL, 'i'},    {"host", required_argument, NULL, 'h'},
-        {"cpu", required_argument, NULL, 'p'},     {"watch", required_argument, NULL, 'x'},
-        {NULL, 0, NULL, 0}};
+    static const struct option names[] = {{"target", required_argument, NULL, 't'},
+                                          {"body", required_argument, NULL, 'b'},
+                                          {"connections", required_argument, NULL, 'c'},
+                                          {"seconds", required_argument, NULL, 's'},
+                                          {"requests", required_argument, NULL, 'm'},
+                                          {"warmup", required_argument, NULL, 'w'},
+                                          {"rate", required_argument, NULL, 'r'},
+                                          {"fresh", no_argument, NULL, 'f'},
+                                          {"idle", required_argument, NULL, 'i'},
+                                          {"host", required_argument, NULL, 'h'},
+                                          {"cpu", required_argument, NULL, 'p'},
+                                          {"watch", required_argument, NULL, 'x'},
+                                          {NULL, 0, NULL, 0}};
     struct request_parts parts = {NULL, NULL};
-    *options = (struct options){.connections = 16,
-                                .seconds = 3,
-                                .warmup_seconds = 0.3,
-                                .body_bytes = 1024,
-                                .cpu = -1};
+    *options = (struct options){
+        .connections = 16, .seconds = 3, .warmup_seconds = 0.3, .body_bytes = 1024, .cpu = -1};
     int option = 0;
     while ((option = getopt_long(argc, argv, "", names, NULL)) != -1)
         apply_option(options, &parts, option);

@@ -3,11 +3,10 @@
 #include "load/load.h"
 
 static const char *const error_names[ERROR_COUNT] = {
-    [ERROR_CONNECT] = "connect", [ERROR_RESET] = "reset",
-    [ERROR_CLOSED] = "closed",   [ERROR_IDLE_CLOSED] = "idle_closed",
-    [ERROR_HEAD] = "head",       [ERROR_STATUS] = "status",
-    [ERROR_LENGTH] = "length",   [ERROR_BODY] = "body",
-    [ERROR_EXTRA] = "extra",     [ERROR_TIMEOUT] = "timeout",
+    [ERROR_CONNECT] = "connect",         [ERROR_RESET] = "reset", [ERROR_CLOSED] = "closed",
+    [ERROR_IDLE_CLOSED] = "idle_closed", [ERROR_HEAD] = "head",   [ERROR_STATUS] = "status",
+    [ERROR_LENGTH] = "length",           [ERROR_BODY] = "body",   [ERROR_EXTRA] = "extra",
+    [ERROR_TIMEOUT] = "timeout",
 };
 
 static const struct {
@@ -25,8 +24,8 @@ static double us(u64 ns)
 static void print_latency(const struct histogram *latency)
 {
     double mean = latency->count > 0 ? us(latency->sum) / (double)latency->count : 0;
-    printf(" \"latency_us\": {\"count\": %llu, \"mean\": %.1f",
-           (unsigned long long)latency->count, mean);
+    printf(" \"latency_us\": {\"count\": %llu, \"mean\": %.1f", (unsigned long long)latency->count,
+           mean);
     for (usize i = 0; i < ARRAY_COUNT(percentiles); i++)
         printf(", \"%s\": %.1f", percentiles[i].name,
                us(histogram_percentile(latency, percentiles[i].per_million)));

@@ -30,8 +30,8 @@ struct response {
 /* Prepares for the next response with a body of `body_bytes`; keeps `head`. */
 void response_start(struct response *response, u64 body_bytes);
 
-/* Feeds the next bytes. `block` is what pattern_fill filled. After any verdict but RESPONSE_MORE the
- * response must be started again. */
+/* Feeds the next bytes. `block` is what pattern_fill filled. After any verdict but RESPONSE_MORE
+ * the response must be started again. */
 enum response_verdict response_feed(struct response *response, const u8 *block, const u8 *data,
                                     usize len);
 

@@ -235,9 +235,6 @@ static void step(struct load *load, u64 now)
 static i64 wait_ns(const struct load *load, u64 now)
 {
     u64 until = min_u64(load->phase_end_ns, now + second_ns);
-    /* Nothing is owed any more, so nothing would end the wait. */
-    if (load->phase == PHASE_DRAINING && load->in_flight == 0)
-        return 0;
     bool paced = load->options.rate > 0 && load->phase >= PHASE_WARMING;
     if (paced && load->ready_count > 0 && due_ns(load) <= load->last_due_ns)
         until = min_u64(until, due_ns(load));
@@ -267,7 +264,13 @@ void traffic_run(struct load *load)
         load->connections[i].idle = true;
     while (load->phase != PHASE_OVER) {
         u64 now = net_now_ns();
-        step(load, now);
+        enum phase before;
+        /* A phase that is over at once (no idle connections, nothing in flight) must not cost a
+         * wait that nothing would end. */
+        do {
+            before = load->phase;
+            step(load, now);
+        } while (load->phase != before);
         if (load->phase < PHASE_WARMING &&
             (now >= setup_end_ns || load->error_count > load->options.connections + 100U))
             net_die("the target does not answer: %llu errors while opening connections",
@@ -275,8 +278,8 @@ void traffic_run(struct load *load)
         if (load->options.rate > 0 && load->phase >= PHASE_WARMING)
             send_due(load, now);
         if (load->phase != PHASE_OVER)
-            bench_ring_turn(&load->ring, (struct bench_wait){.events = 1,
-                                                             .timeout_ns = wait_ns(load, now)});
+            bench_ring_turn(&load->ring,
+                            (struct bench_wait){.events = 1, .timeout_ns = wait_ns(load, now)});
         drain_completions(load);
     }
 }

@@ -32,8 +32,8 @@ static bool read_file(char *into, usize bytes, i32 pid, const char *name)
     return len > 0;
 }
 
-/* Fields 14 and 15 of /proc/<pid>/stat. The name in field 2 may contain anything, so counting starts
- * behind its closing parenthesis. */
+/* Fields 14 and 15 of /proc/<pid>/stat. The name in field 2 may contain anything, so counting
+ * starts behind its closing parenthesis. */
 static void read_ticks(i32 pid, struct watch_sample *sample)
 {
     char text[STAT_BYTES];

@@ -10,10 +10,10 @@
 enum { WATCHES_MAX = 16 };
 
 struct watch_sample {
-    u64 cpu_ns;       /* the process's own CPU clock: exact, all its threads */
-    u64 user_ticks;   /* from /proc/<pid>/stat: only good for the split */
+    u64 cpu_ns;     /* the process's own CPU clock: exact, all its threads */
+    u64 user_ticks; /* from /proc/<pid>/stat: only good for the split */
     u64 system_ticks;
-    u64 switches;     /* voluntary and involuntary context switches of the main thread */
+    u64 switches; /* voluntary and involuntary context switches of the main thread */
 };
 
 struct watch {

@@ -37,8 +37,8 @@ struct connection {
     bool closing;
     u8 reply_first;
     u8 reply_count;
-    u64 body_left;  /* of the request that is being discarded */
-    u8 *partial;    /* the beginning of a head, HEAD_BYTES_MAX bytes; NULL: none yet */
+    u64 body_left; /* of the request that is being discarded */
+    u8 *partial;   /* the beginning of a head, HEAD_BYTES_MAX bytes; NULL: none yet */
     usize partial_len;
     const struct reply *replies[PIPELINE_MAX];
 };
@@ -242,8 +242,8 @@ void server_run(const int *listeners, u32 count)
 {
     static struct server server;
     server.listeners = listeners;
-    bench_ring_open(&server.ring, &(struct bench_ring_setup){.sq_entries = SQ_ENTRIES,
-                                                             .cq_entries = CQ_ENTRIES});
+    bench_ring_open(&server.ring,
+                    &(struct bench_ring_setup){.sq_entries = SQ_ENTRIES, .cq_entries = CQ_ENTRIES});
     buffer_group_open(&server.group, &server.ring,
                       &(struct buffer_group_setup){.count = BUFFERS,
                                                    .buffer_bytes = BUFFER_BYTES,

@@ -1,4 +1,4 @@
-"""Running the cases: one process per case and scenario, the load on them in alternating rounds."""
+"""Running the cases: a proxy for each, the load on them in alternating rounds."""
 
 import contextlib
 import json
@@ -20,7 +20,9 @@ def load_command(tools, address, case, scale, watched):
     command = programs.pin(programs.GENERATOR_CPU) + [tools.load(), "--target", address]
     options = dict(case.load)
     if scale.requests:
-        options.update(requests=scale.requests, warmup=0)
+        # Large bodies: not more than some 50 MB.
+        requests = max(10, min(scale.requests, (50 << 20) // case.load["body"]))
+        options.update(requests=requests, warmup=0)
         options.pop("seconds", None)
     for name, value in options.items():
         command.append(f"--{name}")
@@ -107,7 +109,7 @@ RUNNERS = {"traffic": run_traffic, "idle-memory": run_idle_memory, "rest-memory"
 
 
 class Session:
-    """The processes of one scenario: an origin per number of backends, and a proxy per case."""
+    """The processes of one scenario: an origin for each number of backends, and the proxies."""
 
     def __init__(self, tools, stack):
         self.tools = tools
@@ -124,7 +126,8 @@ class Session:
             self.origins[backends] = addresses
         return self.origins[backends]
 
-    def start(self, case):
+    def start(self, case, stack):
+        """Starts the proxy of `case`; `stack` stops it. Returns it and its address."""
         addresses = self.origin(case.backends)
         if case.subject == "direct":
             return None, addresses[0]
@@ -132,40 +135,42 @@ class Session:
         os.makedirs(directory, exist_ok=True)
         options = {**case.options, "body": case.load["body"]}
         program, address = self.tools.start(case.subject, addresses, directory, options)
-        self.stack.enter_context(program)
+        stack.enter_context(program)
         return program, address
 
 
 def run_scenario(tools, scenario, scale, say):
     """Returns {case key: {"rounds": [...], "error": text or None}}."""
-    results = {}
+    cases = [case for case in scenario.cases if tools.has(case.subject)]
+    results = {case.key: {"rounds": [], "error": None} for case in cases}
     with contextlib.ExitStack() as stack:
         session = Session(tools, stack)
         running = {}
-        for case in scenario.cases:
-            if not tools.has(case.subject):
-                continue
-            results[case.key] = {"rounds": [], "error": None}
-            try:
-                running[case.key] = session.start(case)
-            except programs.StartError as error:
-                results[case.key]["error"] = str(error)
         for number in range(scale.rounds):
             # Rotated, so that no case is always the one after a certain other.
-            cases = [c for c in scenario.cases if c.key in running]
-            cases = cases[number % len(cases):] + cases[:number % len(cases)] if cases else []
-            for case in cases:
-                run_case(tools, scenario, case, running[case.key], scale, results[case.key])
-        for key, entry in results.items():
-            if entry["error"]:
-                say(f"  {scenario.name}: {key}: {entry['error']}")
+            turn = number % max(len(cases), 1)
+            for case in cases[turn:] + cases[:turn]:
+                run_case(session, scenario, case, scale, running, results[case.key])
+    for key, entry in results.items():
+        if entry["error"]:
+            say(f"  {scenario.name}: {key}: {entry['error']}")
     return results
 
 
-def run_case(tools, scenario, case, running, scale, entry):
+def run_case(session, scenario, case, scale, running, entry):
+    """One round of one case. Traffic finds the proxy of the round before; memory is measured on a
+    new one each time, because memory that was used once stays with the process."""
     if entry["error"]:
         return
+    run = RUNNERS[scenario.kind]
     try:
-        entry["rounds"].append(RUNNERS[scenario.kind](tools, running, case, scale))
-    except (RunError, subprocess.SubprocessError, OSError) as error:
+        if scenario.kind == "traffic":
+            if case.key not in running:
+                running[case.key] = session.start(case, session.stack)
+            values = run(session.tools, running[case.key], case, scale)
+        else:
+            with contextlib.ExitStack() as stack:
+                values = run(session.tools, session.start(case, stack), case, scale)
+        entry["rounds"].append(values)
+    except (RunError, programs.StartError, subprocess.SubprocessError, OSError) as error:
         entry["error"] = f"round {len(entry['rounds']) + 1}: {error}"

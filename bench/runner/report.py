@@ -111,8 +111,8 @@ def format_number(value, unit=""):
     return f"{value:.{digits}f}"
 
 
-COLUMNS = (("cpu_us_per_request", "CPU us/req"), ("user_share", "user"), ("cpu_s_per_gb", "CPU s/GB"),
-           ("rps", "req/s"), ("p50", "p50 us"), ("p95", "p95 us"), ("p99", "p99 us"),
+COLUMNS = (("cpu_us_per_request", "CPU us/req"), ("user_share", "user"),
+           ("cpu_s_per_gb", "CPU s/GB"), ("rps", "req/s"), ("p50", "p50 us"), ("p95", "p95 us"), ("p99", "p99 us"),
            ("bytes_per_connection", "bytes/conn"), ("pss_mb", "Pss MB"))
 
 

@@ -53,8 +53,9 @@ def fresh(scale):
 
 def openloop(scale):
     load = {"connections": 64, "body": 1024, "rate": scale.rate, "seconds": scale.seconds}
+    subjects = ("direct", "nextproxy") + PEERS + ("floor",)
     yield Scenario("openloop", f"constant rate of {scale.rate} requests/s",
-                   [Case(subject, load) for subject in ("direct", "nextproxy") + PEERS + ("floor",)])
+                   [Case(subject, load) for subject in subjects])
 
 
 def idle_memory(scale):

@@ -39,7 +39,8 @@ static void test_good_response_in_pieces_of_any_size(void **state)
 {
     char text[TEXT_MAX];
     (void)state;
-    usize len = make(text, "HTTP/1.1 200 OK\r\nVia: 1.1 x\r\ncontent-length: 300\r\n\r\n", BODY_BYTES);
+    const char *head = "HTTP/1.1 200 OK\r\nVia: 1.1 x\r\ncontent-length: 300\r\n\r\n";
+    usize len = make(text, head, BODY_BYTES);
     for (usize step = 1; step <= len; step++)
         assert_int_equal(feed(text, len, step), RESPONSE_COMPLETE);
     assert_int_equal(feed(text, len - 1, len), RESPONSE_MORE);
