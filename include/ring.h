@@ -110,13 +110,14 @@ struct ring_op {
     const struct ring_op_class *class;
     u32 bytes; /* private to ring: how much a send must take */
     bool owed;
-    u8 kind; /* private to ring */
+    bool canceling; /* private to ring: ring_cancel was called since it was armed */
+    u8 kind;        /* private to ring */
 };
 
 void ring_op_init(struct ring_op *op, const struct ring_op_class *class);
 
 /* Takes connections from a listening socket until it is canceled: `result` is a new non-blocking
- * fd each time. After RING_EXHAUSTED or RING_FAILED with `more` false the owner arms it again. */
+ * fd each time, with `more` set; a ring_cancel always ends in RING_CANCELED. After RING_EXHAUSTED or RING_FAILED with `more` false the owner arms it again. */
 void ring_accept(struct ring *ring, struct ring_op *op, int fd);
 /* `address` must live until completion. */
 void ring_connect(struct ring *ring, struct ring_op *op, int fd, const struct sockaddr *address,

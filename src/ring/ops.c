@@ -14,6 +14,7 @@ void ring_arm(struct ring_op *op, struct io_uring_sqe *sqe, enum ring_op_kind ki
 {
     ASSERT(!op->owed);
     op->owed = true;
+    op->canceling = false;
     op->kind = (u8)kind;
     io_uring_sqe_set_data(sqe, op);
 }
@@ -99,19 +100,29 @@ void ring_cancel(struct ring *ring, struct ring_op *op)
 {
     if (!op->owed)
         return;
+    op->canceling = true;
     struct io_uring_sqe *sqe = ring_sqe(ring);
     io_uring_prep_cancel(sqe, op, 0);
     io_uring_sqe_set_data(sqe, NULL); /* its own completion says nothing that matters */
 }
 
-/* A single accept stands for a multishot one where the kernel has none. */
+/* A single accept stands for a multishot one where the kernel has none. One that was completed
+ * before its cancellation came is not armed again: the end that was asked for is told right behind
+ * it. */
 static void accept_completed(struct ring *ring, struct ring_op *op, struct ring_done done)
 {
-    if (done.status == RING_OK && !done.more) {
+    bool last = done.status == RING_OK && !done.more;
+    bool canceled = last && op->canceling;
+    if (canceled)
+        op->owed = true;
+    else if (last)
         arm_accept(ring, op, (int)op->bytes);
-        done.more = true;
-    }
+    done.more = done.more || last;
     op->class->on_done(op, done);
+    if (canceled) {
+        op->owed = false;
+        op->class->on_done(op, (struct ring_done){.status = RING_CANCELED, .error = ECANCELED});
+    }
 }
 
 void ring_op_completed(struct ring *ring, struct ring_op *op, i32 result, u32 flags)
