@@ -1,0 +1,153 @@
+"""Starts the real binary on a free port, watches it, and stops it by its pid."""
+import contextlib
+import json
+import os
+import pathlib
+import random
+import re
+import signal
+import socket
+import subprocess
+import time
+
+from lib.wire import WAIT_SECONDS
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+BINARY = os.environ.get("NEXTPROXY_BIN", str(ROOT / "build" / "nextproxy"))
+# A sanitizer's report, or one of our own assertions, on stderr fails the test that caused it.
+REPORT = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer|assertion",
+                    re.IGNORECASE)
+START_TRIES = 5
+
+
+def port_free():
+    """A port nobody listens on, from below the range that outgoing connections use."""
+    while True:
+        port = random.SystemRandom().randrange(10000, 32000)
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                sock.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+
+
+def connects(address):
+    """Whether somebody accepts there."""
+    family = socket.AF_UNIX if isinstance(address, str) else (
+        socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+    with socket.socket(family) as sock:
+        sock.settimeout(WAIT_SECONDS)
+        try:
+            sock.connect(address)
+        except OSError:
+            return False
+    return True
+
+
+def run(*args, env=None, cwd=None, seconds=WAIT_SECONDS * 2):
+    """Runs the binary to its end, for what does not stay: --check, --help and the like."""
+    return subprocess.run([BINARY, *args], env={**os.environ, **(env or {})}, cwd=cwd, text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds,
+                          check=False)
+
+
+class Proxy:
+    """A running proxy. `address` is where the first listener is; `stderr()` what it said."""
+
+    def __init__(self, config, directory, env=None):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.env = {**os.environ, **(env or {})}
+        self.stopped = False
+        for last in reversed(range(START_TRIES)):
+            self.config = self.with_listener(config)
+            self.start()
+            if self.wait_ready():
+                return
+            if last == 0 or not re.search("EADDRINUSE|address already in use|already in use",
+                                          self.stderr(), re.IGNORECASE):
+                raise AssertionError(f"the proxy did not start (exit status "
+                                     f"{self.process.poll()}):\n{self.stderr()}")
+
+    def with_listener(self, config):
+        """A listener on a free port, unless the test brings its own; in a test's own listener a
+        missing port is filled in."""
+        listeners = config.get("listeners", [{"address": "127.0.0.1"}])
+        filled = []
+        for listener in listeners:
+            if "unixSocket" not in listener and "port" not in listener:
+                listener = {**listener, "port": port_free()}
+            filled.append(listener)
+        first = filled[0]
+        self.address = (first["unixSocket"] if "unixSocket" in first
+                        else (first["address"], first["port"]))
+        return {**config, "listeners": filled}
+
+    def start(self):
+        self.config_file = self.directory / "config.json"
+        self.config_file.write_text(json.dumps(self.config, indent=2))
+        self.stderr_file = self.directory / "stderr"
+        with open(self.stderr_file, "wb") as errors, open(self.directory / "stdout", "wb") as out:
+            self.process = subprocess.Popen(  # pylint: disable=consider-using-with
+                [BINARY, "--config", str(self.config_file)], env=self.env, cwd=self.directory,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=errors)
+
+    def wait_ready(self):
+        deadline = time.monotonic() + WAIT_SECONDS * 2
+        while self.process.poll() is None:
+            if connects(self.address):
+                return True
+            if time.monotonic() > deadline:
+                self.kill()
+                return False
+            time.sleep(0.005)
+        return False
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def stderr(self):
+        return self.stderr_file.read_text(errors="replace")
+
+    def signal(self, number=signal.SIGTERM):
+        os.kill(self.pid, number)
+
+    def wait_exit(self, seconds=WAIT_SECONDS * 2):
+        """The exit status; the process is gone afterwards in any case."""
+        try:
+            status = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"the proxy did not stop in {seconds} s") from None
+        self.stopped = True
+        assert not REPORT.search(self.stderr()), self.stderr()
+        return status
+
+    def stop(self):
+        """A graceful stop, which must end well. Does nothing when the test did it itself."""
+        if self.stopped:
+            return
+        assert self.process.poll() is None, (f"the proxy died on its own (exit status "
+                                             f"{self.process.returncode}):\n{self.stderr()}")
+        self.signal()
+        status = self.wait_exit()
+        assert status == 0, f"exit status {status} after SIGTERM:\n{self.stderr()}"
+
+    def kill(self):
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.wait()
+        self.stopped = True
+
+    # ---- What the kernel knows about it ----
+
+    def fd_count(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def memory_kb(self, row="VmRSS"):
+        """Resident memory now (VmRSS) or its peak (VmHWM)."""
+        status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(rf"^{row}:\s*(\d+) kB$", status, re.MULTILINE)[1])

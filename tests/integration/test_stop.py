@@ -1,0 +1,195 @@
+"""Graceful stop (issue, Forwarding: "SIGTERM stops accepting, finishes exchanges ...")."""
+import signal
+import threading
+
+import pytest
+
+from lib.client import request
+from lib.origin import answer, serve, wait_event, wait_until
+from lib.proxy import connects
+
+UPGRADE = request("GET", "/tunnel", "Connection: Upgrade", "Upgrade: test")
+SWITCH = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: test\r\n\r\n"
+
+
+def held(gate):
+    """A handler that answers when the gate opens, or makes a tunnel that echoes."""
+    def handler(connection):
+        if connection.read_request().target == "/tunnel":
+            connection.send(SWITCH)
+            while True:
+                connection.send(connection.read_some())
+        wait_event(gate)
+        connection.send(answer("finished"))
+        serve(lambda seen: answer("again"))(connection)
+    return handler
+
+
+def test_stop_without_connections(lab):
+    """Exit 0; twice over with both signals."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        proxy = lab.proxy(lab.origin(), workers=2)
+        proxy.signal(number)
+        assert proxy.wait_exit() == 0
+
+
+def test_idle_connections_are_closed(lab):
+    """Keep-alive clients, those that never asked, and idle upstreams end at once."""
+    origin = lab.origin()
+    proxy = lab.proxy(origin, timeouts={"drain": 60_000})
+    used, unused = lab.client(proxy), lab.client(proxy)
+    assert used.get().status == 200
+    proxy.signal()
+    used.expect_end(allow_reset=False)
+    unused.expect_end(allow_reset=False)
+    wait_event(origin.connections[0].ended)
+    assert proxy.wait_exit() == 0
+
+
+def test_exchange_in_progress_is_finished(lab):
+    """The answer comes whole, says Connection: close, and then the connection ends."""
+    gate = threading.Event()
+    origin = lab.origin(held(gate))
+    proxy = lab.proxy(origin, timeouts={"drain": 60_000})
+    client = lab.client(proxy)
+    client.send(request())
+    origin.wait_requests(1)
+    proxy.signal()
+    wait_until(lambda: not connects(proxy.address), "no new connections are accepted")
+    assert proxy.process.poll() is None
+    gate.set()
+    response = client.read_response()
+    assert response.body == b"finished"
+    assert response.has_token("Connection", "close")
+    client.expect_end(allow_reset=False)
+    assert proxy.wait_exit() == 0
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_bodies_in_progress_are_finished(lab, framing):
+    """A response that streams and an upload that arrives go on to their ends."""
+    gate = threading.Event()
+
+    def handler(connection):
+        if connection.read_request(body=False).target == "/upload":
+            assert connection.read_exactly(10) == b"0123456789"
+            connection.send(answer("stored"))
+            return
+        connection.send("HTTP/1.1 200 OK\r\n" + ("Content-Length: 200000\r\n\r\n" if framing ==
+                        "length" else "Transfer-Encoding: chunked\r\n\r\n30d40\r\n"))
+        connection.send(b"a" * 100_000)
+        wait_event(gate)
+        connection.send(b"a" * 100_000, "" if framing == "length" else "\r\n0\r\n\r\n")
+
+    origin = lab.origin(handler)
+    proxy = lab.proxy(origin, timeouts={"drain": 60_000})
+    down, up = lab.client(proxy), lab.client(proxy)
+    down.send(request())
+    head = down.read_response(body=False)
+    up.send(request("PUT", "/upload", "Content-Length: 10"), b"01234")
+    wait_until(lambda: len(origin.connections) == 2, "the upload begins")
+    proxy.signal()
+    wait_until(lambda: not connects(proxy.address), "no new connections are accepted")
+    up.send(b"56789")
+    assert up.read_response("PUT").body == b"stored"
+    gate.set()
+    down.read_body(head, 200_000)
+    assert head.body == b"a" * 200_000
+    assert proxy.wait_exit() == 0
+
+
+def test_request_that_is_half_there_is_finished(lab):
+    """A head that was begun before the stop is either served or closed, and does not hold it."""
+    proxy = lab.proxy(lab.origin(serve(lambda seen: answer("served"))),
+                      timeouts={"drain": 60_000, "requestHead": 1000})
+    client = lab.client(proxy)
+    assert client.get().status == 200
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n")
+    proxy.signal()
+    wait_until(lambda: not connects(proxy.address), "no new connections are accepted")
+    assert proxy.wait_exit() == 0
+
+
+def test_drain_timeout_ends_what_does_not_end(lab):
+    """Setting timeouts.drain: an exchange that never ends does not hold the stop for ever."""
+    gate = threading.Event()
+    origin = lab.origin(held(gate))
+    proxy = lab.proxy(origin, timeouts={"drain": 300})
+    client = lab.client(proxy)
+    client.send(request())
+    origin.wait_requests(1)
+    proxy.signal()
+    client.read_to_end()
+    assert proxy.wait_exit() == 0
+    gate.set()
+
+
+def test_tunnels_get_the_drain_time(lab):
+    """A tunnel goes on during the drain and is ended behind it."""
+    origin = lab.origin(held(threading.Event()))
+    proxy = lab.proxy(origin, timeouts={"drain": 1500})
+    client = lab.client(proxy)
+    client.send(UPGRADE)
+    assert client.read_response().status == 101
+    proxy.signal()
+    wait_until(lambda: not connects(proxy.address), "no new connections are accepted")
+    client.send(b"still here")
+    assert client.read_exactly(10) == b"still here"
+    client.expect_end()
+    assert proxy.wait_exit() == 0
+
+
+def test_tunnel_that_ends_by_itself_ends_the_drain(lab):
+    """The stop waits for what runs, not for the clock."""
+    proxy = lab.proxy(lab.origin(held(threading.Event())), timeouts={"drain": 600_000})
+    client = lab.client(proxy)
+    client.send(UPGRADE)
+    assert client.read_response().status == 101
+    proxy.signal()
+    wait_until(lambda: not connects(proxy.address), "no new connections are accepted")
+    client.close()
+    assert proxy.wait_exit() == 0
+
+
+def test_second_signal_stops_at_once(lab):
+    """Issue: "a second signal stops at once", whatever still runs."""
+    gate = threading.Event()
+    origin = lab.origin(held(gate))
+    proxy = lab.proxy(origin, timeouts={"drain": 600_000})
+    client = lab.client(proxy)
+    client.send(request())
+    origin.wait_requests(1)
+    proxy.signal()
+    wait_until(lambda: not connects(proxy.address), "no new connections are accepted")
+    proxy.signal()
+    proxy.wait_exit()
+    client.read_to_end()
+    gate.set()
+
+
+def test_no_signal_is_lost_under_load(lab):
+    """A stop in the middle of traffic: every request is answered whole or not at all."""
+    proxy = lab.proxy(lab.origin(serve(lambda seen: answer("x" * 1000))), workers=2)
+    cut = []
+
+    def ask_until_closed():
+        client = lab.client(proxy)
+        try:
+            while True:
+                client.send(request())
+                client.read_response()
+        except OSError:
+            pass
+        except Exception as end:  # pylint: disable=broad-except
+            if client.buffer:
+                cut.append(repr(end))
+
+    threads = [threading.Thread(target=ask_until_closed) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(lab.origins[0].requests) > 500, "traffic flows")
+    proxy.signal()
+    assert proxy.wait_exit() == 0
+    for thread in threads:
+        thread.join()
+    assert not cut
