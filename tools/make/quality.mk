@@ -33,9 +33,11 @@ bench-test:
 
 # --- Style ------------------------------------------------------------------------------------------
 .PHONY: tidy lint clang-tidy cppcheck format format-check
-tidy: ## module ranks, banned calls and size limits; and the checker's own tests
-	@$(RUNNER) command $(SUITE_PREFIX)tidy -- $(PYTHON) tests/tidy/check_tidy.py
-	@$(RUNNER) pytest $(SUITE_PREFIX)tidy-self tests/tidy
+tidy: ## module ranks, banned calls, size limits, what the documents name; and the checkers' own tests
+	@status=0; $(RUNNER) command $(SUITE_PREFIX)tidy -- $(PYTHON) tests/tidy/check_tidy.py || status=1; \
+	  $(RUNNER) command $(SUITE_PREFIX)docs -- $(PYTHON) tests/docs/check_docs.py || status=1; \
+	  $(RUNNER) pytest $(SUITE_PREFIX)tidy-self tests/tidy || status=1; \
+	  $(RUNNER) pytest $(SUITE_PREFIX)docs-self tests/docs || status=1; exit $$status
 
 lint: ## clang-tidy and cppcheck over src/
 	+@$(RUNNER) command $(SUITE_PREFIX)clang-tidy -- $(MAKE) --no-print-directory -k clang-tidy
