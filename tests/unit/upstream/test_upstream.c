@@ -1,0 +1,547 @@
+/* Connections to backends: reuse, idling, limits, and every way they end. */
+#include "upstream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ring_fixture.h"
+
+enum { LEASES = 64, BACKENDS = 2, FDS_MAX = 64 };
+
+/* One worker's share of a proxy, without the proxy: two backends that only listen. */
+struct lab {
+    struct ring *ring;
+    struct wheel wheel;
+    struct transport_reaper reaper;
+    struct arena arena;
+    struct config *config;
+    struct upstreams *upstreams;
+    struct sockaddr_in addresses[BACKENDS];
+    int listeners[BACKENDS];
+};
+
+/* What a user of an upstream heard. */
+struct user {
+    struct upstream *upstream;
+    struct ring_done done;
+    u32 connected, ended, lost;
+    u64 received;
+};
+
+static struct user *user_of(struct transport *transport)
+{
+    struct user *user = container_of(transport, struct upstream, transport)->user;
+    assert_non_null(user);
+    return user;
+}
+
+static void on_connected(struct upstream *upstream, struct ring_done done)
+{
+    struct user *user = upstream->user;
+    assert_ptr_equal(user->upstream, upstream);
+    user->connected++;
+    user->done = done;
+}
+
+static void on_data(struct transport *transport, struct lease_chain *data)
+{
+    user_of(transport)->received += data->bytes;
+    ring_chain_return(transport->ring, data);
+}
+
+static void on_end(struct transport *transport)
+{
+    user_of(transport)->ended++;
+}
+
+static void on_lost(struct transport *transport, struct ring_done done)
+{
+    user_of(transport)->lost++;
+    user_of(transport)->done = done;
+}
+
+static void unexpected(struct transport *transport)
+{
+    fail_msg("an event that nobody asked for");
+}
+
+static const struct upstream_events user_events = {
+    .transport = {.on_data = on_data,
+                  .on_end = on_end,
+                  .on_lost = on_lost,
+                  .on_paused = unexpected,
+                  .on_sent = unexpected,
+                  .on_closed = unexpected},
+    .on_connected = on_connected,
+};
+
+static struct config *lab_config(const struct lab *lab, const char *upstream_settings)
+{
+    char json[512];
+    struct config_problems problems;
+    (void)snprintf(json, sizeof(json),
+                   "{\"backends\":[{\"url\":\"http://127.0.0.1:%u\"},"
+                   "{\"url\":\"http://127.0.0.1:%u\"}],\"upstream\":{%s}}",
+                   ntohs(lab->addresses[0].sin_port), ntohs(lab->addresses[1].sin_port),
+                   upstream_settings);
+    struct config *config = config_parse(slice_of_string(json), "test", NULL, &problems);
+    if (!config)
+        config_problems_print(&problems, stderr);
+    assert_non_null(config);
+    config_problems_deinit(&problems);
+    return config;
+}
+
+static void lab_open(struct lab *lab, void **state, const char *upstream_settings)
+{
+    for (u32 i = 0; i < BACKENDS; i++) {
+        lab->listeners[i] = tcp_listener(&lab->addresses[i]);
+        assert_int_equal(fcntl(lab->listeners[i], F_SETFL, O_NONBLOCK), 0);
+    }
+    lab->config = lab_config(lab, upstream_settings);
+    lab->ring = ring_fixture_create(*state, LEASES);
+    wheel_init(&lab->wheel, ring_now_ns(lab->ring));
+    transport_reaper_init(&lab->reaper);
+    arena_init(&lab->arena);
+    const struct upstreams_environment environment = {
+        .ring = lab->ring,
+        .wheel = &lab->wheel,
+        .reaper = &lab->reaper,
+        .config = lab->config,
+        .events = &user_events,
+    };
+    lab->upstreams = upstreams_create(&lab->arena, &environment);
+    assert_non_null(lab->upstreams);
+}
+
+static void turn(struct lab *lab, u64 deadline_ns)
+{
+    u64 now_ns = ring_turn(lab->ring, min_u64(deadline_ns, wheel_next_ns(&lab->wheel)));
+    wheel_run(&lab->wheel, now_ns);
+    transport_reap(&lab->reaper);
+}
+
+#define UNTIL(lab, condition)                                                                      \
+    do {                                                                                           \
+        u64 given_up_ns = clock_monotonic_ns() + RING_FIXTURE_WAIT_S * NS_PER_S;                   \
+        while (transport_reap(&(lab)->reaper), !(condition)) {                                     \
+            if (clock_monotonic_ns() >= given_up_ns)                                               \
+                fail_msg("line %d: waited in vain for %s", __LINE__, #condition);                  \
+            turn(lab, given_up_ns);                                                                \
+        }                                                                                          \
+    } while (0)
+
+static void settle(struct lab *lab)
+{
+    for (u32 i = 0; i < 5; i++) {
+        ring_settle(lab->ring);
+        transport_reap(&lab->reaper);
+    }
+}
+
+static void lab_close(struct lab *lab)
+{
+    upstreams_drain(lab->upstreams);
+    UNTIL(lab, upstreams_count(lab->upstreams) == 0);
+    assert_int_equal(ring_leases_held(lab->ring), 0);
+    upstreams_destroy(lab->upstreams);
+    arena_deinit(&lab->arena);
+    config_destroy(lab->config);
+    ring_destroy(lab->ring);
+    for (u32 i = 0; i < BACKENDS; i++)
+        close(lab->listeners[i]);
+}
+
+static void acquire(struct lab *lab, u32 backend, struct user *user)
+{
+    i32 error = 0;
+    *user = (struct user){.connected = 0};
+    user->upstream = upstream_acquire(lab->upstreams, backend, false, user, &error);
+    assert_non_null(user->upstream);
+    assert_int_equal(user->upstream->backend, backend);
+}
+
+/* A connection in use, and the backend's end of it when it is a new one. */
+static int acquire_connected(struct lab *lab, u32 backend, struct user *user)
+{
+    acquire(lab, backend, user);
+    if (user->upstream->reused)
+        return -1;
+    assert_int_equal(user->upstream->state, UPSTREAM_CONNECTING);
+    UNTIL(lab, user->connected == 1);
+    assert_int_equal(user->done.status, RING_OK);
+    assert_int_equal(user->upstream->state, UPSTREAM_ACTIVE);
+    int peer = accept(lab->listeners[backend], NULL, NULL);
+    assert_true(peer >= 0);
+    return peer;
+}
+
+/* ---- Reuse ---- */
+
+static void a_released_connection_serves_the_next_user(void **state)
+{
+    struct lab lab;
+    struct user first, second;
+    lab_open(&lab, state, "");
+    int peer = acquire_connected(&lab, 0, &first);
+    assert_false(first.upstream->reused);
+    assert_int_equal(first.upstream->requests, 1);
+    upstream_release(first.upstream);
+    assert_int_equal(first.upstream->state, UPSTREAM_IDLE);
+    assert_int_equal(acquire_connected(&lab, 0, &second), -1);
+    assert_ptr_equal(second.upstream, first.upstream);
+    assert_true(second.upstream->reused);
+    assert_int_equal(second.upstream->requests, 2);
+    assert_ptr_equal(second.upstream->user, &second);
+    assert_int_equal(send(peer, "answer", 6, 0), 6);
+    UNTIL(&lab, second.received == 6);
+    assert_int_equal(first.received + first.ended + first.lost, 0);
+    upstream_release(second.upstream);
+    lab_close(&lab);
+    close(peer);
+}
+
+static void the_one_used_last_is_used_first(void **state)
+{
+    struct lab lab;
+    struct user users[4], next[4];
+    int peers[4];
+    static const u32 order[] = {2, 0, 3, 1};
+    lab_open(&lab, state, "");
+    for (u32 i = 0; i < 4; i++)
+        peers[i] = acquire_connected(&lab, 0, &users[i]);
+    assert_int_equal(upstreams_count(lab.upstreams), 4);
+    for (u32 i = 0; i < 4; i++)
+        upstream_release(users[order[i]].upstream);
+    for (u32 i = 0; i < 4; i++) {
+        assert_int_equal(acquire_connected(&lab, 0, &next[i]), -1);
+        assert_ptr_equal(next[i].upstream, users[order[3 - i]].upstream);
+    }
+    for (u32 i = 0; i < 4; i++)
+        upstream_release(next[i].upstream);
+    lab_close(&lab);
+    for (u32 i = 0; i < 4; i++)
+        close(peers[i]);
+}
+
+static void backends_do_not_share_connections(void **state)
+{
+    struct lab lab;
+    struct user one, other;
+    lab_open(&lab, state, "");
+    int peer = acquire_connected(&lab, 0, &one);
+    upstream_release(one.upstream);
+    int second = acquire_connected(&lab, 1, &other);
+    assert_true(second >= 0);
+    upstream_release(other.upstream);
+    lab_close(&lab);
+    close(peer);
+    close(second);
+}
+
+static void fresh_declines_what_is_idle(void **state)
+{
+    struct lab lab;
+    struct user one, other = {.connected = 0};
+    i32 error = 0;
+    lab_open(&lab, state, "");
+    int peer = acquire_connected(&lab, 0, &one);
+    upstream_release(one.upstream);
+    other.upstream = upstream_acquire(lab.upstreams, 0, true, &other, &error);
+    assert_ptr_not_equal(other.upstream, one.upstream);
+    UNTIL(&lab, other.connected == 1);
+    assert_false(other.upstream->reused);
+    upstream_release(other.upstream);
+    lab_close(&lab);
+    close(peer);
+}
+
+/* ---- What makes an idle connection unusable ---- */
+
+static void a_backend_that_closes_is_noticed_at_once(void **state)
+{
+    struct lab lab;
+    struct user user;
+    for (u32 round = 0; round < 2; round++) {
+        lab_open(&lab, state, "");
+        int peer = acquire_connected(&lab, 0, &user);
+        upstream_release(user.upstream);
+        if (round == 0)
+            close(peer);
+        else
+            close_with_reset(peer);
+        UNTIL(&lab, upstreams_count(lab.upstreams) == 0);
+        assert_int_equal(user.ended + user.lost, 0);
+        close(acquire_connected(&lab, 0, &user)); /* a new one */
+        upstream_discard(user.upstream, true);
+        lab_close(&lab);
+    }
+}
+
+/* The answer to a request that nobody sent must not become the answer to the next one. */
+static void bytes_nobody_asked_for_end_the_connection(void **state)
+{
+    struct lab lab;
+    struct user user;
+    lab_open(&lab, state, "");
+    int peer = acquire_connected(&lab, 0, &user);
+    upstream_release(user.upstream);
+    assert_int_equal(send(peer, "HTTP/1.1 200 OK\r\n\r\n", 19, 0), 19);
+    UNTIL(&lab, upstreams_count(lab.upstreams) == 0);
+    assert_int_equal(user.received, 0);
+    lab_close(&lab);
+    close(peer);
+}
+
+static void what_ended_in_use_is_not_kept(void **state)
+{
+    struct lab lab;
+    struct user user;
+    lab_open(&lab, state, "");
+    int peer = acquire_connected(&lab, 0, &user);
+    shutdown(peer, SHUT_WR);
+    UNTIL(&lab, user.ended == 1);
+    upstream_release(user.upstream);
+    UNTIL(&lab, upstreams_count(lab.upstreams) == 0);
+    lab_close(&lab);
+    close(peer);
+}
+
+static void the_oldest_idle_ones_go_after_their_time(void **state)
+{
+    struct lab lab;
+    struct user users[3];
+    int peers[3];
+    lab_open(&lab, state, "\"idleTimeout\":1");
+    for (u32 i = 0; i < 3; i++)
+        peers[i] = acquire_connected(&lab, i % 2, &users[i]);
+    upstream_release(users[0].upstream);
+    upstream_release(users[1].upstream);
+    UNTIL(&lab, upstreams_count(lab.upstreams) == 1); /* the one in use stays */
+    assert_int_equal(users[2].upstream->state, UPSTREAM_ACTIVE);
+    for (u32 i = 0; i < 2; i++) {
+        char byte;
+        assert_int_equal(recv(peers[i], &byte, 1, 0), 0);
+    }
+    upstream_release(users[2].upstream); /* the sweep begins anew */
+    UNTIL(&lab, upstreams_count(lab.upstreams) == 0);
+    assert_int_equal(wheel_next_ns(&lab.wheel), UINT64_MAX);
+    lab_close(&lab);
+    for (u32 i = 0; i < 3; i++)
+        close(peers[i]);
+}
+
+/* ---- Limits ---- */
+
+static void a_connection_is_retired_after_its_requests(void **state)
+{
+    struct lab lab;
+    struct user user;
+    lab_open(&lab, state, "\"maxRequests\":3");
+    int peer = acquire_connected(&lab, 0, &user);
+    for (u32 i = 1; i < 3; i++) {
+        upstream_release(user.upstream);
+        assert_int_equal(acquire_connected(&lab, 0, &user), -1);
+    }
+    assert_int_equal(user.upstream->requests, 3);
+    upstream_release(user.upstream);
+    UNTIL(&lab, upstreams_count(lab.upstreams) == 0);
+    lab_close(&lab);
+    close(peer);
+}
+
+static void only_so_many_idle_ones_are_kept(void **state)
+{
+    struct lab lab;
+    struct user users[5];
+    int peers[5];
+    lab_open(&lab, state, "\"idleConnections\":2");
+    for (u32 i = 0; i < 5; i++)
+        peers[i] = acquire_connected(&lab, 0, &users[i]);
+    for (u32 i = 0; i < 5; i++)
+        upstream_release(users[i].upstream);
+    UNTIL(&lab, upstreams_count(lab.upstreams) == 2);
+    lab_close(&lab);
+    for (u32 i = 0; i < 5; i++)
+        close(peers[i]);
+}
+
+static void without_idle_ones_each_request_has_its_own(void **state)
+{
+    struct lab lab;
+    struct user user;
+    lab_open(&lab, state, "\"idleConnections\":0");
+    for (u32 i = 0; i < 3; i++) {
+        int peer = acquire_connected(&lab, 0, &user);
+        assert_true(peer >= 0);
+        upstream_release(user.upstream);
+        UNTIL(&lab, upstreams_count(lab.upstreams) == 0);
+        close(peer);
+    }
+    lab_close(&lab);
+}
+
+static void a_full_house_is_an_error(void **state)
+{
+    struct lab lab;
+    struct user users[3] = {{.connected = 0}};
+    i32 error = 0;
+    lab_open(&lab, state, "\"maxConnections\":2");
+    int one = acquire_connected(&lab, 0, &users[0]);
+    int two = acquire_connected(&lab, 1, &users[1]);
+    assert_null(upstream_acquire(lab.upstreams, 0, false, &users[2], &error));
+    assert_int_equal(error, EMFILE);
+    upstream_discard(users[0].upstream, false);
+    UNTIL(&lab, upstreams_count(lab.upstreams) == 1);
+    int three = acquire_connected(&lab, 0, &users[2]);
+    upstream_release(users[1].upstream);
+    upstream_release(users[2].upstream);
+    lab_close(&lab);
+    close(one);
+    close(two);
+    close(three);
+}
+
+/* ---- Connecting and discarding ---- */
+
+static void nobody_listens(void **state)
+{
+    struct lab lab;
+    struct user user;
+    lab_open(&lab, state, "");
+    close(lab.listeners[0]);
+    acquire(&lab, 0, &user);
+    UNTIL(&lab, user.connected == 1);
+    assert_int_equal(user.done.status, RING_REFUSED);
+    assert_int_equal(user.upstream->state, UPSTREAM_CONNECTING);
+    upstream_discard(user.upstream, true);
+    UNTIL(&lab, upstreams_count(lab.upstreams) == 0);
+    lab.listeners[0] = tcp_listener(&lab.addresses[0]);
+    lab_close(&lab);
+}
+
+/* A backlog that is full drops what comes: the connection stays under way. */
+static u32 fill_backlog(struct lab *lab, int fds[FDS_MAX])
+{
+    assert_int_equal(listen(lab->listeners[0], 0), 0);
+    for (u32 i = 0; i < FDS_MAX; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        (void)connect(fds[i], (const struct sockaddr *)&lab->addresses[0],
+                      sizeof(lab->addresses[0]));
+    }
+    return FDS_MAX;
+}
+
+static void discarding_while_connecting_leaves_nothing(void **state)
+{
+    struct lab lab;
+    struct user users[3];
+    int fds[FDS_MAX];
+    lab_open(&lab, state, "");
+    u32 count = fill_backlog(&lab, fds);
+    for (u32 i = 0; i < 3; i++)
+        acquire(&lab, 0, &users[i]);
+    upstream_discard(users[0].upstream, true); /* before it was even submitted */
+    settle(&lab);
+    upstream_discard(users[1].upstream, false);
+    upstream_discard(users[1].upstream, true); /* any number of times */
+    assert_int_equal(users[1].upstream->state, UPSTREAM_CLOSING);
+    UNTIL(&lab, upstreams_count(lab.upstreams) == 1);
+    upstream_discard(users[2].upstream, true);
+    UNTIL(&lab, upstreams_count(lab.upstreams) == 0);
+    for (u32 i = 0; i < 3; i++)
+        assert_int_equal(users[i].connected, 0);
+    while (count > 0)
+        close(fds[--count]);
+    lab_close(&lab);
+}
+
+/* The connection is there when the cancellation arrives. */
+static void discarding_what_has_just_been_connected(void **state)
+{
+    struct lab lab;
+    struct user user;
+    lab_open(&lab, state, "");
+    for (u32 i = 0; i < 10; i++) {
+        acquire(&lab, 0, &user);
+        upstream_discard(user.upstream, i % 2);
+        UNTIL(&lab, upstreams_count(lab.upstreams) == 0);
+        assert_int_equal(user.connected, 0);
+    }
+    lab_close(&lab);
+}
+
+static void a_discarded_connection_tells_its_user_nothing(void **state)
+{
+    struct lab lab;
+    struct user user;
+    lab_open(&lab, state, "");
+    for (u32 reset = 0; reset < 2; reset++) {
+        int peer = acquire_connected(&lab, 0, &user);
+        assert_int_equal(send(peer, "late", 4, 0), 4);
+        upstream_discard(user.upstream, reset);
+        UNTIL(&lab, upstreams_count(lab.upstreams) == 0);
+        assert_int_equal(user.received + user.ended + user.lost, 0);
+        close(peer);
+    }
+    lab_close(&lab);
+}
+
+static void draining_closes_the_idle_and_keeps_no_more(void **state)
+{
+    struct lab lab;
+    struct user idle, busy;
+    lab_open(&lab, state, "");
+    int one = acquire_connected(&lab, 0, &idle);
+    int two = acquire_connected(&lab, 1, &busy);
+    upstream_release(idle.upstream);
+    upstreams_drain(lab.upstreams);
+    UNTIL(&lab, upstreams_count(lab.upstreams) == 1);
+    assert_int_equal(busy.upstream->state, UPSTREAM_ACTIVE);
+    upstream_release(busy.upstream);
+    UNTIL(&lab, upstreams_count(lab.upstreams) == 0);
+    lab_close(&lab);
+    close(one);
+    close(two);
+}
+
+static void the_budget_counts_all_connections(void **state)
+{
+    struct lab lab;
+    lab_open(&lab, state, "\"maxConnections\":1000");
+    assert_true(upstreams_region_bytes(lab.config) >= 1000 * sizeof(struct upstream));
+    lab_close(&lab);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_released_connection_serves_the_next_user),
+        cmocka_unit_test(the_one_used_last_is_used_first),
+        cmocka_unit_test(backends_do_not_share_connections),
+        cmocka_unit_test(fresh_declines_what_is_idle),
+        cmocka_unit_test(a_backend_that_closes_is_noticed_at_once),
+        cmocka_unit_test(bytes_nobody_asked_for_end_the_connection),
+        cmocka_unit_test(what_ended_in_use_is_not_kept),
+        cmocka_unit_test(a_connection_is_retired_after_its_requests),
+        cmocka_unit_test(only_so_many_idle_ones_are_kept),
+        cmocka_unit_test(without_idle_ones_each_request_has_its_own),
+        cmocka_unit_test(a_full_house_is_an_error),
+        cmocka_unit_test(nobody_listens),
+        cmocka_unit_test(discarding_while_connecting_leaves_nothing),
+        cmocka_unit_test(discarding_what_has_just_been_connected),
+        cmocka_unit_test(a_discarded_connection_tells_its_user_nothing),
+        cmocka_unit_test(draining_closes_the_idle_and_keeps_no_more),
+        cmocka_unit_test(the_budget_counts_all_connections),
+    };
+    /* It waits for the sweep, seconds apart: once, on the kernel as it is. */
+    const struct CMUnitTest slow_tests[] = {
+        cmocka_unit_test_prestate(the_oldest_idle_ones_go_after_their_time,
+                                  (void *)(uintptr_t)&ring_variants[0]),
+    };
+    int failed = cmocka_run_group_tests_name("upstream sweep", slow_tests, NULL, NULL);
+    return failed + ring_variants_run("upstream", tests, ARRAY_COUNT(tests));
+}
