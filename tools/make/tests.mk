@@ -40,31 +40,31 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBRARY) $(HELPERS)
 	@$(CC) $(NP_LDFLAGS) $(call link_flags,tests/unit/$*.c) -o $@ $< $(HELPERS) $(LIBRARY) \
 	  -lcmocka $(NP_LDLIBS)
 
-# --- Simulator: tests/sim supplies include/ring.h, the rest is the real code ------------------------
-# A file there with a main() is a program; all others are the simulated ring.
+# --- Simulator: tests/sim supplies the kernel, the sockets and the clock; the rest is the real code -
+# What it defines comes first, so the library's and liburing's functions of that name are not linked.
+# A file there with a main() is a program; all others are the simulator.
 # In a variable of its own, for make would count its parenthesis.
 MAIN_PATTERN := ^int main(
 SIM_SOURCES  := $(sort $(wildcard tests/sim/*.c))
 SIM_MAINS    := $(if $(SIM_SOURCES),$(sort $(shell grep -l '$(MAIN_PATTERN)' $(SIM_SOURCES))))
 SIM_PROGRAMS := $(SIM_MAINS:tests/%.c=$(BUILD)/%)
-SIM_RING     := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(SIM_MAINS),$(SIM_SOURCES)))
-NORING_OBJECTS := $(filter-out $(BUILD)/obj/src/ring/%,$(LIB_OBJECTS))
-NORING_LIBRARY := $(BUILD)/libnextproxy-noring.a
+SIM_OBJECTS  := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(SIM_MAINS),$(SIM_SOURCES)))
+SIM_LIBRARY  := $(if $(SIM_OBJECTS),$(BUILD)/libsim.a)
+
+$(BUILD)/libsim.a: $(SIM_OBJECTS)
+	@rm -f $@
+	@ar rcs $@ $^
 
 .PHONY: sim sim-build
 sim-build: $(SIM_PROGRAMS)
-sim: $(SIM_PROGRAMS) ## run the proxy against the simulated ring (SEED=n replays one seed)
+sim: $(SIM_PROGRAMS) ## run the proxy on the simulated kernel (SEED=n replays one seed)
 	@$(if $(SEED),SEED='$(SEED)') $(RUNNER) programs $(SUITE_PREFIX)sim $(SIM_PROGRAMS)
 
-$(NORING_LIBRARY): $(NORING_OBJECTS) $(BUILD)/sources
-	@rm -f $@
-	@ar rcs $@ $(NORING_OBJECTS)
-
-$(BUILD)/sim/%: $(BUILD)/obj/tests/sim/%.o $(SIM_RING) $(NORING_LIBRARY) $(HELPERS)
+$(BUILD)/sim/%: $(BUILD)/obj/tests/sim/%.o $(SIM_LIBRARY) $(LIBRARY) $(HELPERS)
 	@mkdir -p $(@D)
 	@echo '  LD $@'
-	@$(CC) $(NP_LDFLAGS) $(call link_flags,tests/sim/$*.c) -o $@ $< $(SIM_RING) $(HELPERS) \
-	  $(NORING_LIBRARY) -lcmocka $(NP_LDLIBS)
+	@$(CC) $(NP_LDFLAGS) $(call link_flags,tests/sim/$*.c) -o $@ $< $(HELPERS) $(SIM_LIBRARY) \
+	  $(LIBRARY) -lcmocka $(NP_LDLIBS)
 
 # --- Integration and conformance: pytest on the real binary -----------------------------------------
 .PHONY: integration conformance
@@ -75,7 +75,7 @@ conformance: $(PROGRAM) ## pytest: RFC 9110/9112 byte vectors and the smuggling 
 	@NEXTPROXY_BIN='$(abspath $(PROGRAM))' $(RUNNER) pytest $(SUITE_PREFIX)conformance \
 	  tests/conformance -- $(PYTEST_ARGS)
 
-# --- Fuzz: tests/fuzz/fuzz_<x>.c with libFuzzer, against the simulated ring where there is one ------
+# --- Fuzz: tests/fuzz/fuzz_<x>.c with libFuzzer, against the simulator where it wants one -----------
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_NAMES   := $(FUZZ_SOURCES:tests/fuzz/fuzz_%.c=%)
 FUZZ_BUILD   := $(BUILD)/fuzz
@@ -96,7 +96,7 @@ $(FUZZ_NAMES:%=fuzz-%): fuzz-%:
 
 fuzz-build: $(FUZZ_NAMES:%=$(BUILD)/bin/fuzz_%)
 
-FUZZ_LIBRARIES := $(if $(SIM_SOURCES),$(SIM_RING) $(NORING_LIBRARY),$(LIBRARY))
+FUZZ_LIBRARIES := $(SIM_LIBRARY) $(LIBRARY)
 
 $(BUILD)/bin/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(FUZZ_LIBRARIES) $(HELPERS)
 	@mkdir -p $(@D)

@@ -1,0 +1,278 @@
+/* Messages that end well: keep-alive, pipelining, all framings, 1xx, early answers, tunnels. */
+#include <stdio.h>
+
+#include "scenario.h"
+
+static void keep_alive(struct sim *sim)
+{
+    struct sim_peer *client;
+    struct sim_peer *backend = scenario_warm(sim, &client);
+    for (u32 i = 0; i < 5; i++) {
+        sim_say(client, "GET /again HTTP/1.1\r\nHost: a\r\nX-Count: 1\r\n\r\n");
+        EXPECT_HEAD(sim, backend, "GET /again HTTP/1.1", "Host: a", "X-Count: 1",
+                    "X-Forwarded-Proto: http", "!Connection:");
+        sim_say(backend, "HTTP/1.1 200 Fine\r\nContent-Length: 5\r\n\r\nhello");
+        EXPECT_HEAD(sim, client, "HTTP/1.1 200 Fine", "Content-Length: 5");
+        scenario_expect(sim, client, "hello");
+    }
+    SIM_CHECK(sim_counters(sim)->upstreams_opened == 1);
+    SIM_CHECK(sim_counters(sim)->requests == 6);
+}
+
+/* Answers come in the order of the requests, whatever their bodies. */
+static void pipelining(struct sim *sim)
+{
+    enum { REQUESTS = 40 };
+    struct sim_peer *client = sim_connect(sim);
+    char line[128];
+    for (u32 i = 0; i < REQUESTS; i++) {
+        int len =
+            snprintf(line, sizeof(line),
+                     "POST /%u HTTP/1.1\r\nHost: a\r\nContent-Length: %u\r\n\r\n", i, i * 100);
+        sim_send(client, line, (usize)len);
+        scenario_send_body(client, i, 0, i * 100);
+    }
+    struct sim_peer *backend = scenario_accept(sim, 0);
+    for (u32 i = 0; i < REQUESTS; i++) {
+        (void)snprintf(line, sizeof(line), "POST /%u HTTP/1.1", i);
+        EXPECT_HEAD(sim, backend, line, "Host: a");
+        scenario_expect_body(sim, backend, i, i * 100);
+        SIM_CHECK(sim_received(backend).len == 0); /* one request at a time */
+        int len =
+            snprintf(line, sizeof(line), "HTTP/1.1 200 OK\r\nContent-Length: %u\r\n\r\n", i * 300);
+        sim_send(backend, line, (usize)len);
+        scenario_send_body(backend, 100 + i, 0, i * 300);
+        EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK");
+        scenario_expect_body(sim, client, 100 + i, i * 300);
+    }
+    SIM_CHECK(sim_counters(sim)->upstreams_opened == 1);
+}
+
+static const u32 sizes[] = {1, 4095, 4096, 4097, 16383, 16384, 16385, 131072, 131073, 700000};
+
+static void length_both_ways(struct sim *sim)
+{
+    struct sim_peer *client;
+    struct sim_peer *backend = scenario_warm(sim, &client);
+    for (u32 i = 0; i < 4; i++) {
+        u32 up = sizes[sim_random(sim, ARRAY_COUNT(sizes))];
+        u32 down = sizes[sim_random(sim, ARRAY_COUNT(sizes))];
+        char head[128];
+        int len = snprintf(head, sizeof(head),
+                           "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: %u\r\n\r\n", up);
+        sim_send(client, head, (usize)len);
+        scenario_send_body(client, 1, 0, up);
+        EXPECT_HEAD(sim, backend, "PUT / HTTP/1.1", "Host: a");
+        scenario_expect_body(sim, backend, 1, up);
+        len = snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %u\r\n\r\n", down);
+        sim_send(backend, head, (usize)len);
+        scenario_send_body(backend, 2, 0, down);
+        EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK");
+        scenario_expect_body(sim, client, 2, down);
+    }
+    SIM_CHECK(sim_counters(sim)->upstreams_opened == 1);
+}
+
+static void chunked_both_ways(struct sim *sim)
+{
+    struct sim_peer *client;
+    struct sim_peer *backend = scenario_warm(sim, &client);
+    for (u32 i = 0; i < 3; i++) {
+        u32 up = sizes[sim_random(sim, ARRAY_COUNT(sizes))];
+        u32 down = sizes[sim_random(sim, ARRAY_COUNT(sizes))];
+        const char *trailers = i == 1 ? "X-Sum: 1\r\n" : "";
+        sim_say(client, "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+        scenario_send_chunks(sim, client, 1, up, trailers);
+        EXPECT_HEAD(sim, backend, "PUT / HTTP/1.1", "Transfer-Encoding: chunked",
+                    "!Content-Length:");
+        scenario_expect_chunks(sim, backend, 1, up, trailers);
+        sim_say(backend, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        scenario_send_chunks(sim, backend, 2, down, trailers);
+        EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK", "Transfer-Encoding: chunked");
+        scenario_expect_chunks(sim, client, 2, down, trailers);
+    }
+    SIM_CHECK(sim_counters(sim)->upstreams_opened == 1);
+}
+
+/* The client can only see the end of such a body by the end of its connection. */
+static void until_close(struct sim *sim)
+{
+    struct sim_peer *client;
+    struct sim_peer *backend = scenario_warm(sim, &client);
+    u32 len = sizes[sim_random(sim, ARRAY_COUNT(sizes))];
+    sim_say(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    (void)scenario_head(sim, backend);
+    sim_say(backend, "HTTP/1.1 200 OK\r\n\r\n");
+    scenario_send_body(backend, 3, 0, len);
+    sim_finish(backend);
+    EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK", "Connection: close");
+    scenario_expect_body(sim, client, 3, len);
+    scenario_expect_end(sim, client, SIM_FIN);
+    sim_close(client);
+}
+
+/* An HTTP/1.0 client is given the payload alone, and the end of the connection. */
+static void chunked_to_old_client(struct sim *sim)
+{
+    struct sim_peer *client = sim_connect(sim);
+    u32 len = sizes[sim_random(sim, ARRAY_COUNT(sizes))];
+    sim_say(client, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    struct sim_peer *backend = scenario_accept(sim, 0);
+    EXPECT_HEAD(sim, backend, "GET / HTTP/1.1", "Host: 127.0.0.1", "Via: 1.0 nextproxy");
+    sim_say(backend, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    scenario_send_chunks(sim, backend, 4, len, "X-Sum: 1\r\n");
+    EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK", "!Transfer-Encoding:", "Connection: close");
+    scenario_expect_body(sim, client, 4, len);
+    scenario_expect_end(sim, client, SIM_FIN);
+    sim_close(client);
+}
+
+static void no_body_in_answers(struct sim *sim)
+{
+    struct sim_peer *client;
+    struct sim_peer *backend = scenario_warm(sim, &client);
+    sim_say(client, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_HEAD(sim, backend, "HEAD / HTTP/1.1");
+    sim_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+    EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK", "Content-Length: 1000");
+    static const char *const statuses[] = {"204 No Content", "304 Not Modified"};
+    for (u32 i = 0; i < ARRAY_COUNT(statuses); i++) {
+        char line[64];
+        sim_say(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        EXPECT_HEAD(sim, backend, "GET / HTTP/1.1");
+        (void)snprintf(line, sizeof(line), "HTTP/1.1 %s", statuses[i]);
+        sim_say(backend, line);
+        sim_say(backend, "\r\nX-A: b\r\n\r\n");
+        EXPECT_HEAD(sim, client, line, "X-A: b");
+    }
+    SIM_CHECK(sim_counters(sim)->upstreams_opened == 1);
+}
+
+static void interim_responses(struct sim *sim)
+{
+    struct sim_peer *client;
+    struct sim_peer *backend = scenario_warm(sim, &client);
+    sim_say(client,
+            "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    EXPECT_HEAD(sim, backend, "POST / HTTP/1.1", "Expect: 100-continue");
+    sim_say(backend, "HTTP/1.1 100 Continue\r\n\r\n");
+    EXPECT_HEAD(sim, client, "HTTP/1.1 100 Continue", "!Connection:");
+    sim_say(client, "hello");
+    scenario_expect(sim, backend, "hello");
+    sim_say(backend, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 103 Early Hints\r\n"
+                     "Link: </b>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
+    EXPECT_HEAD(sim, client, "HTTP/1.1 103 Early Hints", "Link: </a>");
+    EXPECT_HEAD(sim, client, "HTTP/1.1 103 Early Hints", "Link: </b>");
+    EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK");
+    scenario_expect(sim, client, "x");
+    SIM_CHECK(sim_counters(sim)->upstreams_opened == 1);
+}
+
+/* The answer is complete while the request is not: the client gets it all, then the end. */
+static void early_response(struct sim *sim)
+{
+    struct sim_peer *client = sim_connect(sim);
+    u32 len = sizes[sim_random(sim, ARRAY_COUNT(sizes))];
+    char head[128];
+    bool chunked = sim_chance(sim, 50);
+    sim_say(client,
+            chunked
+                ? "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+                : "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 50\r\n\r\nhello");
+    struct sim_peer *backend = scenario_accept(sim, 0);
+    EXPECT_HEAD(sim, backend, "PUT / HTTP/1.1");
+    int head_len =
+        snprintf(head, sizeof(head), "HTTP/1.1 403 No\r\nContent-Length: %u\r\n\r\n", len);
+    sim_send(backend, head, (usize)head_len);
+    scenario_send_body(backend, 5, 0, len);
+    EXPECT_HEAD(sim, client, "HTTP/1.1 403 No");
+    scenario_expect_body(sim, client, 5, len);
+    scenario_expect_end(sim, client, SIM_FIN);
+    sim_say(client, "more of the body");
+    sim_close(client);
+    scenario_drop(sim, backend);
+}
+
+static void upgrade(struct sim *sim, struct sim_peer **client, struct sim_peer **backend)
+{
+    *backend = scenario_warm(sim, client);
+    sim_say(
+        *client,
+        "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nfirst");
+    EXPECT_HEAD(sim, *backend, "GET /ws HTTP/1.1", "Connection: upgrade", "Upgrade: websocket");
+    sim_say(*backend, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+                      "Upgrade: websocket\r\n\r\nsecond");
+    EXPECT_HEAD(sim, *client, "HTTP/1.1 101 Switching Protocols", "Connection: upgrade",
+                "Upgrade: websocket");
+    scenario_expect(sim, *client, "second");
+    scenario_expect(sim, *backend, "first");
+}
+
+static void tunnel(struct sim *sim)
+{
+    enum { LEN = 300000 };
+    struct sim_peer *client, *backend;
+    upgrade(sim, &client, &backend);
+    scenario_send_body(client, 6, 0, LEN);
+    scenario_send_body(backend, 7, 0, LEN);
+    scenario_expect_body(sim, client, 7, LEN);
+    scenario_expect_body(sim, backend, 6, LEN);
+    struct sim_peer *first = sim_chance(sim, 50) ? client : backend;
+    struct sim_peer *second = first == client ? backend : client;
+    sim_finish(first);
+    scenario_expect_end(sim, second, SIM_FIN);
+    scenario_send_body(second, 8, 0, LEN); /* one half is closed: the other still works */
+    scenario_expect_body(sim, first, 8, LEN);
+    sim_finish(second);
+    scenario_expect_end(sim, first, SIM_FIN);
+}
+
+static void upgrade_declined(struct sim *sim)
+{
+    struct sim_peer *client;
+    struct sim_peer *backend = scenario_warm(sim, &client);
+    sim_say(client,
+            "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    EXPECT_HEAD(sim, backend, "GET /ws HTTP/1.1", "Upgrade: websocket");
+    sim_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno");
+    EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK", "!Upgrade:");
+    scenario_expect(sim, client, "no");
+    sim_say(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_HEAD(sim, backend, "GET / HTTP/1.1");
+}
+
+/* What an event source sends arrives at once, though its answer never ends. */
+static void events_at_once(struct sim *sim)
+{
+    struct sim_peer *client;
+    struct sim_peer *backend = scenario_warm(sim, &client);
+    sim_say(client, "GET /events HTTP/1.1\r\nHost: a\r\n\r\n");
+    (void)scenario_head(sim, backend);
+    sim_say(backend, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK");
+    for (u32 i = 0; i < 20; i++) {
+        sim_say(backend, "6\r\nevent\n\r\n");
+        scenario_expect(sim, client, "6\r\nevent\n\r\n");
+        sim_pass(sim, 1000);
+    }
+}
+
+static const struct scenario scenarios[] = {
+    {"keep-alive on both sides", keep_alive, NULL, 0},
+    {"pipelined requests", pipelining, NULL, 0},
+    {"bodies with a length", length_both_ways, NULL, 0},
+    {"bodies in chunks", chunked_both_ways, NULL, 0},
+    {"a body until the close", until_close, NULL, 0},
+    {"chunks for an HTTP/1.0 client", chunked_to_old_client, NULL, 0},
+    {"answers without a body", no_body_in_answers, NULL, 0},
+    {"interim responses", interim_responses, NULL, 0},
+    {"an early response", early_response, NULL, 0},
+    {"a tunnel with half-close", tunnel, NULL, 0},
+    {"an upgrade that is declined", upgrade_declined, NULL, 0},
+    {"events arrive at once", events_at_once, NULL, 0},
+};
+
+int main(void)
+{
+    return scenarios_run(scenarios, ARRAY_COUNT(scenarios));
+}

@@ -1,0 +1,152 @@
+/*
+ * The simulator: one worker's real code on a simulated kernel.
+ *
+ *   programs (with a main)       the worlds: scripted clients and backends, and what they check
+ *   src/worker down to src/ring  real, down to liburing's submissions and completions
+ *   sim_uring.c, sim_op.c        liburing's calls: the kernel's side of the ring
+ *   sim_socket.c                 the functions of src/ring/socket.c, and the peers of the sockets
+ *   sim_world.c                  the worker's loop in steps, and the virtual clock
+ *
+ * Everything happens in one thread and depends on the seed alone. The seed decides what the kernel
+ * has to offer (multishot, bundles, a buffer ring or none), how bytes are cut into pieces, when
+ * they become visible, the order of completions, who wins the race with a cancellation, and how
+ * late everything is.
+ *
+ * What is checked all the time, in whatever world: the bytes of a pending send stay as they were;
+ * no lease is used after its return; one send and one receive at a time on a socket; no descriptor
+ * is used after it was closed, or closed while an op is armed on it. At the end nothing is left:
+ * leases, sockets, ops, slots, counts of active requests.
+ */
+#ifndef NEXTPROXY_SIM_H
+#define NEXTPROXY_SIM_H
+
+#include "base/hash.h"
+#include "base/slice.h"
+#include "proxy.h"
+
+struct sim;
+
+enum {
+    SIM_BACKENDS_MAX = 8,
+    SIM_BACKEND_PORT = 9000, /* backend i of a configuration is 127.0.0.1:9000+i */
+};
+
+struct sim_options {
+    u64 seed;
+    const char *config; /* JSON, 'single' quotes allowed; NULL = SIM_CONFIG_ONE */
+    u32 leases;         /* a power of two; 0 = as many as the configuration asks for */
+    bool logs;          /* records are written, and read by the simulator */
+};
+
+/* Short timeouts and small limits, behind the backends. */
+#define SIM_SETTINGS                                                                               \
+    "'limits':{'clients':256,'exchanges':128,'headBytes':8192},"                                   \
+    "'upstream':{'maxConnections':256,'idleTimeout':20000},"                                       \
+    "'timeouts':{'connect':1000,'requestHead':2000,'requestBodyIdle':3000,'responseHead':4000,"    \
+    "'responseIdle':5000,'keepAlive':6000,'tunnelIdle':10000,'drain':8000}"
+#define SIM_CONFIG_ONE "{'backends':[{'url':'http://127.0.0.1:9000'}]," SIM_SETTINGS "}"
+#define SIM_CONFIG_THREE                                                                           \
+    "{'backends':[{'url':'http://127.0.0.1:9000'},{'url':'http://127.0.0.1:9001'},"                \
+    "{'url':'http://127.0.0.1:9002'}]," SIM_SETTINGS "}"
+
+/* ---- Running ---- */
+
+struct sim *sim_create(const struct sim_options *options);
+/* Stops the worker, and checks that nothing is left. Peers may be in any state. */
+void sim_destroy(struct sim *sim);
+/* One turn of the worker's loop. Time passes only when nothing can happen otherwise. */
+void sim_step(struct sim *sim);
+/* Lets that much virtual time pass. */
+void sim_pass(struct sim *sim, u64 ms);
+/* SIGTERM, and a second one. */
+void sim_command_drain(struct sim *sim);
+void sim_command_stop(struct sim *sim);
+/* The worker has drained or stopped: its loop is over. */
+bool sim_finished(const struct sim *sim);
+
+/* Steps until the condition holds; virtual minutes without it fail the run. */
+#define SIM_UNTIL(sim, condition)                                                                  \
+    do {                                                                                           \
+        u64 given_up_ns = sim_now_ns(sim) + SIM_PATIENCE_S * 1000000000ull;                        \
+        while (!(condition)) {                                                                     \
+            if (sim_now_ns(sim) > given_up_ns)                                                     \
+                sim_fail("%s:%d: waited in vain for %s", __FILE__, __LINE__, #condition);          \
+            sim_step(sim);                                                                         \
+        }                                                                                          \
+    } while (0)
+enum { SIM_PATIENCE_S = 1200 };
+
+#define SIM_CHECK(condition)                                                                       \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            sim_fail("%s:%d: not true: %s", __FILE__, __LINE__, #condition);                       \
+    } while (0)
+
+u64 sim_now_ns(const struct sim *sim);
+/* In [0, bound), from the seed. */
+u32 sim_random(struct sim *sim, u32 bound);
+bool sim_chance(struct sim *sim, u32 percent);
+const struct proxy_counters *sim_counters(const struct sim *sim);
+u32 sim_leases_held(const struct sim *sim);
+/* The most leases held at the end of a turn so far. */
+u32 sim_leases_held_max(const struct sim *sim);
+u32 sim_upstreams(const struct sim *sim);
+
+/* Ends the process with the message, the seed and the last events. */
+__attribute__((noreturn)) void sim_fail(const char *format, ...) PRINTF_LIKE(1, 2);
+/* Remembers an event for sim_fail: a string literal and two values. */
+void sim_trace(const char *event, u64 a, u64 b);
+/* What sim_fail names beside the seed: the scenario. */
+void sim_set_title(const char *title, u64 seed);
+/* The same for a failing ASSERT of the proxy, or a sanitizer's finding. */
+void sim_print_on_abort(void);
+
+/* ---- Peers: who is at the other end of the proxy's sockets ---- */
+
+enum sim_end {
+    SIM_OPEN,
+    SIM_FIN,   /* the proxy has finished sending */
+    SIM_RESET, /* the connection is broken; bytes under way may be lost */
+};
+
+struct sim_peer;
+
+/* A client: its connection waits at the listener. */
+struct sim_peer *sim_connect(struct sim *sim);
+/* The oldest connection of a backend that was not handed out yet, or NULL. */
+struct sim_peer *sim_accept(struct sim *sim, u32 backend);
+
+/* Bytes for the proxy. After the peer's own end, or a reset, they go nowhere. */
+void sim_send(struct sim_peer *peer, const void *data, usize len);
+void sim_say(struct sim_peer *peer, const char *text);
+/* All that came from the proxy and was not taken yet. */
+struct slice sim_received(const struct sim_peer *peer);
+void sim_take(struct sim_peer *peer, usize len);
+enum sim_end sim_end(const struct sim_peer *peer);
+/* FIN: the peer has said all, and goes on listening. */
+void sim_finish(struct sim_peer *peer);
+/* close(2): whatever still comes is answered with RST. */
+void sim_close(struct sim_peer *peer);
+/* RST at once. */
+void sim_reset(struct sim_peer *peer);
+/* How many bytes it lets lie unread: a slow reader has a small window and does not take. */
+void sim_window(struct sim_peer *peer, usize bytes);
+/* The peer's IPv4 address is 127.x.y.z with this number. */
+u32 sim_number(const struct sim_peer *peer);
+/* True when the proxy has closed its socket. */
+bool sim_gone(const struct sim_peer *peer);
+
+/* What happens to connections to a backend from now on. */
+enum sim_connect {
+    SIM_CONNECT_ACCEPTED,
+    SIM_CONNECT_REFUSED,
+    SIM_CONNECT_LOST, /* no answer at all */
+    SIM_CONNECT_UNREACHABLE,
+    SIM_CONNECT_RESET,
+    SIM_CONNECT_TIMED_OUT, /* by the kernel */
+};
+void sim_backend_set(struct sim *sim, u32 backend, enum sim_connect connect);
+/* ring_socket() fails from now on with EMFILE, or works again. */
+void sim_sockets_fail(struct sim *sim, bool fail);
+
+#endif

@@ -1,0 +1,161 @@
+/* What the files of the simulator share: the kernel's state. */
+#ifndef NEXTPROXY_SIM_INTERNAL_H
+#define NEXTPROXY_SIM_INTERNAL_H
+
+#include "ring/ring_internal.h"
+#include "sim.h"
+
+/* ---- Bytes on their way ---- */
+
+struct sim_bytes {
+    char *data;
+    usize head; /* taken from the front */
+    usize len;
+    usize capacity;
+};
+
+void sim_bytes_append(struct sim_bytes *bytes, const void *data, usize len);
+void sim_bytes_drop(struct sim_bytes *bytes, usize len);
+static inline const char *sim_bytes_front(const struct sim_bytes *bytes)
+{
+    return bytes->data + bytes->head;
+}
+
+/* ---- Sockets ---- */
+
+/* Beyond any real descriptor, and never given twice: a descriptor used after its close is seen. */
+enum { SIM_FD_FIRST = 1 << 20 };
+
+enum sim_link {
+    SIM_LINK_LISTENING,
+    SIM_LINK_NEW, /* from ring_socket(): not connected */
+    SIM_LINK_UP,
+    SIM_LINK_FAILED,
+};
+
+/* One socket of the proxy, and its peer. */
+struct sim_peer {
+    struct sim *sim;
+    struct sim_bytes out; /* from the peer */
+    struct sim_bytes in;  /* from the proxy */
+    usize visible;        /* of `out`: can be received */
+    usize arrived;        /* of `in`: the peer has it */
+    usize window;         /* of `in`: more is not taken from the proxy */
+    int fd;
+    u32 number;
+    u32 backend;      /* UINT32_MAX = a client */
+    u8 link;          /* enum sim_link */
+    u8 end;           /* enum sim_end, as the peer sees it */
+    u8 end_pending;   /* ... will see it behind what is under way */
+    bool taken;       /* accepted by the proxy, or handed out by sim_accept() */
+    bool fin_sent;    /* by the peer */
+    bool fin_visible; /* ... and the proxy's side knows */
+    bool reset_sent;
+    bool reset_visible;
+    bool error;       /* ECONNRESET is to be told by the next receive */
+    bool peer_closed; /* nobody reads at the peer */
+    bool shut_read;   /* by the proxy */
+    bool shut_write;
+    bool closed;  /* by the proxy */
+    bool bounced; /* bytes came to the proxy's closed socket */
+};
+
+struct sim_peer *sim_peer_new(struct sim *sim, enum sim_link link);
+/* Fails the run when the descriptor is closed or never was one. */
+struct sim_peer *sim_socket(struct sim *sim, int fd);
+/* Moves bytes along; `force`: whatever can move does. True when anything did. */
+bool sim_sockets_advance(struct sim *sim, bool force);
+/* Something for ring_recv: bytes, the end or an error. */
+bool sim_readable(const struct sim_peer *peer);
+/* How many bytes to move of as many as could be. */
+usize sim_piece(struct sim *sim, usize available);
+void sim_sockets_deinit(struct sim *sim);
+
+/* ---- Ops in the kernel ---- */
+
+struct sim_op {
+    u64 user_data; /* 0 = this slot is free */
+    usize total;   /* of all iov */
+    usize done;
+    u64 hash; /* of the bytes it sends */
+    struct iovec
+        iov[RING_IOV_MAX]; /* what it sends, where it receives, the address to connect to */
+    u32 iov_count;         /* 0 = a receive into the buffer ring */
+    u32 rest;              /* rounds before anything happens */
+    int fd;
+    u8 opcode;
+    bool multishot;
+    bool bundle;
+    bool canceled; /* ends soon, one way or the other */
+    bool late;     /* ... as if the cancellation had come too late */
+};
+
+/* Takes a submission over. */
+void sim_op_begin(struct sim *sim, const struct io_uring_sqe *sqe);
+bool sim_ops_advance(struct sim *sim, bool force);
+bool sim_op_armed(const struct sim *sim, int fd);
+u32 sim_ops_armed(const struct sim *sim);
+
+/* ---- The ring's memory ---- */
+
+void sim_complete(struct sim *sim, u64 user_data, i32 result, u32 flags);
+/* A buffer of the buffer ring for a receive; false when none is offered. */
+MUST_CHECK bool sim_buffer_take(struct sim *sim, u16 *id, char **data);
+u32 sim_buffers_offered(const struct sim *sim);
+
+/* How this run's kernel behaves. */
+struct sim_manners {
+    u32 disabled;        /* capabilities that it does not have */
+    u32 piece_bits;      /* pieces have up to 2^n bytes, apart from whole ones */
+    u32 rest_percent;    /* something that could happen does not yet */
+    u32 single_percent;  /* a multishot op ends by itself */
+    u32 late_percent;    /* a cancellation loses the race */
+    u32 refuse_percent;  /* accept fails */
+    u32 completions_max; /* shown in a turn */
+    usize window;        /* of new peers */
+    bool shuffled;       /* completions of different ops in any order */
+    bool end_takes_buffer;
+    bool early_enobufs; /* a receive without a buffer fails before there are bytes */
+};
+
+struct sim {
+    struct rng rng;
+    struct sim_manners manners;
+    u64 seed;
+    u64 now_ns;
+    u64 until_ns; /* the clock does not jump beyond */
+    struct worker *worker;
+    struct config *config;
+    struct state *state;
+    struct log_buffer *logs[LOG_FILE_COUNT];
+    u64 log_lines[LOG_FILE_COUNT];
+    int listen_fd;
+    u32 held_max;
+    u32 turns;
+
+    struct sim_peer **peers; /* by descriptor */
+    u32 peer_count;
+    u32 peer_capacity;
+    u32 connected;                 /* clients so far */
+    u8 connects[SIM_BACKENDS_MAX]; /* enum sim_connect */
+    bool sockets_fail;
+    bool news; /* a peer could have something to do */
+
+    struct sim_op *ops;
+    u32 op_count;
+    u32 op_capacity;
+
+    struct io_uring_cqe *completions; /* not shown yet */
+    u32 completion_count;
+    u32 completion_capacity;
+    struct io_uring_buf_ring *buffers;
+    u32 buffer_mask;
+    u16 buffer_head;
+    bool *was_held; /* by lease */
+    u32 lease_count;
+};
+
+/* The one that runs. */
+extern struct sim *sim_current;
+
+#endif

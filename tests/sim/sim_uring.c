@@ -1,0 +1,226 @@
+/*
+ * liburing's calls, without a kernel. They take the place of those in the library because the
+ * linker finds them first; src/ring is what it is in the product.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "sim_internal.h"
+
+/* The parts of a ring that the kernel would have mapped. */
+struct queues {
+    struct io_uring_sqe *sqes;
+    struct io_uring_cqe *cqes;
+    unsigned sq_head;
+    unsigned sq_tail;
+    unsigned sq_flags;
+    unsigned cq_head;
+    unsigned cq_tail;
+    unsigned cq_mask;
+    unsigned cq_entries;
+};
+
+static struct queues queues;
+
+/* ---- Setup ---- */
+
+int io_uring_queue_init_params(unsigned entries, struct io_uring *ring, struct io_uring_params *p)
+{
+    queues = (struct queues){
+        .sqes = calloc(entries, sizeof(struct io_uring_sqe)),
+        .cqes = calloc(p->cq_entries, sizeof(struct io_uring_cqe)),
+        .cq_mask = p->cq_entries - 1,
+        .cq_entries = p->cq_entries,
+    };
+    SIM_CHECK(queues.sqes && queues.cqes);
+    *ring = (struct io_uring){
+        .sq = {.khead = &queues.sq_head,
+               .ktail = &queues.sq_tail,
+               .kflags = &queues.sq_flags,
+               .sqes = queues.sqes,
+               .ring_mask = entries - 1,
+               .ring_entries = entries},
+        .cq = {.khead = &queues.cq_head,
+               .ktail = &queues.cq_tail,
+               .kring_mask = &queues.cq_mask,
+               .kring_entries = &queues.cq_entries,
+               .cqes = queues.cqes,
+               .ring_mask = queues.cq_mask,
+               .ring_entries = queues.cq_entries},
+        .flags = p->flags,
+    };
+    return 0;
+}
+
+void io_uring_queue_exit(struct io_uring *ring)
+{
+    free(queues.sqes);
+    free(queues.cqes);
+    queues = (struct queues){0};
+    *ring = (struct io_uring){0};
+}
+
+int io_uring_register_restrictions(struct io_uring *ring, struct io_uring_restriction *rules,
+                                   unsigned int count)
+{
+    (void)ring;
+    (void)rules;
+    (void)count;
+    return 0;
+}
+
+int io_uring_register_ring_fd(struct io_uring *ring)
+{
+    (void)ring;
+    return 1;
+}
+
+int io_uring_enable_rings(struct io_uring *ring)
+{
+    (void)ring;
+    return 0;
+}
+
+int io_uring_register_buf_ring(struct io_uring *ring, struct io_uring_buf_reg *reg,
+                               unsigned int flags)
+{
+    (void)ring;
+    (void)flags;
+    sim_current->buffers = (struct io_uring_buf_ring *)(uintptr_t)reg->ring_addr;
+    sim_current->buffer_mask = reg->ring_entries - 1;
+    sim_current->buffer_head = 0;
+    return 0;
+}
+
+/* ---- Buffers ---- */
+
+u32 sim_buffers_offered(const struct sim *sim)
+{
+    return sim->buffers ? (u16)(sim->buffers->tail - sim->buffer_head) : 0;
+}
+
+bool sim_buffer_take(struct sim *sim, u16 *id, char **data)
+{
+    if (sim_buffers_offered(sim) == 0)
+        return false;
+    const struct io_uring_buf *buffer = &sim->buffers->bufs[sim->buffer_head & sim->buffer_mask];
+    sim->buffer_head++;
+    SIM_CHECK(buffer->len == LEASE_BYTES);
+    *id = buffer->bid;
+    *data = (char *)(uintptr_t)buffer->addr;
+    return true;
+}
+
+/* ---- Completions ---- */
+
+void sim_complete(struct sim *sim, u64 user_data, i32 result, u32 flags)
+{
+    if (sim->completion_count == sim->completion_capacity) {
+        sim->completion_capacity = 2 * sim->completion_capacity + 64;
+        sim->completions =
+            realloc(sim->completions, sim->completion_capacity * sizeof(*sim->completions));
+        SIM_CHECK(sim->completions);
+    }
+    struct io_uring_cqe *entry = &sim->completions[sim->completion_count++];
+    entry->user_data = user_data;
+    entry->res = result;
+    entry->flags = flags;
+}
+
+/* The next one to be shown: any, but those of one op keep their order. */
+static u32 next_completion(struct sim *sim)
+{
+    if (!sim->manners.shuffled)
+        return 0;
+    u64 wanted = sim->completions[sim_random(sim, sim->completion_count)].user_data;
+    u32 index = 0;
+    while (sim->completions[index].user_data != wanted)
+        index++;
+    return index;
+}
+
+static void show_completions(struct sim *sim)
+{
+    u32 count = 1 + sim_random(sim, sim->manners.completions_max);
+    for (; count > 0 && sim->completion_count > 0; count--) {
+        if (queues.cq_tail - queues.cq_head == queues.cq_entries)
+            return;
+        u32 index = next_completion(sim);
+        struct io_uring_cqe *shown = &queues.cqes[queues.cq_tail & queues.cq_mask];
+        shown->user_data = sim->completions[index].user_data;
+        shown->res = sim->completions[index].res;
+        shown->flags = sim->completions[index].flags;
+        sim->completion_count--;
+        memmove(&sim->completions[index], &sim->completions[index + 1],
+                (sim->completion_count - index) * sizeof(*sim->completions));
+        queues.cq_tail++;
+    }
+}
+
+/* ---- The turn ---- */
+
+int io_uring_submit(struct io_uring *ring)
+{
+    struct io_uring_sq *sq = &ring->sq;
+    int count = 0;
+    for (; sq->sqe_head != sq->sqe_tail; sq->sqe_head++, count++)
+        sim_op_begin(sim_current, &sq->sqes[sq->sqe_head & sq->ring_mask]);
+    queues.sq_head = queues.sq_tail = sq->sqe_tail;
+    return count;
+}
+
+/* What was returned since the last turn is overwritten, so that whoever still reads it is seen. A
+ * lease is held while its data is known: there must be as many as the ring counts. */
+static void check_leases(struct sim *sim, struct ring *ring)
+{
+    u32 held = 0;
+    for (u32 id = 0; id < sim->lease_count; id++) {
+        bool is_held = ring->leases[id].data != NULL;
+        held += is_held;
+        if (sim->was_held[id] && !is_held)
+            memset(ring->region + ring->region_bytes -
+                       (usize)(ring->lease_count - id) * LEASE_BYTES,
+                   0xdd, LEASE_BYTES);
+        sim->was_held[id] = is_held;
+    }
+    if (held != ring_leases_held(ring))
+        sim_fail("%u leases are held, the ring counts %u: one was returned twice", held,
+                 ring_leases_held(ring));
+}
+
+/* Until something completes, a peer has something to do, or nothing happens but time. */
+static void advance(struct sim *sim, u64 deadline_ns)
+{
+    enum { PATIENT_ROUNDS = 3 };
+    for (u32 round = 0;; round++) {
+        bool force = round >= PATIENT_ROUNDS;
+        bool changed = sim_sockets_advance(sim, force);
+        changed |= sim_ops_advance(sim, force);
+        if (sim->completion_count > 0 || sim->news || sim->now_ns >= deadline_ns)
+            return;
+        if (force && !changed) {
+            sim->now_ns = min_u64(deadline_ns, max_u64(sim->until_ns, sim->now_ns));
+            return;
+        }
+        sim->now_ns += 1 + sim_random(sim, 20000);
+    }
+}
+
+int io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **entry,
+                                     unsigned count, struct __kernel_timespec *timeout,
+                                     sigset_t *mask)
+{
+    struct sim *sim = sim_current;
+    (void)entry;
+    (void)count;
+    (void)mask;
+    check_leases(sim, container_of(ring, struct ring, uring));
+    int submitted = io_uring_submit(ring);
+    u64 wait_ns = timeout ? (u64)timeout->tv_sec * 1000000000 + (u64)timeout->tv_nsec : UINT64_MAX;
+    u64 deadline_ns = timeout ? sim->now_ns + wait_ns : UINT64_MAX;
+    sim->news = false;
+    advance(sim, deadline_ns);
+    sim->now_ns += 1 + sim_random(sim, sim_chance(sim, 1) ? 3000000 : 20000);
+    show_completions(sim);
+    return sim->completion_count > 0 ? submitted : -ETIME;
+}

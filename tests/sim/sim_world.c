@@ -1,0 +1,302 @@
+/* A run: the worker's loop in steps, the virtual clock, and what has to hold at the end. */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "sim_internal.h"
+
+static int sim_listener_close(int fd);
+static u32 sim_leases(const struct config *config);
+
+/* The worker itself, with a listener of ours, as many leases as the world wants, and no thread. */
+#define close sim_listener_close
+#define proxy_leases sim_leases
+#include "src/worker/worker.c"
+#undef close
+#undef proxy_leases
+
+#include "proxy/proxy_internal.h"
+
+enum { LOG_BYTES = 64 * 1024, STEP_NS = 500 * 1000 * 1000 };
+
+struct sim *sim_current;
+
+/* ---- The clock (include/base/clock.h): the world's own ---- */
+
+u64 clock_monotonic_ns(void)
+{
+    return sim_current->now_ns;
+}
+
+u64 clock_wall_ns(void)
+{
+    return sim_current->now_ns + 1750000000ull * NS_PER_S;
+}
+
+u64 sim_now_ns(const struct sim *sim)
+{
+    return sim->now_ns;
+}
+
+/* ---- Chance ---- */
+
+u32 sim_random(struct sim *sim, u32 bound)
+{
+    return rng_below(&sim->rng, bound);
+}
+
+bool sim_chance(struct sim *sim, u32 percent)
+{
+    return percent > 0 && sim_random(sim, 100) < percent;
+}
+
+static u32 one_of(struct sim *sim, const u32 values[4])
+{
+    return values[sim_random(sim, 4)];
+}
+
+static u32 choose_disabled(struct sim *sim)
+{
+    u32 disabled = 0;
+    if (sim_chance(sim, 50))
+        return 0;
+    for (u32 i = 0; i < RING_CAP_COUNT; i++)
+        if (sim_chance(sim, 35))
+            disabled |= 1u << i;
+    return disabled;
+}
+
+static void choose_manners(struct sim *sim)
+{
+    sim->manners = (struct sim_manners){
+        .disabled = choose_disabled(sim),
+        .piece_bits = one_of(sim, (const u32[]){4, 8, 14, 20}),
+        .rest_percent = one_of(sim, (const u32[]){0, 0, 20, 60}),
+        .single_percent = one_of(sim, (const u32[]){0, 0, 5, 50}),
+        .late_percent = one_of(sim, (const u32[]){0, 50, 50, 100}),
+        .refuse_percent = one_of(sim, (const u32[]){0, 0, 0, 5}),
+        .completions_max = one_of(sim, (const u32[]){1, 4, 64, 512}),
+        .window = one_of(sim, (const u32[]){1 << 10, 1 << 14, 1 << 17, 1 << 20}),
+        .shuffled = sim_chance(sim, 70),
+        .end_takes_buffer = sim_chance(sim, 30),
+        .early_enobufs = sim_chance(sim, 50),
+    };
+}
+
+/* ---- The worker ---- */
+
+static u32 leases_wanted;
+
+static u32 sim_leases(const struct config *config)
+{
+    return leases_wanted > 0 ? leases_wanted : proxy_leases(config);
+}
+
+static int sim_listener_close(int fd)
+{
+    sim_socket(sim_current, fd)->closed = true;
+    return 0;
+}
+
+/* Parsed once for all runs that follow each other with the same text. */
+static struct config *load_config(const char *text)
+{
+    static struct config *config;
+    static char *loaded;
+    if (loaded && strcmp(loaded, text) == 0)
+        return config;
+    free(loaded);
+    loaded = strdup(text);
+    config_destroy(config);
+    char *json = strdup(text);
+    SIM_CHECK(loaded && json);
+    for (char *at = json; *at; at++)
+        if (*at == '\'')
+            *at = '"';
+    struct config_problems problems;
+    config = config_parse(slice_of_string(json), "world", NULL, &problems);
+    if (!config) {
+        config_problems_print(&problems, stderr);
+        sim_fail("the world's configuration is refused");
+    }
+    config_problems_deinit(&problems);
+    free(json);
+    return config;
+}
+
+static void start_worker(struct sim *sim)
+{
+    struct worker *worker = calloc(1, sizeof(*worker));
+    SIM_CHECK(worker);
+    worker->acceptors = calloc(sim->config->listener_count, sizeof(*worker->acceptors));
+    SIM_CHECK(worker->acceptors && sim->config->listener_count == 1);
+    worker->with = (struct worker_options){
+        .config = sim->config,
+        .state = sim->state,
+        .listen_fds = &sim->listen_fd,
+        .ring_disabled = sim->manners.disabled,
+        .index = (u32)sim->seed,
+        .cpu = -1,
+    };
+    memcpy(worker->with.logs, sim->logs, sizeof(sim->logs));
+    pthread_mutex_init(&worker->lock, NULL);
+    pthread_cond_init(&worker->started, NULL);
+    sim->worker = worker;
+    if (!prepare(worker))
+        sim_fail("the worker does not start: %s", worker->why);
+    accept_start(worker);
+}
+
+struct sim *sim_create(const struct sim_options *options)
+{
+    struct sim *sim = calloc(1, sizeof(*sim));
+    SIM_CHECK(sim);
+    sim_current = sim;
+    sim->seed = options->seed;
+    rng_seed(&sim->rng, options->seed);
+    sim->now_ns = NS_PER_S * (1 + sim_random(sim, 1000000));
+    choose_manners(sim);
+    leases_wanted = options->leases;
+    sim->config = load_config(options->config ? options->config : SIM_CONFIG_ONE);
+    sim->state = state_create(sim->config);
+    SIM_CHECK(sim->state);
+    for (u32 i = 0; i < LOG_FILE_COUNT && options->logs; i++)
+        sim->logs[i] = log_buffer_create(LOG_BYTES);
+    sim->listen_fd = sim_peer_new(sim, SIM_LINK_LISTENING)->fd;
+    start_worker(sim);
+    sim->lease_count = sim->worker->ring->lease_count;
+    sim->was_held = calloc(sim->lease_count, sizeof(bool));
+    SIM_CHECK(sim->was_held);
+    return sim;
+}
+
+/* ---- Steps ---- */
+
+/* The control thread's part: takes what was logged, whole lines only. */
+static void read_logs(struct sim *sim)
+{
+    for (u32 i = 0; i < LOG_FILE_COUNT; i++) {
+        struct slice runs[2];
+        if (!sim->logs[i])
+            continue;
+        usize bytes = log_buffer_peek(sim->logs[i], runs);
+        for (u32 r = 0; r < 2; r++) {
+            SIM_CHECK(runs[r].len == 0 || runs[r].data[runs[r].len - 1] == '\n');
+            for (u32 at = 0; at < runs[r].len; at++)
+                sim->log_lines[i] += runs[r].data[at] == '\n';
+        }
+        log_buffer_consume(sim->logs[i], bytes);
+    }
+}
+
+static void step_until(struct sim *sim, u64 until_ns)
+{
+    sim->until_ns = until_ns;
+    if (finished(sim->worker)) {
+        sim->now_ns = max_u64(sim->now_ns, until_ns);
+        (void)sim_sockets_advance(sim, true);
+        return;
+    }
+    turn(sim->worker);
+    sim->held_max = max_u32(sim->held_max, ring_leases_held(sim->worker->ring));
+    read_logs(sim);
+}
+
+void sim_step(struct sim *sim)
+{
+    step_until(sim, sim->now_ns + STEP_NS);
+}
+
+void sim_pass(struct sim *sim, u64 ms)
+{
+    u64 end_ns = sim->now_ns + ms * NS_PER_MS;
+    while (sim->now_ns < end_ns)
+        step_until(sim, end_ns);
+}
+
+void sim_command_drain(struct sim *sim)
+{
+    sim_trace("drain", 0, 0);
+    worker_command(sim->worker, WORKER_DRAIN);
+}
+
+void sim_command_stop(struct sim *sim)
+{
+    sim_trace("stop", 0, 0);
+    worker_command(sim->worker, WORKER_STOP);
+}
+
+bool sim_finished(const struct sim *sim)
+{
+    return finished(sim->worker);
+}
+
+/* ---- Figures ---- */
+
+const struct proxy_counters *sim_counters(const struct sim *sim)
+{
+    return proxy_counters(sim->worker->proxy);
+}
+
+u32 sim_leases_held(const struct sim *sim)
+{
+    return ring_leases_held(sim->worker->ring);
+}
+
+u32 sim_leases_held_max(const struct sim *sim)
+{
+    return sim->held_max;
+}
+
+u32 sim_upstreams(const struct sim *sim)
+{
+    return upstreams_count(sim->worker->proxy->upstreams);
+}
+
+/* ---- The end ---- */
+
+static void check_nothing_left(struct sim *sim)
+{
+    const struct proxy *proxy = sim->worker->proxy;
+    SIM_CHECK(proxy_quiet(proxy));
+    SIM_CHECK(sim_leases_held(sim) == 0);
+    SIM_CHECK(proxy->exchanges.in_use == 0);
+    SIM_CHECK(proxy->inboxes.in_use == 0);
+    for (u32 i = 0; i < sim->config->backend_count; i++)
+        SIM_CHECK(state_backend_active(sim->state, i) == 0);
+    for (u32 i = 0; i < sim->peer_count; i++) {
+        const struct sim_peer *peer = sim->peers[i];
+        bool never_ours = peer->backend == UINT32_MAX && peer->link == SIM_LINK_UP && !peer->taken;
+        if (!peer->closed && !never_ours)
+            sim_fail("descriptor %d is still open", peer->fd);
+    }
+    SIM_CHECK(sim_ops_armed(sim) <= 1); /* the ring's own wait for ring_wake() */
+}
+
+static void free_worker_of(struct sim *sim)
+{
+    struct worker *worker = sim->worker;
+    proxy_destroy(worker->proxy);
+    SIM_CHECK(wheel_next_ns(&worker->wheel) == UINT64_MAX);
+    ring_destroy(worker->ring);
+    free_worker(worker);
+}
+
+void sim_destroy(struct sim *sim)
+{
+    if (!finished(sim->worker))
+        sim_command_stop(sim);
+    SIM_UNTIL(sim, finished(sim->worker));
+    read_logs(sim);
+    check_nothing_left(sim);
+    free_worker_of(sim);
+    state_destroy(sim->state);
+    for (u32 i = 0; i < LOG_FILE_COUNT; i++)
+        log_buffer_destroy(sim->logs[i]);
+    sim_sockets_deinit(sim);
+    free(sim->ops);
+    free(sim->completions);
+    free(sim->was_held);
+    free(sim);
+    sim_current = NULL;
+}
