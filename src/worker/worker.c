@@ -146,14 +146,18 @@ static u64 next_deadline_ns(const struct worker *worker)
     return min_u64(deadline_ns, ring_now_ns(worker->ring) + 100 * NS_PER_MS);
 }
 
+static void turn(struct worker *worker)
+{
+    u64 now_ns = ring_turn(worker->ring, next_deadline_ns(worker));
+    wheel_run(&worker->wheel, now_ns);
+    obey(worker);
+    proxy_after_turn(worker->proxy);
+}
+
 static void serve(struct worker *worker)
 {
-    while (!finished(worker)) {
-        u64 now_ns = ring_turn(worker->ring, next_deadline_ns(worker));
-        wheel_run(&worker->wheel, now_ns);
-        obey(worker);
-        proxy_after_turn(worker->proxy);
-    }
+    while (!finished(worker))
+        turn(worker);
 }
 
 /* ---- The thread ---- */
