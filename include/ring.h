@@ -87,7 +87,11 @@ MUST_CHECK bool ring_chain_write(struct ring *ring, struct lease_chain *chain, c
                                  u32 bytes);
 /* Copies the first `bytes` (<= chain->bytes) out without taking them. */
 void ring_chain_peek(struct ring *ring, const struct lease_chain *chain, char *out, u32 bytes);
-/* True when so few leases are free that each holder should keep no more than one. */
+/* How many bytes one connection should hold at most, now: a share of what is free, so that many slow
+ * connections get little each and there is always some left for the next one (dynamic thresholds,
+ * Choudhury and Hahne 1998). At least one lease. */
+u32 ring_lease_allowance_bytes(const struct ring *ring);
+/* True when so few leases are free that bytes which need not be kept should not be. */
 bool ring_leases_scarce(const struct ring *ring);
 /* Leases held by anyone at the moment: 0 when nothing is in flight. For tests and metrics. */
 u32 ring_leases_held(const struct ring *ring);
@@ -143,8 +147,7 @@ void ring_cancel(struct ring *ring, struct ring_op *op);
  *   RECV_OFF     nothing is armed (or the cancellation is still on its way);
  *   RECV_STREAM  bytes are delivered as they arrive, any number of times;
  *   RECV_ONCE    one delivery of at most `bytes_max`, then it is off: for large bodies, so that the
- *                reader sets the pace. Kernels since 6.15 may add to a full delivery of two leases
- *                and more what else lies in the socket.
+ *                reader sets the pace. Its leases are taken when it is armed.
  * Running out of leases is not an error: the receiver waits in a FIFO and is armed again when leases
  * have come back.
  */
@@ -165,6 +168,7 @@ struct ring_recv {
     struct ring_op op; /* private to ring from here on, apart from `mode` and `ended` to read */
     const struct ring_recv_class *class;
     struct list waiting; /* in the ring's starved or stopped list */
+    struct lease_chain into; /* RECV_ONCE: where the bytes go */
     u32 bytes_max;
     int fd;
     u8 mode;        /* enum recv_mode: what the owner wants */

@@ -267,7 +267,7 @@ static const struct settings_table limits_table = TABLE(struct config_limits, li
 
 static const struct setting upstream_rows[] = {
     {.key = "idleConnections", .type = SETTING_INTEGER, MEMBER(struct config_upstream, idle_max),
-     .min = 0, .max = UINT16_MAX, .unit = "connections", .fallback = "256",
+     .min = 0, .max = UINT16_MAX, .unit = "connections", .fallback = "1024",
      .text = "Idle connections kept per backend and worker. 0 = a connection per request."},
     {.key = "maxConnections", .type = SETTING_INTEGER,
      MEMBER(struct config_upstream, connections_max),

@@ -2,34 +2,43 @@
 #include "base/clock.h"
 #include "proxy/proxy_internal.h"
 
-enum { TRIED_WORDS = (BALANCE_BACKENDS_MAX + 63) / 64 };
-
 /* ---- Choosing ---- */
 
-static u32 pick(struct exchange *exchange)
+static u32 pick_from(struct exchange *exchange, const u64 *tried)
 {
-    struct proxy *proxy = exchange->client->proxy;
+    struct proxy *proxy = exchange->proxy;
     u32 pool = exchange->route->pool;
-    u64 tried[TRIED_WORDS];
-    if (exchange->tried_count > 0) {
-        memset(tried, 0, (proxy->config->pools[pool].backend_count + 63) / 64 * sizeof(u64));
-        for (u32 i = 0; i < exchange->tried_count; i++)
-            tried[exchange->tried[i] / 64] |= 1ull << (exchange->tried[i] % 64);
-    }
     const struct balance_request request = {
         .load = state_load(proxy->state, pool),
-        .tried = exchange->tried_count > 0 ? tried : NULL,
+        .tried = tried,
         .key = exchange->client->key,
         .rng = &proxy->rng,
     };
     return balance_pick(proxy->balances[pool], &request);
 }
 
+/* Leaves out the backends that failed this request already. Apart from pick_from, so that the usual
+ * first choice does not pay for a large stack frame. */
+static __attribute__((noinline)) u32 pick_untried(struct exchange *exchange)
+{
+    enum { TRIED_WORDS = (BALANCE_BACKENDS_MAX + 63) / 64 };
+    u64 tried[TRIED_WORDS];
+    memset(tried, 0, sizeof(tried));
+    for (u32 i = 0; i < exchange->tried_count; i++)
+        tried[exchange->tried[i] / 64] |= 1ull << (exchange->tried[i] % 64);
+    return pick_from(exchange, tried);
+}
+
+static u32 pick(struct exchange *exchange)
+{
+    return exchange->tried_count > 0 ? pick_untried(exchange) : pick_from(exchange, NULL);
+}
+
 /* ---- One attempt ---- */
 
 static void begin(struct exchange *exchange, bool fresh)
 {
-    struct proxy *proxy = exchange->client->proxy;
+    struct proxy *proxy = exchange->proxy;
     i32 error = 0;
     exchange->attempts++;
     exchange->attempt_ns = proxy_now_ns(proxy);
@@ -58,7 +67,7 @@ static void begin(struct exchange *exchange, bool fresh)
 /* Sets exchange->backend; false when no backend is usable and untried. */
 static bool choose(struct exchange *exchange)
 {
-    const struct config *config = exchange->client->proxy->config;
+    const struct config *config = exchange->proxy->config;
     u32 member = pick(exchange);
     if (member == BALANCE_NONE)
         return false;
@@ -77,7 +86,7 @@ void attempt_start(struct exchange *exchange)
 
 void attempt_connected(struct exchange *exchange)
 {
-    struct proxy *proxy = exchange->client->proxy;
+    struct proxy *proxy = exchange->proxy;
     struct relay *request = &exchange->request;
     exchange->connected_ns = proxy_now_ns(proxy);
     exchange->phase = EXCHANGE_RESPONSE_HEAD;
@@ -93,7 +102,7 @@ void attempt_connected(struct exchange *exchange)
 
 void attempt_end(struct exchange *exchange, bool reusable)
 {
-    struct proxy *proxy = exchange->client->proxy;
+    struct proxy *proxy = exchange->proxy;
     if (exchange->counted)
         state_backend_end(proxy->state, exchange->backend);
     exchange->counted = false;
@@ -122,14 +131,14 @@ static bool may_replay(const struct exchange *exchange)
 
 static bool may_try_other(const struct exchange *exchange)
 {
-    const struct proxy *proxy = exchange->client->proxy;
+    const struct proxy *proxy = exchange->proxy;
     return exchange->tried_count < min_u32(proxy->config->retries, TRIED_MAX - 1) &&
            !proxy->draining;
 }
 
 void attempt_failed(struct exchange *exchange, enum fault fault, struct ring_done done)
 {
-    struct proxy *proxy = exchange->client->proxy;
+    struct proxy *proxy = exchange->proxy;
     const struct fault_row *row = fault_row(fault);
     record_fault(exchange, fault, done.error);
     attempt_end(exchange, false);
@@ -203,14 +212,14 @@ static void on_send_failed(struct transport *transport, struct ring_done done)
 static void on_sent(struct transport *transport)
 {
     struct exchange *exchange = exchange_of(transport);
-    relay_sent(&exchange->request, exchange->client->proxy);
+    relay_sent(&exchange->request, exchange->proxy);
     exchange_step(exchange);
 }
 
 static void on_paused(struct transport *transport)
 {
     struct exchange *exchange = exchange_of(transport);
-    relay_pump(&exchange->response, exchange->client->proxy);
+    relay_pump(&exchange->response, exchange->proxy);
 }
 
 const struct upstream_events attempt_events = {

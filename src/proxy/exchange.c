@@ -24,7 +24,7 @@
 static void on_free(struct transport_hold *hold)
 {
     struct exchange *exchange = container_of(hold, struct exchange, hold);
-    slab_release(&exchange->client->proxy->exchanges, exchange);
+    slab_release(&exchange->proxy->exchanges, exchange);
 }
 
 static struct exchange *create(struct client *client)
@@ -34,6 +34,7 @@ static struct exchange *create(struct client *client)
     if (!exchange)
         return NULL;
     *exchange = (struct exchange){
+        .proxy = proxy,
         .client = client,
         .start_ns = client->request_start_ns,
         .head_ns = proxy_now_ns(proxy),
@@ -56,7 +57,7 @@ static struct exchange *create(struct client *client)
 
 static void release(struct exchange *exchange)
 {
-    struct proxy *proxy = exchange->client->proxy;
+    struct proxy *proxy = exchange->proxy;
     relay_abort(&exchange->request, proxy);
     relay_abort(&exchange->response, proxy);
     ring_chain_return(proxy->ring, &exchange->response_head);
@@ -91,7 +92,7 @@ void exchange_cancel(struct exchange *exchange, enum fault fault)
 void exchange_fail(struct exchange *exchange, enum fault fault)
 {
     const struct fault_row *row = fault_row(fault);
-    struct proxy *proxy = exchange->client->proxy;
+    struct proxy *proxy = exchange->proxy;
     exchange->fault = (u8)fault;
     record_fault(exchange, fault, 0);
     if (exchange->response_begun || row->status == 0) {
@@ -112,7 +113,7 @@ void exchange_fail(struct exchange *exchange, enum fault fault)
 static void show_cut(struct exchange *exchange)
 {
     struct client *client = exchange->client;
-    bool reset = exchange->response.body == HTTP_BODY_UNTIL_CLOSE;
+    bool reset = exchange->response.body == HTTP_BODY_UNTIL_CLOSE || exchange->response.decode;
     record_access(exchange);
     release(exchange);
     client->exchange = NULL;
@@ -143,7 +144,7 @@ static void settle_upstream(struct exchange *exchange)
     if (request->state == RELAY_FLOWING)
         exchange->keep_client = false; /* the rest of the request is still on its way */
     if (!request_done)
-        relay_abort(request, exchange->client->proxy);
+        relay_abort(request, exchange->proxy);
     attempt_end(exchange, request_done && exchange->keep_upstream);
 }
 
@@ -220,14 +221,22 @@ void exchange_on_timeout(struct exchange *exchange)
 
 /* ---- Beginning ---- */
 
+/* An upgrade to HTTP/2 would be a way past the routes, the limits and the log: it is not passed on,
+ * and the request is answered in HTTP/1.1 (RFC 9110 §7.8 lets a server ignore it). */
+static bool upgrade_wanted(const struct http_request *request)
+{
+    struct slice protocols = http_field_first(&request->fields, HTTP_FIELD_UPGRADE);
+    return request->upgrade && !http_list_contains(protocols, SLICE("h2c"));
+}
+
 static void note_request(struct exchange *exchange, const struct http_request *request)
 {
-    struct proxy *proxy = exchange->client->proxy;
+    struct proxy *proxy = exchange->proxy;
     exchange->method = (u8)request->method;
     exchange->received_head_bytes = request->head_bytes;
     exchange->client_minor = request->minor;
     exchange->keep_client = request->keep_alive && !proxy->draining;
-    exchange->upgrade = request->upgrade;
+    exchange->upgrade = upgrade_wanted(request);
     exchange->accepts_html = request->accepts_html;
     exchange->route =
         &proxy->config->routes[route_find(proxy->config, request->host, request->path)];
@@ -244,7 +253,7 @@ static void inline_body(struct exchange *exchange, struct http_writer *writer,
     if (request->body != HTTP_BODY_LENGTH || len > INLINE_BODY_BYTES_MAX || len > data->bytes ||
         len > (u64)(writer->end - writer->at))
         return;
-    struct ring *ring = exchange->client->proxy->ring;
+    struct ring *ring = exchange->proxy->ring;
     ring_chain_peek(ring, data, writer->at, (u32)len);
     ring_chain_skip(ring, data, (u32)len);
     writer->at += len;
@@ -274,7 +283,7 @@ static enum fault fault_of_body(enum relay_verdict verdict)
 static enum fault take_request(struct exchange *exchange, const struct http_request *request,
                                u32 head_bytes, struct lease_chain *data)
 {
-    struct proxy *proxy = exchange->client->proxy;
+    struct proxy *proxy = exchange->proxy;
     struct http_framing framing = http_request_framing(request);
     struct http_writer writer = {
         .at = exchange->request_block,
@@ -298,7 +307,7 @@ static enum fault take_request(struct exchange *exchange, const struct http_requ
 
 static enum fault admit(struct exchange *exchange)
 {
-    struct proxy *proxy = exchange->client->proxy;
+    struct proxy *proxy = exchange->proxy;
     u32 route = (u32)(exchange->route - proxy->config->routes);
     if (!state_route_enter(proxy->state, route, exchange->route->active_max))
         return FAULT_ROUTE_FULL;
@@ -309,7 +318,7 @@ static enum fault admit(struct exchange *exchange)
 /* The time that this turn has spent on the exchange so far, for the log's own_us. */
 static void note_own_time(struct exchange *exchange, u64 since_ns)
 {
-    if (exchange->client->proxy->logs[LOG_FILE_ACCESS])
+    if (exchange->proxy->logs[LOG_FILE_ACCESS])
         exchange->own_ns += clock_monotonic_ns() - since_ns;
 }
 
@@ -382,13 +391,13 @@ void exchange_on_client_end(struct exchange *exchange)
     }
     bool complete = relay_source_ended(&exchange->request);
     ASSERT(complete); /* a tunnel has no framing that could be cut short */
-    relay_pump(&exchange->request, exchange->client->proxy);
+    relay_pump(&exchange->request, exchange->proxy);
     exchange_step(exchange);
 }
 
 void exchange_on_client_sent(struct exchange *exchange)
 {
-    struct proxy *proxy = exchange->client->proxy;
+    struct proxy *proxy = exchange->proxy;
     proxy->counters.bytes_to_clients += exchange->response.sending_bytes;
     relay_sent(&exchange->response, proxy);
     exchange_step(exchange);
@@ -397,5 +406,5 @@ void exchange_on_client_sent(struct exchange *exchange)
 void exchange_on_client_paused(struct exchange *exchange)
 {
     if (exchange->client->backlog.bytes == 0)
-        relay_pump(&exchange->request, exchange->client->proxy);
+        relay_pump(&exchange->request, exchange->proxy);
 }

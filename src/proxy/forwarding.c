@@ -87,7 +87,7 @@ static bool request_id_valid(struct slice id)
 static void write_request_id(struct exchange *exchange, const struct http_fields *fields,
                              struct http_writer *writer)
 {
-    struct proxy *proxy = exchange->client->proxy;
+    struct proxy *proxy = exchange->proxy;
     char made[REQUEST_ID_BYTES];
     struct slice id = http_field_first(fields, HTTP_FIELD_X_REQUEST_ID);
     if (!request_id_valid(id)) {

@@ -56,7 +56,9 @@ struct relay {
     u64 body_bytes;    /* taken from the source so far */
     u64 body_bytes_max; /* 0 = no limit */
     u64 sent_bytes;    /* with the kernel, heads included */
+    u64 sending_since_ns;
     u32 sending_bytes; /* in the send under way; 0 = none is */
+    u32 window_bytes;  /* how much may wait for the sink */
     struct http_chunked chunked;
     char *trailer; /* an inbox while a trailer section is read, or NULL */
     u16 trailer_len;
@@ -64,6 +66,7 @@ struct relay {
     u8 state;  /* enum relay_state */
     bool decode; /* take the chunk framing off, for an HTTP/1.0 client */
     bool bulk;   /* so much is coming that single, paced receives are cheaper */
+    bool held_back; /* the source is ahead of us with its next message: it has to wait */
 };
 
 /* A relay without a message yet; what is queued is sent. */
@@ -101,7 +104,8 @@ struct exchange {
     struct transport_hold hold;
     struct relay request;
     struct relay response;
-    struct client *client;
+    struct proxy *proxy;
+    struct client *client; /* may be gone before the exchange's memory is, see `hold` */
     struct upstream *upstream; /* NULL when there is none (yet, any more) */
     const struct config_route *route;
     struct lease_chain response_head; /* pieces of a response head until it is complete */

@@ -43,7 +43,7 @@ static bool parse_port(struct slice word, u16 *port)
 static bool parse_ip(struct slice word, int family, void *out)
 {
     char text[INET6_ADDRSTRLEN];
-    if (word.len >= sizeof(text))
+    if (word.len >= sizeof(text) || memchr(word.data, '\0', word.len))
         return false;
     memcpy(text, word.data, word.len);
     text[word.len] = '\0';
@@ -74,6 +74,8 @@ static bool parse_v1_line(struct slice line, struct proxy_header_info *info)
     info->known = false;
     if (slice_equal(word, SLICE("UNKNOWN")))
         return true;
+    if (line.len == 0 || line.data[line.len - 1] == ' ')
+        return false;
     bool v4 = slice_equal(word, SLICE("TCP4"));
     int family = v4 ? AF_INET : AF_INET6;
     if (!v4 && !slice_equal(word, SLICE("TCP6")))
@@ -98,10 +100,10 @@ static enum proxy_header parse_v1(struct slice data, struct proxy_header_info *i
     struct slice start = slice_of(data.data, min_u32(data.len, prefix.len));
     if (memcmp(start.data, prefix.data, start.len) != 0)
         return PROXY_HEADER_BAD;
-    u32 window = min_u32(data.len, V1_BYTES_MAX);
+    u32 window = min_u32(data.len, V1_BYTES_MAX - 1);
     const char *end = memchr(data.data, '\r', window);
     if (!end)
-        return window == V1_BYTES_MAX ? PROXY_HEADER_BAD : PROXY_HEADER_PARTIAL;
+        return window == V1_BYTES_MAX - 1 ? PROXY_HEADER_BAD : PROXY_HEADER_PARTIAL;
     u32 line_len = (u32)(end - data.data);
     if (line_len + 1 == data.len)
         return PROXY_HEADER_PARTIAL;

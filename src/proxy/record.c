@@ -15,7 +15,7 @@ static u32 span_us(u64 from_ns, u64 to_ns)
 
 static void count(struct exchange *exchange)
 {
-    struct proxy_counters *counters = &exchange->client->proxy->counters;
+    struct proxy_counters *counters = &exchange->proxy->counters;
     u32 class = exchange->status / 100u;
     counters->responses_by_class[class < ARRAY_COUNT(counters->responses_by_class) ? class : 0]++;
 }

@@ -11,20 +11,27 @@
  *
  *   little is coming            RECV_STREAM   (receives stay armed: nothing to do per message)
  *   much is coming (`bulk`)     RECV_ONCE     (large single receives, one at a time)
- *   QUEUE_BYTES_MAX waiting     RECV_OFF      (until the sink has taken some of it)
+ *   a full window waiting       RECV_OFF      (until the sink has taken some of it)
+ *
+ * The window is what may wait for the sink. It grows while the sink is quick, because few large
+ * pieces cost less than many small ones, and shrinks when it is slow, so that slow readers hold
+ * little memory.
  */
+#include "base/clock.h"
 #include "proxy/proxy_internal.h"
 
 enum {
-    QUEUE_BYTES_MAX = 512 * 1024,
+    WINDOW_BYTES_MIN = 256 * 1024,
+    WINDOW_BYTES_MAX = 1024 * 1024,
+    WINDOW_SLOW_MS = 100, /* a sink that takes longer for what it was given gets less */
     BULK_BYTES_MIN = 128 * 1024, /* from so much to come, switching to RECV_ONCE pays */
-    BULK_RECEIVE_BYTES = 256 * 1024,
     SEND_BYTES_MAX = 1024 * 1024,
 };
 
 void relay_init(struct relay *relay, struct transport *source, struct transport_hold *hold)
 {
-    *relay = (struct relay){.source = source, .hold = hold, .state = RELAY_FLOWING};
+    *relay = (struct relay){
+        .source = source, .hold = hold, .state = RELAY_FLOWING, .window_bytes = WINDOW_BYTES_MIN};
     lease_chain_init(&relay->queue);
 }
 
@@ -190,6 +197,8 @@ static enum relay_verdict feed_all(struct relay *relay, struct proxy *proxy,
 enum relay_verdict relay_feed(struct relay *relay, struct proxy *proxy, struct lease_chain *data)
 {
     enum relay_verdict verdict = RELAY_OK;
+    if (relay->body_bytes > 0 && data->bytes < LEASE_BYTES && !relay_pending(relay))
+        relay->bulk = false; /* it only trickles: no leases are to be held while waiting for it */
     if (relay->state == RELAY_BROKEN)
         ring_chain_return(proxy->ring, data);
     if (relay->state != RELAY_FLOWING || data->bytes == 0)
@@ -247,29 +256,42 @@ static void send_queued(struct relay *relay, struct proxy *proxy)
         ASSERT(moved); /* whole leases: nothing has to be copied */
     }
     relay->sending_bytes = relay->head.len + lease_bytes;
+    relay->sending_since_ns = proxy_now_ns(proxy);
     relay->head.len = 0;
     transport_send(relay->sink, &(struct transport_message){
                                     .iov = iov, .count = count, .leases = &sent, .hold = relay->hold});
 }
 
-/* Asks the source for what the queue has room for. */
+/* Asks the source for what the window has room for. */
 static void pace(struct relay *relay, struct proxy *proxy)
 {
     if (!transport_readable(relay->source))
         return;
     u32 waiting = relay->queue.bytes + relay->sending_bytes;
+    u32 window = min_u32(relay->window_bytes, ring_lease_allowance_bytes(proxy->ring));
+    u32 room = window - min_u32(window, waiting);
     if (relay->state != RELAY_FLOWING) { /* the next message, or the peer's end */
-        transport_read(relay->source, RECV_STREAM, 0);
-    } else if (waiting >= QUEUE_BYTES_MAX || (waiting > 0 && ring_leases_scarce(proxy->ring))) {
+        transport_read(relay->source, relay->held_back ? RECV_OFF : RECV_STREAM, 0);
+    } else if (room < window / 2) {
         relay->bulk = true;
         transport_read(relay->source, RECV_OFF, 0);
     } else if (relay->bulk) {
-        bool bounded = relay->body == HTTP_BODY_LENGTH;
-        u64 bytes = bounded ? min_u64(relay->remaining, BULK_RECEIVE_BYTES) : BULK_RECEIVE_BYTES;
-        transport_read(relay->source, RECV_ONCE, (u32)bytes);
+        bool sized = relay->body == HTTP_BODY_LENGTH;
+        u32 bytes = sized ? (u32)min_u64(relay->remaining, room) : room;
+        transport_read(relay->source, RECV_ONCE, bytes);
     } else {
         transport_read(relay->source, RECV_STREAM, 0);
     }
+}
+
+/* The sink has taken all of a send: was it quick? */
+static void adapt_window(struct relay *relay, const struct proxy *proxy)
+{
+    bool slow = proxy_now_ns(proxy) - relay->sending_since_ns > WINDOW_SLOW_MS * NS_PER_MS;
+    if (slow)
+        relay->window_bytes = max_u32(relay->window_bytes / 2, WINDOW_BYTES_MIN);
+    else if (relay->sending_bytes >= relay->window_bytes / 2)
+        relay->window_bytes = min_u32(relay->window_bytes * 2, WINDOW_BYTES_MAX);
 }
 
 void relay_pump(struct relay *relay, struct proxy *proxy)
@@ -286,6 +308,7 @@ void relay_pump(struct relay *relay, struct proxy *proxy)
 
 void relay_sent(struct relay *relay, struct proxy *proxy)
 {
+    adapt_window(relay, proxy);
     relay->sent_bytes += relay->sending_bytes;
     relay->sending_bytes = 0;
     relay_pump(relay, proxy);

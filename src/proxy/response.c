@@ -4,18 +4,13 @@
 
 enum { INTERIM_BYTES_MAX = 65536 }; /* of 1xx responses a client has not taken yet */
 
-static struct proxy *proxy_of(const struct exchange *exchange)
-{
-    return exchange->client->proxy;
-}
-
 /* Puts a head that lies in the response block in front of what follows. Behind interim responses
  * that are still on their way it has to queue up. */
 static bool send_head(struct exchange *exchange, struct slice head)
 {
     struct relay *response = &exchange->response;
     if (relay_pending(response))
-        return ring_chain_write(proxy_of(exchange)->ring, &response->queue, head.data, head.len);
+        return ring_chain_write(exchange->proxy->ring, &response->queue, head.data, head.len);
     response->head = head;
     return true;
 }
@@ -24,7 +19,7 @@ static struct http_writer block_writer(const struct exchange *exchange)
 {
     return (struct http_writer){
         .at = exchange->response_block,
-        .end = exchange->response_block + proxy_of(exchange)->exchange_block_bytes,
+        .end = exchange->response_block + exchange->proxy->exchange_block_bytes,
     };
 }
 
@@ -33,7 +28,7 @@ static struct http_writer block_writer(const struct exchange *exchange)
 /* Some of the response is with the client already. It gets what there is, and then sees the cut. */
 static void cut(struct exchange *exchange, enum fault fault)
 {
-    struct proxy *proxy = proxy_of(exchange);
+    struct proxy *proxy = exchange->proxy;
     exchange->fault = (u8)fault;
     exchange->cut = true;
     exchange->keep_client = false;
@@ -93,7 +88,7 @@ void response_on_end(struct exchange *exchange, struct ring_done done)
         ASSERT(complete);
         break;
     }
-    relay_pump(response, proxy_of(exchange));
+    relay_pump(response, exchange->proxy);
     exchange_step(exchange);
 }
 
@@ -101,7 +96,7 @@ void response_on_end(struct exchange *exchange, struct ring_done done)
 
 static void note_first_byte(struct exchange *exchange)
 {
-    struct proxy *proxy = proxy_of(exchange);
+    struct proxy *proxy = exchange->proxy;
     exchange->first_byte_ns = proxy_now_ns(proxy);
     u64 latency_us = (exchange->first_byte_ns - exchange->attempt_ns) / NS_PER_US;
     state_backend_latency(proxy->state, exchange->backend, (u32)min_u64(latency_us, UINT32_MAX),
@@ -116,7 +111,7 @@ static void decide_keeping(struct exchange *exchange, const struct http_response
         framing.body == HTTP_BODY_CHUNKED && exchange->client_minor == 0;
     exchange->keep_upstream = exchange->keep_upstream && sized && response->keep_alive;
     exchange->keep_client = exchange->keep_client && sized && !exchange->response.decode &&
-                            !proxy_of(exchange)->draining;
+                            !exchange->proxy->draining;
 }
 
 /* A small body that is here already goes behind the head, in one plain send. */
@@ -128,7 +123,7 @@ static void inline_body(struct exchange *exchange, struct http_writer *writer)
     if (response->body != HTTP_BODY_LENGTH || len > INLINE_BODY_BYTES_MAX || len > data->bytes ||
         len > (u64)(writer->end - writer->at))
         return;
-    struct ring *ring = proxy_of(exchange)->ring;
+    struct ring *ring = exchange->proxy->ring;
     ring_chain_peek(ring, data, writer->at, (u32)len);
     ring_chain_skip(ring, data, (u32)len);
     writer->at += len;
@@ -149,7 +144,7 @@ static bool begin_tunnel(struct exchange *exchange)
     request->body_bytes_max = 0;
     relay_begin(request, (struct http_framing){.body = HTTP_BODY_TUNNEL});
     lease_chain_init(&early);
-    struct proxy *proxy = proxy_of(exchange);
+    struct proxy *proxy = exchange->proxy;
     bool taken = client_take_back(exchange->client, &early) &&
                  relay_feed(request, proxy, &early) == RELAY_OK;
     relay_pump(request, proxy);
@@ -159,7 +154,7 @@ static bool begin_tunnel(struct exchange *exchange)
 /* What follows the head, and goes on while the phase lasts. */
 static void relay_body(struct exchange *exchange, struct lease_chain *data)
 {
-    struct proxy *proxy = proxy_of(exchange);
+    struct proxy *proxy = exchange->proxy;
     enum relay_verdict verdict = relay_feed(&exchange->response, proxy, data);
     if (data->bytes > 0) { /* behind the end of the message: nobody asked for it */
         exchange->keep_upstream = false;
@@ -182,7 +177,7 @@ static bool begin(struct exchange *exchange, const struct http_response *respons
     if (!rewrite_response(exchange, response, framing, &writer))
         return false;
     exchange->status = response->status;
-    ring_chain_skip(proxy_of(exchange)->ring, &exchange->response_head, head_bytes);
+    ring_chain_skip(exchange->proxy->ring, &exchange->response_head, head_bytes);
     relay_begin(&exchange->response, framing);
     inline_body(exchange, &writer);
     struct slice head =
@@ -197,7 +192,7 @@ static bool begin(struct exchange *exchange, const struct http_response *respons
 
 static void begin_final(struct exchange *exchange, const struct http_response *response)
 {
-    struct proxy *proxy = proxy_of(exchange);
+    struct proxy *proxy = exchange->proxy;
     u64 began_ns = proxy->logs[LOG_FILE_ACCESS] ? clock_monotonic_ns() : 0;
     struct http_framing framing = http_response_framing(
         response, (enum http_method)exchange->method, exchange->upgrade);
@@ -222,7 +217,7 @@ static void begin_final(struct exchange *exchange, const struct http_response *r
 /* 100 Continue, 103 Early Hints and the like go through as they come (RFC 9110 §15.2). */
 static bool forward_interim(struct exchange *exchange, const struct http_response *response)
 {
-    struct proxy *proxy = proxy_of(exchange);
+    struct proxy *proxy = exchange->proxy;
     struct relay *relay = &exchange->response;
     struct http_writer writer = block_writer(exchange);
     if (exchange->client_minor > 0) {
@@ -243,7 +238,7 @@ static bool forward_interim(struct exchange *exchange, const struct http_respons
 /* One head from what has arrived. True when there may be another one behind it. */
 static bool read_head(struct exchange *exchange, struct slice bytes)
 {
-    struct proxy *proxy = proxy_of(exchange);
+    struct proxy *proxy = exchange->proxy;
     struct http_response *response = &proxy->response;
     switch (http_response_parse(bytes, &proxy->config->limits.http, response)) {
     case HTTP_PARSE_PARTIAL:
@@ -268,7 +263,7 @@ static bool read_head(struct exchange *exchange, struct slice bytes)
 /* A head is parsed in one piece: where it was received, or gathered when it came in several. */
 static void read_heads(struct exchange *exchange)
 {
-    struct proxy *proxy = proxy_of(exchange);
+    struct proxy *proxy = exchange->proxy;
     struct lease_chain *chain = &exchange->response_head;
     bool more = true;
     while (more) {
@@ -297,7 +292,7 @@ void response_on_data(struct exchange *exchange, struct lease_chain *data)
         ASSERT(false); /* there is no upstream to hear from */
         return;
     case EXCHANGE_RESPONSE_HEAD:
-        ring_chain_append(proxy_of(exchange)->ring, &exchange->response_head, data);
+        ring_chain_append(exchange->proxy->ring, &exchange->response_head, data);
         read_heads(exchange);
         return;
     case EXCHANGE_RELAYING:
@@ -318,7 +313,7 @@ static void write_page_head(struct exchange *exchange, u32 status, u64 body_byte
     http_write(writer, slice_of(code, sizeof(code)));
     http_write(writer, http_reason(status));
     http_write(writer, SLICE("\r\n"));
-    http_write_field(writer, SLICE("Date"), proxy_date(proxy_of(exchange)));
+    http_write_field(writer, SLICE("Date"), proxy_date(exchange->proxy));
     http_write_field(writer, SLICE("Content-Type"),
                      exchange->accepts_html ? SLICE("text/html; charset=utf-8")
                                             : SLICE("application/json"));
@@ -335,7 +330,7 @@ static void write_page_head(struct exchange *exchange, u32 status, u64 body_byte
 void response_page(struct exchange *exchange, u32 status, const char *message)
 {
     enum { PAGE_HEAD_BYTES_MAX = 512 };
-    struct proxy *proxy = proxy_of(exchange);
+    struct proxy *proxy = exchange->proxy;
     struct http_writer writer = block_writer(exchange);
     struct http_writer body = {.at = writer.at + PAGE_HEAD_BYTES_MAX, .end = writer.end};
     const char *body_data = body.at;

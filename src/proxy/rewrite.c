@@ -52,18 +52,18 @@ static bool request_drops(const struct request_rewrite *rewrite, u32 index)
     if (id == HTTP_FIELD_OTHER)
         return field->named_by_connection;
     u8 flags = http_field_info(id)->flags;
-    if (named_away(field, flags))
-        return true;
-    if (id == HTTP_FIELD_TRANSFER_ENCODING) /* framing: the body is forwarded with it */
+    /* The body is forwarded in this framing, whatever Connection says of it. */
+    if (id == HTTP_FIELD_TRANSFER_ENCODING || id == HTTP_FIELD_CONTENT_LENGTH)
         return false;
     if (id == HTTP_FIELD_HOST)
         return rewrite->own_host;
-    if (flags & HTTP_FIELD_HOP_BY_HOP)
+    if (id == HTTP_FIELD_VIA) /* only ever appended to */
+        return false;
+    if (id == HTTP_FIELD_FORWARDED)
+        return !rewrite->keep_forwarding;
+    if (id == HTTP_FIELD_X_REQUEST_ID) /* forwarding.c writes it, as it came or anew */
         return true;
-    /* What forwarding.c writes anew; Via is only ever appended to. */
-    if (flags & HTTP_FIELD_FORWARDING)
-        return id == HTTP_FIELD_VIA ? false : id == HTTP_FIELD_FORWARDED ? !rewrite->keep_forwarding : true;
-    return false;
+    return named_away(field, flags) || (flags & (HTTP_FIELD_HOP_BY_HOP | HTTP_FIELD_FORWARDING));
 }
 
 static void write_request_line(struct exchange *exchange, const struct http_request *request,
@@ -93,7 +93,7 @@ static void write_request_fields(const struct request_rewrite *rewrite, struct h
 static void write_host(struct exchange *exchange, struct slice authority,
                        struct http_writer *writer)
 {
-    const struct proxy *proxy = exchange->client->proxy;
+    const struct proxy *proxy = exchange->proxy;
     if (authority.len == 0) { /* HTTP/1.0 without Host: HTTP/1.1 needs one (RFC 9112 §3.2) */
         const struct config_pool *pool = &proxy->config->pools[exchange->route->pool];
         authority = proxy->config->backends[pool->backends[0]].host;
@@ -130,7 +130,7 @@ bool rewrite_request(struct exchange *exchange, const struct http_request *reque
         write_host(exchange, request->authority, writer);
     write_request_fields(&rewrite, writer);
     note_host(exchange, request, writer);
-    if (request->upgrade) {
+    if (exchange->upgrade) {
         http_write(writer, SLICE("Connection: upgrade\r\n"));
         http_write_field(writer, SLICE("Upgrade"),
                          http_field_first(&request->fields, HTTP_FIELD_UPGRADE));
@@ -144,7 +144,7 @@ bool rewrite_request(struct exchange *exchange, const struct http_request *reque
 /* ---- Responses ---- */
 
 static bool response_drops(const struct exchange *exchange, const struct http_response *response,
-                           u32 index, struct http_framing framing)
+                           u32 index)
 {
     const struct http_field *field = &response->fields.at[index];
     const struct config_header_edits *edits = &exchange->route->response_headers;
@@ -154,8 +154,11 @@ static bool response_drops(const struct exchange *exchange, const struct http_re
     if (id == HTTP_FIELD_OTHER)
         return field->named_by_connection;
     u8 flags = http_field_info(id)->flags;
+    bool bodiless = response->status < 200 || response->status == 204;
+    if (id == HTTP_FIELD_CONTENT_LENGTH) /* RFC 9110 §8.6: none where no body can be */
+        return bodiless;
     if (id == HTTP_FIELD_TRANSFER_ENCODING) /* also with HEAD: it says what GET would send */
-        return exchange->client_minor == 0 || framing.body == HTTP_BODY_TUNNEL;
+        return bodiless || exchange->client_minor == 0;
     return named_away(field, flags) || (flags & HTTP_FIELD_HOP_BY_HOP);
 }
 
@@ -192,7 +195,7 @@ bool rewrite_response(struct exchange *exchange, const struct http_response *res
     write_status_line(response, writer);
     struct run run = {.base = response->fields.base};
     for (u32 i = 0; i < response->fields.count; i++)
-        if (!response_drops(exchange, response, i, framing))
+        if (!response_drops(exchange, response, i))
             run_extend(&run, &response->fields.at[i], writer);
     run_flush(&run, writer);
     write_connection(exchange, response, framing, writer);

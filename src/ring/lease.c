@@ -88,9 +88,13 @@ void leases_offer(struct ring *ring)
 {
     if (!ring_has(ring, RING_CAP_BUFFER_RING))
         return;
-    if (ring->ran_dry && ring->offered_target < ring->lease_count / 2)
-        ring->offered_target *= 2;
-    ring->ran_dry = false;
+    u32 most = min_u32(LEASES_OFFERED_MAX, ring->lease_count / 2);
+    u32 useful = min_u32(max_u32(2 * ring->receives, LEASES_OFFERED_MIN), most);
+    if (useful > ring->offered_target)
+        ring->offered_target = useful;
+    else
+        ring->offered_target -= (ring->offered_target - useful) / 16;
+    ring->receives = 0;
     u32 wanted = ring->offered_target - min_u32(ring->offered, ring->offered_target);
     u32 count = min_u32(wanted, ring->free_count);
     if (count == 0)
@@ -324,4 +328,10 @@ u32 ring_leases_held(const struct ring *ring)
 bool ring_leases_scarce(const struct ring *ring)
 {
     return ring->free_count < ring->lease_count / 4;
+}
+
+u32 ring_lease_allowance_bytes(const struct ring *ring)
+{
+    enum { SHARE = 32 };
+    return max_u32(ring->free_count / SHARE, 1) * LEASE_BYTES;
 }

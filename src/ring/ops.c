@@ -43,18 +43,27 @@ void ring_connect(struct ring *ring, struct ring_op *op, int fd, const struct so
     ring_arm(op, sqe, RING_OP_CONNECT);
 }
 
+void *scratch_take(struct ring *ring, u32 bytes)
+{
+    ASSERT(bytes <= SCRATCH_BYTES);
+    /* Also when the queue is full: the entry that will point here must not need a flush first. */
+    if (ring->scratch_used + bytes > SCRATCH_BYTES || io_uring_sq_space_left(&ring->uring) == 0)
+        ring_flush(ring);
+    void *memory = ring->scratch + ring->scratch_used;
+    ring->scratch_used += bytes;
+    return memory;
+}
+
 /* A msghdr with a copy of the iovec array, valid until the next submission. The kernel has its own
  * copy from then on (IORING_FEAT_SUBMIT_STABLE). */
 static struct msghdr *scratch_message(struct ring *ring, const struct iovec *iov, u32 count)
 {
     u32 bytes = (u32)(sizeof(struct msghdr) + count * sizeof(struct iovec));
-    if (ring->scratch_used + bytes > SCRATCH_BYTES)
-        ring_flush(ring);
-    struct msghdr *message = (struct msghdr *)(void *)(ring->scratch + ring->scratch_used);
+    struct msghdr *message = scratch_take(ring, bytes);
     struct iovec *copy = (struct iovec *)(void *)(message + 1);
-    ring->scratch_used += bytes;
     memcpy(copy, iov, count * sizeof(*iov));
-    *message = (struct msghdr){.msg_iov = copy, .msg_iovlen = count};
+    *message = (struct msghdr){.msg_iov = copy,
+                               .msg_iovlen = (__typeof__(message->msg_iovlen))count};
     return message;
 }
 

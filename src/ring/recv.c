@@ -4,7 +4,7 @@
  *                    | BUFFER_RING                        | without
  *   STREAM           | multishot receive (bundled), or    | poll, then recv(2) into a lease
  *                    | single ones armed again and again  |
- *   ONCE             | one bundled receive                | the same, once
+ *   ONCE             | one receive into leases of our own choice
  *
  * A receiver that finds no lease ends with ENOBUFS. That is flow control, not an error: it joins the
  * starved FIFO, and is armed again when leases came back (recv_rearm_starved).
@@ -23,6 +23,7 @@ void ring_recv_init(struct ring_recv *recv, const struct ring_recv_class *class,
 {
     *recv = (struct ring_recv){.class = class, .fd = fd, .mode = RECV_OFF};
     list_init(&recv->waiting);
+    lease_chain_init(&recv->into);
 }
 
 static void arm_multishot(struct ring *ring, struct ring_recv *recv, struct io_uring_sqe *sqe)
@@ -32,33 +33,71 @@ static void arm_multishot(struct ring *ring, struct ring_recv *recv, struct io_u
         sqe->ioprio |= IORING_RECVSEND_BUNDLE;
 }
 
-/* A bundle is asked for whole leases only. Many kernels write a shorter length into the entry of the
- * buffer ring, where it stays when this receive has to wait, and the next bundle of any socket would
- * then have a hole where leases_taken() expects a full lease. */
-static void arm_single(struct ring *ring, struct ring_recv *recv, struct io_uring_sqe *sqe)
+static void starve(struct ring *ring, struct ring_recv *recv)
 {
-    u32 len = recv->mode == RECV_ONCE ? recv->bytes_max : 0;
-    bool bundle = len >= 2 * LEASE_BYTES && ring_has(ring, RING_CAP_BUNDLE);
-    len = bundle ? len - len % LEASE_BYTES : min_u32(len, LEASE_BYTES);
-    io_uring_prep_recv(sqe, recv->fd, NULL, len, 0);
-    if (bundle)
-        sqe->ioprio |= IORING_RECVSEND_BUNDLE;
+    ring->stats.starved++;
+    recv->starved = true;
+    list_push_back(&ring->starved, &recv->waiting);
 }
 
-static void arm(struct ring *ring, struct ring_recv *recv)
+static void arm_stream(struct ring *ring, struct ring_recv *recv)
 {
     struct io_uring_sqe *sqe = ring_sqe(ring);
     if (!ring_has(ring, RING_CAP_BUFFER_RING)) {
         io_uring_prep_poll_add(sqe, recv->fd, POLLIN);
     } else {
-        if (recv->mode == RECV_STREAM && ring_has(ring, RING_CAP_MULTISHOT_RECV))
+        if (ring_has(ring, RING_CAP_MULTISHOT_RECV))
             arm_multishot(ring, recv, sqe);
         else
-            arm_single(ring, recv, sqe);
+            io_uring_prep_recv(sqe, recv->fd, NULL, 0, 0);
         sqe->flags |= IOSQE_BUFFER_SELECT;
         sqe->buf_group = LEASE_GROUP;
     }
     ring_arm(&recv->op, sqe, RING_OP_RECV);
+}
+
+/* Takes leases for bytes_max, or as many as there are. */
+static u32 take_leases(struct ring *ring, struct ring_recv *recv, struct iovec *iov, u32 iov_max)
+{
+    u32 count = 0;
+    for (u32 bytes = 0; bytes < recv->bytes_max && count < iov_max; bytes += LEASE_BYTES) {
+        u16 id = lease_take(ring);
+        if (id == LEASE_NONE)
+            break;
+        struct lease *lease = ring_lease(ring, id);
+        iov[count++] = (struct iovec){lease->data, min_u32(recv->bytes_max - bytes, LEASE_BYTES)};
+        if (recv->into.first == LEASE_NONE)
+            recv->into.first = id;
+        else
+            ring_lease(ring, recv->into.last)->next = id;
+        recv->into.last = id;
+    }
+    return count;
+}
+
+static void arm_once(struct ring *ring, struct ring_recv *recv)
+{
+    enum { ONCE_LEASES_MAX = 64 };
+    struct iovec *iov = scratch_take(ring, ONCE_LEASES_MAX * sizeof(struct iovec));
+    u32 count = take_leases(ring, recv, iov, ONCE_LEASES_MAX);
+    if (count == 0) {
+        starve(ring, recv);
+        return;
+    }
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    if (count == 1)
+        io_uring_prep_recv(sqe, recv->fd, iov->iov_base, iov->iov_len, 0);
+    else /* not recvmsg: that writes to its msghdr when it completes */
+        io_uring_prep_readv(sqe, recv->fd, iov, count, (u64)-1);
+    ring_arm(&recv->op, sqe, RING_OP_RECV);
+}
+
+static void arm(struct ring *ring, struct ring_recv *recv)
+{
+    if (recv->mode == RECV_ONCE)
+        arm_once(ring, recv);
+    else
+        arm_stream(ring, recv);
 }
 
 void ring_recv_stream(struct ring *ring, struct ring_recv *recv)
@@ -99,17 +138,10 @@ void ring_recv_abandon(struct ring_recv *recv)
     recv->mode = RECV_OFF;
 }
 
-static void starve(struct ring *ring, struct ring_recv *recv)
-{
-    ring->ran_dry = true;
-    ring->stats.starved++;
-    recv->starved = true;
-    list_push_back(&ring->starved, &recv->waiting);
-}
-
 bool recv_rearm_starved(struct ring *ring)
 {
-    u32 ready = ring_has(ring, RING_CAP_BUFFER_RING) ? ring->offered : ring->free_count;
+    u32 ready = ring_has(ring, RING_CAP_BUFFER_RING) ? min_u32(ring->offered, ring->free_count)
+                                                     : ring->free_count;
     u32 count = min_u32(ready, STARVED_REARMED_PER_TURN);
     while (count-- > 0 && !list_empty(&ring->starved)) {
         struct ring_recv *recv = recv_of(list_pop_front(&ring->starved));
@@ -165,18 +197,17 @@ static void deliver(struct ring *ring, struct ring_recv *recv, struct lease_chai
 
 static void recv_failed(struct ring *ring, struct ring_recv *recv, i32 error)
 {
+    bool abandoned = recv->mode == RECV_OFF && !recv->stopping;
     switch (error) {
     case ENOBUFS:
-        if (recv->stopping)
-            settle(ring, recv);
-        else if (recv->mode == RECV_OFF) /* abandoned: nobody waits for more */
-            end(recv, RING_CANCELED, 0);
-        else
-            starve(ring, recv);
-        break;
     case ECANCELED:
     case EINTR:
-        settle(ring, recv);
+        if (abandoned) /* nobody waits for more, but somebody waits for the end */
+            end(recv, RING_CANCELED, 0);
+        else if (error == ENOBUFS && !recv->stopping)
+            starve(ring, recv);
+        else
+            settle(ring, recv);
         break;
     default:
         end(recv, ring_status_of(error), error);
@@ -192,8 +223,7 @@ static void fetch(struct ring *ring, struct ring_recv *recv)
         return;
     }
     struct lease *lease = ring_lease(ring, id);
-    u32 room = recv->mode == RECV_ONCE ? min_u32(recv->bytes_max, LEASE_BYTES) : LEASE_BYTES;
-    ssize_t got = recv_into(recv->fd, lease->data, room);
+    ssize_t got = recv_into(recv->fd, lease->data, LEASE_BYTES);
     if (got <= 0) {
         ring_lease_return(ring, id);
         if (got == 0)
@@ -209,11 +239,54 @@ static void fetch(struct ring *ring, struct ring_recv *recv)
     deliver(ring, recv, &chain);
 }
 
+/* The leases that were taken beforehand, cut to what was received. */
+static void trim_into(struct ring *ring, struct ring_recv *recv, u32 bytes,
+                      struct lease_chain *chain)
+{
+    struct lease_chain unused = {.first = LEASE_NONE, .last = LEASE_NONE};
+    *chain = recv->into;
+    chain->bytes = bytes;
+    lease_chain_init(&recv->into);
+    for (u16 id = chain->first; id != LEASE_NONE;) {
+        struct lease *lease = ring_lease(ring, id);
+        lease->len = min_u32(bytes, LEASE_BYTES);
+        bytes -= lease->len;
+        id = lease->next;
+        if (bytes == 0 && id != LEASE_NONE) {
+            unused.first = id;
+            chain->last = (u16)(lease - ring->leases);
+            lease->next = LEASE_NONE;
+            break;
+        }
+    }
+    ring_chain_return(ring, &unused);
+}
+
+static void once_completed(struct ring *ring, struct ring_recv *recv, i32 result)
+{
+    struct lease_chain chain;
+    if (result > 0) {
+        trim_into(ring, recv, (u32)result, &chain);
+        deliver(ring, recv, &chain);
+        return;
+    }
+    ring_chain_return(ring, &recv->into);
+    if (result == 0)
+        end(recv, RING_END, 0);
+    else
+        recv_failed(ring, recv, -result);
+}
+
 void recv_completed(struct ring *ring, struct ring_recv *recv, i32 result, u32 flags)
 {
     struct lease_chain chain;
     lease_chain_init(&chain);
     recv->op.owed = (flags & IORING_CQE_F_MORE) != 0;
+    ring->receives++;
+    if (recv->into.first != LEASE_NONE) {
+        once_completed(ring, recv, result);
+        return;
+    }
     if (flags & IORING_CQE_F_BUFFER)
         leases_taken(ring, (u16)(flags >> IORING_CQE_BUFFER_SHIFT), (u32)(result > 0 ? result : 0),
                      &chain);

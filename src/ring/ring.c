@@ -56,7 +56,8 @@ static bool restrict_operations(struct ring *ring)
 {
     static const u8 allowed[] = {
         IORING_OP_ACCEPT, IORING_OP_CONNECT, IORING_OP_SEND, IORING_OP_SENDMSG,
-        IORING_OP_RECV,   IORING_OP_READ,    IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
+        IORING_OP_RECV,   IORING_OP_READ,    IORING_OP_READV, IORING_OP_POLL_ADD,
+        IORING_OP_ASYNC_CANCEL,
     };
     struct io_uring_restriction rules[ARRAY_COUNT(allowed) + 1];
     memset(rules, 0, sizeof(rules));

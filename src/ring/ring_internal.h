@@ -20,10 +20,11 @@ enum ring_op_kind {
 
 enum {
     LEASE_GROUP = 1,
-    /* So many buffers are offered to the kernel at first, out of all there are. The kernel uses
-     * them in turn, so a short queue keeps receiving into the same warm cache lines; it doubles
-     * whenever it ran dry. */
-    LEASES_OFFERED_MIN = 64,
+    /* How many buffers are offered to the kernel, out of all there are: twice as many as receives
+     * found work for them lately. The kernel uses them in turn, so a short queue keeps receiving
+     * into the same warm cache lines, and bounds what one flooding socket can take at once. */
+    LEASES_OFFERED_MIN = 16,
+    LEASES_OFFERED_MAX = 1024,
     STARVED_REARMED_PER_TURN = 16,
     SCRATCH_BYTES = 128 * 1024,
 };
@@ -50,7 +51,7 @@ struct ring {
     /* Receivers (recv.c). */
     struct list starved;
     struct list stopped; /* were starved when stopped: on_stopped is still to be called */
-    bool ran_dry;
+    u32 receives; /* completed since leases were last offered */
 
     /* msghdr and iovec arrays of the sends queued since the last submission (ops.c). */
     char *scratch;
@@ -87,6 +88,8 @@ void leases_taken(struct ring *ring, u16 id, u32 bytes, struct lease_chain *chai
 u16 lease_take(struct ring *ring);
 
 /* ops.c */
+/* Memory until the next submission; bytes <= SCRATCH_BYTES. */
+void *scratch_take(struct ring *ring, u32 bytes);
 void ring_op_completed(struct ring *ring, struct ring_op *op, i32 result, u32 flags);
 
 /* socket.c: recv(2) without waiting; a negative errno on failure. */

@@ -19,7 +19,6 @@ struct slot {
 struct backend_state {
     const struct slot *slots;
     u32 slot_count;
-    _Atomic u32 active;
     _Atomic u32 latency_us;
     _Atomic u64 latency_at_ns;
 } __attribute__((aligned(CACHE_LINE_BYTES)));
@@ -108,8 +107,7 @@ const struct balance_load *state_load(const struct state *state, u32 pool)
 
 void state_backend_begin(struct state *state, u32 backend)
 {
-    struct backend_state *it = &state->backends[backend];
-    atomic_fetch_add_explicit(&it->active, 1, memory_order_relaxed);
+    const struct backend_state *it = &state->backends[backend];
     for (u32 i = 0; i < it->slot_count; i++)
         __atomic_fetch_add(&state->pools[it->slots[i].pool].active[it->slots[i].member], 1,
                            __ATOMIC_RELAXED);
@@ -117,18 +115,20 @@ void state_backend_begin(struct state *state, u32 backend)
 
 void state_backend_end(struct state *state, u32 backend)
 {
-    struct backend_state *it = &state->backends[backend];
-    u32 before = atomic_fetch_sub_explicit(&it->active, 1, memory_order_relaxed);
-    ASSERT(before > 0);
-    for (u32 i = 0; i < it->slot_count; i++)
-        __atomic_fetch_sub(&state->pools[it->slots[i].pool].active[it->slots[i].member], 1,
-                           __ATOMIC_RELAXED);
+    const struct backend_state *it = &state->backends[backend];
+    for (u32 i = 0; i < it->slot_count; i++) {
+        u32 *active = &state->pools[it->slots[i].pool].active[it->slots[i].member];
+        u32 before = __atomic_fetch_sub(active, 1, __ATOMIC_RELAXED);
+        ASSERT(before > 0);
+    }
 }
 
 void state_backend_latency(struct state *state, u32 backend, u32 sample_us, u64 now_ns)
 {
     struct backend_state *it = &state->backends[backend];
-    u64 before_ns = atomic_exchange_explicit(&it->latency_at_ns, now_ns, memory_order_relaxed);
+    /* Two workers at once may lose one of their samples; a moving average can bear that. */
+    u64 before_ns = atomic_load_explicit(&it->latency_at_ns, memory_order_relaxed);
+    atomic_store_explicit(&it->latency_at_ns, now_ns, memory_order_relaxed);
     u32 old = atomic_load_explicit(&it->latency_us, memory_order_relaxed);
     u64 elapsed_ns = now_ns > before_ns ? now_ns - before_ns : 0;
     u32 figure = balance_latency_update(old, max_u32(sample_us, 1), elapsed_ns, LATENCY_DECAY_NS);
@@ -153,7 +153,11 @@ void state_backend_set_usable(struct state *state, u32 backend, bool usable)
 
 u32 state_backend_active(const struct state *state, u32 backend)
 {
-    return atomic_load_explicit(&state->backends[backend].active, memory_order_relaxed);
+    const struct backend_state *it = &state->backends[backend];
+    if (it->slot_count == 0)
+        return 0;
+    return __atomic_load_n(&state->pools[it->slots[0].pool].active[it->slots[0].member],
+                           __ATOMIC_RELAXED);
 }
 
 bool state_route_enter(struct state *state, u32 route, u32 active_max)
