@@ -75,6 +75,8 @@ void proxy_destroy(struct proxy *proxy);
 
 /* Takes over an accepted connection. */
 void proxy_accept(struct proxy *proxy, int fd, const struct config_listener *listener);
+/* A connection could not be accepted: `error` is an errno. For the log. */
+void proxy_accept_failed(struct proxy *proxy, i32 error);
 /* To be called after every ring_turn and wheel_run: releases what ended, refreshes the date. */
 void proxy_after_turn(struct proxy *proxy);
 

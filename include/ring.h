@@ -200,6 +200,8 @@ int ring_socket(struct ring *ring, const struct sockaddr *address, i32 *error);
 /* Address of the peer of an accepted socket; false when it is gone already. */
 MUST_CHECK bool ring_peer_address(struct ring *ring, int fd, struct sockaddr *address,
                                   socklen_t *address_bytes);
+/* A figure that changes whenever the peer acknowledges bytes we sent. */
+u64 ring_bytes_acked(struct ring *ring, int fd);
 /* how: SHUT_RD, SHUT_WR, SHUT_RDWR. Errors are of no use to anyone. */
 void ring_shutdown(struct ring *ring, int fd, int how);
 /* Nothing may be owed on fd. `reset` drops unsent bytes and sends RST instead of FIN. */

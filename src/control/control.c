@@ -67,6 +67,10 @@ static void on_signal(struct ring_op *op, struct ring_done done)
     if (done.status != RING_OK)
         return;
     while (read(control->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGHUP) {
+            note(control, LOG_WARN, "reload", "SIGHUP: reloading is not active yet; restart instead");
+            continue;
+        }
         control->stops_asked++;
         enum worker_command command = control->stops_asked == 1 ? WORKER_DRAIN : WORKER_STOP;
         note(control, LOG_INFO, "stop",
@@ -85,6 +89,7 @@ static bool catch_signals(struct control *control)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     /* Blocked before the first worker starts: threads inherit the mask. */
     if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
         return false;
@@ -226,7 +231,8 @@ static void announce(struct control *control, const struct config_problems *note
     note(control, LOG_INFO, "start", line);
     for (u32 i = 0; i < notes->count; i++) {
         (void)fprintf(stderr, "nextproxy: note: %s: %s\n", notes->at[i].path, notes->at[i].text);
-        note(control, LOG_WARN, "config_note", notes->at[i].text);
+        (void)snprintf(line, sizeof(line), "%s: %s", notes->at[i].path, notes->at[i].text);
+        note(control, LOG_INFO, "config_note", line);
     }
 }
 

@@ -48,7 +48,7 @@ static void begin(struct exchange *exchange, bool fresh)
         upstream_acquire(proxy->upstreams, exchange->backend, fresh, exchange, &error);
     if (!exchange->upstream) {
         record_fault(exchange, FAULT_EXHAUSTED, error);
-        exchange_fail(exchange, FAULT_EXHAUSTED);
+        exchange_answer(exchange, FAULT_EXHAUSTED);
         return;
     }
     exchange->response.source = &exchange->upstream->transport;
@@ -125,6 +125,7 @@ static bool may_replay(const struct exchange *exchange)
 {
     const struct relay *request = &exchange->request;
     return http_method_idempotent((enum http_method)exchange->method) && !exchange->upgrade &&
+           request->body != HTTP_BODY_CHUNKED &&
            request->body_bytes == exchange->inline_body_len && request->state >= RELAY_ENDED &&
            request->state != RELAY_BROKEN;
 }
@@ -150,13 +151,13 @@ void attempt_failed(struct exchange *exchange, enum fault fault, struct ring_don
     } else if (row->retry == RETRY_OTHER && may_try_other(exchange)) {
         exchange->tried_count++;
         if (!choose(exchange)) {
-            exchange_fail(exchange, fault);
+            exchange_answer(exchange, fault);
             return;
         }
         proxy->counters.retries++;
         begin(exchange, false);
     } else {
-        exchange_fail(exchange, fault);
+        exchange_answer(exchange, fault);
     }
 }
 

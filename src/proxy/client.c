@@ -405,6 +405,12 @@ static bool expects_proxy_header(const struct config_listener *listener,
            network_list_contains(&listener->proxy_protocol_from, peer);
 }
 
+static void refuse_connection(struct proxy *proxy)
+{
+    proxy->counters.clients_refused++;
+    record_refusal(proxy, "limits.clients connections are open");
+}
+
 void client_start(struct proxy *proxy, int fd, const struct config_listener *listener)
 {
     struct address peer = {.len = sizeof(peer.local)};
@@ -413,7 +419,7 @@ void client_start(struct proxy *proxy, int fd, const struct config_listener *lis
         if (client)
             slab_release(&proxy->clients, client);
         else
-            proxy->counters.clients_refused++;
+            refuse_connection(proxy);
         ring_close(proxy->ring, fd, true);
         return;
     }

@@ -91,10 +91,30 @@ void exchange_cancel(struct exchange *exchange, enum fault fault)
 
 void exchange_fail(struct exchange *exchange, enum fault fault)
 {
+    record_fault(exchange, fault, 0);
+    exchange_answer(exchange, fault);
+}
+
+/* A refused request is told what is wrong with it; for all else the fault's sentence will do. */
+static const char *page_text(const struct exchange *exchange, const struct fault_row *row)
+{
+    return exchange->reject == HTTP_REJECT_NONE
+               ? row->text
+               : http_reject_info((enum http_reject)exchange->reject)->text;
+}
+
+static u32 page_status(const struct exchange *exchange, const struct fault_row *row)
+{
+    return exchange->reject == HTTP_REJECT_NONE
+               ? row->status
+               : http_reject_info((enum http_reject)exchange->reject)->status;
+}
+
+void exchange_answer(struct exchange *exchange, enum fault fault)
+{
     const struct fault_row *row = fault_row(fault);
     struct proxy *proxy = exchange->proxy;
     exchange->fault = (u8)fault;
-    record_fault(exchange, fault, 0);
     if (exchange->response_begun || row->status == 0) {
         exchange_cancel(exchange, fault);
         return;
@@ -104,8 +124,7 @@ void exchange_fail(struct exchange *exchange, enum fault fault)
     attempt_end(exchange, false);
     relay_abort(&exchange->request, proxy);
     exchange->keep_client = exchange->keep_client && row->keep_client && request_complete;
-    u32 status = exchange->reject_status ? exchange->reject_status : row->status;
-    response_page(exchange, status, row->text);
+    response_page(exchange, page_status(exchange, row), page_text(exchange, row));
 }
 
 /* The response ended early, and all there is of it has been sent. A message with a length or chunks
@@ -196,8 +215,25 @@ void exchange_set_deadline(struct exchange *exchange)
     client_set_deadline(exchange->client, timeout_ms);
 }
 
+/* A send that is under way may take longer than a timeout when there is much to send. As long as
+ * the peer acknowledges some of it, it is slow but not gone. */
+static bool still_taking(struct exchange *exchange, const struct relay *relay)
+{
+    if (relay->sending_bytes == 0 || !relay->sink)
+        return false;
+    u64 acked = ring_bytes_acked(exchange->proxy->ring, relay->sink->fd);
+    bool progress = acked != exchange->acked_bytes;
+    exchange->acked_bytes = acked;
+    return progress;
+}
+
 void exchange_on_timeout(struct exchange *exchange)
 {
+    bool sends_request = exchange->phase == EXCHANGE_RESPONSE_HEAD;
+    if (still_taking(exchange, sends_request ? &exchange->request : &exchange->response)) {
+        exchange_set_deadline(exchange);
+        return;
+    }
     switch ((enum exchange_phase)exchange->phase) {
     case EXCHANGE_CONNECTING:
         attempt_failed(exchange, FAULT_CONNECT_TIMEOUT, (struct ring_done){0});
@@ -290,7 +326,7 @@ static enum fault take_request(struct exchange *exchange, const struct http_requ
         .end = exchange->request_block + proxy->exchange_block_bytes,
     };
     if (framing.body == HTTP_BODY_REJECT) {
-        exchange->reject_status = http_reject_info(framing.reject)->status;
+        exchange->reject = (u8)framing.reject;
         return FAULT_BAD_REQUEST;
     }
     u64 body_max = exchange->request.body_bytes_max;
@@ -331,6 +367,7 @@ void exchange_start(struct client *client, const struct http_request *request, u
     if (!exchange) {
         ring_chain_return(proxy->ring, data);
         proxy->counters.faults[FAULT_EXHAUSTED]++;
+        record_refusal(proxy, "limits.exchanges requests are being served");
         client_refuse(client);
         return;
     }
@@ -358,8 +395,9 @@ void exchange_reject(struct client *client, enum fault fault, enum http_reject r
         client_refuse(client);
         return;
     }
-    if (reject != HTTP_REJECT_NONE)
-        exchange->reject_status = http_reject_info(reject)->status;
+    exchange->reject = (u8)reject;
+    request_id_make(&exchange->proxy->rng, proxy_wall_ns(exchange->proxy), exchange->request_block);
+    exchange->request_id = slice_of(exchange->request_block, REQUEST_ID_BYTES);
     exchange_fail(exchange, fault);
 }
 

@@ -1,6 +1,8 @@
 /* One worker's data path: its memory, its clients, and its end. */
 #include "proxy.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "proxy/proxy_internal.h"
 
@@ -160,6 +162,15 @@ void proxy_destroy(struct proxy *proxy)
 void proxy_accept(struct proxy *proxy, int fd, const struct config_listener *listener)
 {
     client_start(proxy, fd, listener);
+}
+
+void proxy_accept_failed(struct proxy *proxy, i32 error)
+{
+    char scratch[16], what[64];
+    (void)snprintf(what, sizeof(what), "accepting a connection failed with %s",
+                   log_errno_name(error, scratch));
+    proxy->counters.clients_refused++;
+    record_refusal(proxy, what);
 }
 
 struct slice proxy_date(struct proxy *proxy)

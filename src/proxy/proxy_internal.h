@@ -114,6 +114,7 @@ struct exchange {
     u64 attempt_ns;    /* this attempt began */
     u64 connected_ns;  /* ... its connection was there */
     u64 first_byte_ns; /* final response head */
+    u64 acked_bytes;   /* what the peer of a long send had acknowledged at the last timeout */
     u64 own_ns;        /* spent in our own handlers */
     u32 tried[TRIED_MAX]; /* indexes into the pool */
     u32 backend;       /* index into config.backends, BALANCE_NONE before one is chosen */
@@ -125,7 +126,7 @@ struct exchange {
     struct slice method_name;
     struct slice request_id;
     u16 status; /* sent to the client; 0 = none yet */
-    u16 reject_status; /* of the page for FAULT_BAD_REQUEST; 0 = the fault row's */
+    u8 reject;  /* enum http_reject: with FAULT_BAD_REQUEST, what was wrong */
     u8 method;  /* enum http_method */
     u8 phase;
     u8 fault;
@@ -161,6 +162,8 @@ void exchange_on_client_paused(struct exchange *exchange);
 void exchange_on_timeout(struct exchange *exchange);
 /* Ends the exchange badly: answers with a page if nothing was sent yet, else shows the cut. */
 void exchange_fail(struct exchange *exchange, enum fault fault);
+/* The same for a fault that is in the log already. */
+void exchange_answer(struct exchange *exchange, enum fault fault);
 /* The client is gone: cancels everything. */
 void exchange_cancel(struct exchange *exchange, enum fault fault);
 /* Ends the exchange when both halves are done. To be called after anything happened. */
@@ -293,6 +296,8 @@ void record_access(struct exchange *exchange);
 void record_fault(struct exchange *exchange, enum fault fault, i32 error);
 /* A failure before there was an exchange. */
 void record_client_fault(struct client *client, enum fault fault, const char *detail);
+/* Work that was turned away for want of `what`: one line a second at most, with how often. */
+void record_refusal(struct proxy *proxy, const char *what);
 
 /* ---- Pages (page.c) ---- */
 
@@ -341,6 +346,8 @@ struct proxy {
     u64 wall_offset_ns; /* wall clock minus monotonic, refreshed now and then */
     u64 wall_refresh_ns;
     u64 drain_deadline_ns;
+    u64 refusal_logged_ns;
+    u64 refusals; /* since then */
     u64 date_second;
     u32 exchange_block_bytes;
     u32 sample_threshold; /* of 2^32: which share of requests is logged */

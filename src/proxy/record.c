@@ -1,4 +1,6 @@
 /* What is written about exchanges: log lines and counters. */
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "proxy/proxy_internal.h"
 
@@ -88,6 +90,7 @@ void record_fault(struct exchange *exchange, enum fault fault, i32 error)
     bool chosen = exchange->backend != BALANCE_NONE && row->blame != BLAME_CLIENT;
     const struct config_backend *backend =
         chosen ? &proxy->config->backends[exchange->backend] : NULL;
+    enum http_reject reject = (enum http_reject)exchange->reject;
     const char *error_text = row->error ? row->error : row->name;
     if (error != 0)
         error_text = log_errno_name(error, scratch);
@@ -98,13 +101,35 @@ void record_fault(struct exchange *exchange, enum fault fault, i32 error)
         .backend_id = backend ? backend->id : (struct slice){0},
         .url = backend ? backend->url : (struct slice){0},
         .error = name_slice(error_text),
-        .message = name_slice(row->log_text),
+        .message = name_slice(reject == HTTP_REJECT_NONE ? row->log_text
+                                                         : http_reject_info(reject)->text),
         .client_ip = client_ip(client),
         .request_id = exchange->request_id,
         .route = exchange->route->id,
         .attempt = exchange->attempts,
     };
     (void)log_event_write(proxy->logs[LOG_FILE_ERROR], &event);
+}
+
+void record_refusal(struct proxy *proxy, const char *what)
+{
+    u64 now_ns = proxy_now_ns(proxy);
+    proxy->refusals++;
+    if (!logged(proxy, LOG_ERROR) || now_ns - proxy->refusal_logged_ns < NS_PER_S)
+        return;
+    char message[128];
+    (void)snprintf(message, sizeof(message), "Turned away %llu times since the last such line: %s",
+                   (unsigned long long)proxy->refusals, what);
+    struct log_event event = {
+        .wall_ns = proxy_wall_ns(proxy),
+        .severity = LOG_ERROR,
+        .type = SLICE("proxy_failure"),
+        .error = SLICE("exhausted"),
+        .message = name_slice(message),
+    };
+    (void)log_event_write(proxy->logs[LOG_FILE_ERROR], &event);
+    proxy->refusal_logged_ns = now_ns;
+    proxy->refusals = 0;
 }
 
 void record_client_fault(struct client *client, enum fault fault, const char *detail)

@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -349,75 +348,6 @@ i32 behaviour_multishot_accept(struct io_uring *ring)
             drain(ring);
         (void)close(listener);
     }
-    return error;
-}
-
-/* ---- Waiting for more than the first completion ---- */
-
-enum {
-    MIN_WAIT_US = 300,
-    MIN_WAIT_EVENT_NS = 100 * 1000,
-    MIN_WAIT_LIMIT_NS = 20 * 1000 * 1000,
-    MIN_WAIT_TRIES = 3,
-};
-
-static i32 timer_open(int *timer)
-{
-    struct itimerspec event = {.it_value = {.tv_nsec = MIN_WAIT_EVENT_NS}};
-    *timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (*timer < 0)
-        return errno;
-    if (timerfd_settime(*timer, 0, &event, NULL) == 0)
-        return 0;
-    i32 error = errno;
-    (void)close(*timer);
-    return error;
-}
-
-/* Waits for two completions while only one comes: with the feature the minimum wait ends it,
- * without it the time limit does. ETIME also when the machine was too busy to tell. */
-static i32 wait_for_two(struct io_uring *ring)
-{
-    struct __kernel_timespec limit = {.tv_nsec = MIN_WAIT_LIMIT_NS};
-    struct uring_wait_argument argument = {
-        .min_wait_us = MIN_WAIT_US,
-        .timeout = (u64)(uintptr_t)&limit,
-    };
-    u64 before_ns = clock_monotonic_ns();
-    int waited =
-        io_uring_enter2((u32)ring->ring_fd, 0, 2, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
-                        (void *)&argument, sizeof(argument));
-    if (waited < 0)
-        return waited == -EINTR ? ETIME : -waited;
-    return clock_monotonic_ns() - before_ns < MIN_WAIT_LIMIT_NS ? 0 : ETIME;
-}
-
-/* The event comes from a timer's descriptor: a timeout operation would end any wait by itself. */
-static i32 try_min_wait(struct io_uring *ring)
-{
-    int timer;
-    i32 error = timer_open(&timer);
-    if (error != 0)
-        return error;
-    io_uring_prep_poll_add(next(ring, TAG_OTHER), timer, POLLIN);
-    error = submit(ring);
-    if (error == 0) {
-        error = wait_for_two(ring);
-        struct completion done;
-        i32 missed = await(ring, &done);
-        error = error == 0 ? missed : error;
-    }
-    (void)close(timer);
-    return error;
-}
-
-i32 behaviour_min_wait(struct io_uring *ring)
-{
-    if (!(ring->features & IORING_FEAT_MIN_TIMEOUT))
-        return EINVAL;
-    i32 error = ETIME;
-    for (int i = 0; error == ETIME && i < MIN_WAIT_TRIES; i++)
-        error = try_min_wait(ring);
     return error;
 }
 

@@ -5,9 +5,6 @@
  *
  * Include this instead of <liburing.h>, and never include <linux/io_uring.h>: both guard themselves
  * with LINUX_IO_URING_H, the first one wins, and the kernel's copy may be the older of the two.
- *
- * Newer liburing versions add IORING_SETUP_NO_SQARRAY on their own where the kernel knows it; then
- * `sq.array` is NULL. Code that publishes submissions without io_uring_submit() must look.
  */
 #ifndef NEXTPROXY_RING_COMPAT_H
 #define NEXTPROXY_RING_COMPAT_H
@@ -20,41 +17,14 @@
 
 #include "base/types.h"
 
-/* io_uring_params.flags */
-#ifndef IORING_SETUP_NO_SQARRAY
-#define IORING_SETUP_NO_SQARRAY (1U << 16) /* Linux 6.6 */
-#endif
-
 /* io_uring_params.features */
 #ifndef IORING_FEAT_RECVSEND_BUNDLE
 #define IORING_FEAT_RECVSEND_BUNDLE (1U << 14) /* Linux 6.10 */
-#endif
-#ifndef IORING_FEAT_MIN_TIMEOUT
-#define IORING_FEAT_MIN_TIMEOUT (1U << 15) /* Linux 6.12 */
-#endif
-#ifndef IORING_FEAT_NO_IOWAIT
-#define IORING_FEAT_NO_IOWAIT (1U << 17) /* Linux 6.15 */
-#endif
-
-/* io_uring_enter(2) flags */
-#ifndef IORING_ENTER_NO_IOWAIT
-#define IORING_ENTER_NO_IOWAIT (1U << 7) /* Linux 6.15 */
 #endif
 
 /* io_uring_sqe.ioprio of receives and sends */
 #ifndef IORING_RECVSEND_BUNDLE
 #define IORING_RECVSEND_BUNDLE (1U << 4) /* Linux 6.10 */
 #endif
-
-/* What IORING_ENTER_EXT_ARG points at. liburing 2.3 calls min_wait_us `pad`. */
-struct uring_wait_argument {
-    u64 signal_mask;
-    u32 signal_mask_bytes;
-    u32 min_wait_us; /* Linux 6.12, IORING_FEAT_MIN_TIMEOUT; 0 before */
-    u64 timeout;     /* struct __kernel_timespec *, relative */
-};
-
-_Static_assert(sizeof(struct uring_wait_argument) == sizeof(struct io_uring_getevents_arg),
-               "the kernel checks the size");
 
 #endif

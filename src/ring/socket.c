@@ -1,8 +1,9 @@
 /* Plain system calls on sockets. They are cheaper than ops (a shutdown through the ring always goes
  * to a kernel thread), and kept here so that the simulator can replace them with the ring. */
 #include <errno.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "ring/ring_internal.h"
@@ -26,6 +27,18 @@ bool ring_peer_address(struct ring *ring, int fd, struct sockaddr *address,
 {
     (void)ring;
     return getpeername(fd, address, address_bytes) == 0;
+}
+
+u64 ring_bytes_acked(struct ring *ring, int fd)
+{
+    (void)ring;
+    struct tcp_info info = {0};
+    socklen_t bytes = sizeof(info);
+    int queued = 0;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &bytes) == 0)
+        return info.tcpi_bytes_acked;
+    (void)ioctl(fd, TIOCOUTQ, &queued); /* a unix socket: what is still unread changes */
+    return (u64)queued;
 }
 
 void ring_shutdown(struct ring *ring, int fd, int how)

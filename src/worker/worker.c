@@ -66,11 +66,13 @@ static void on_accept(struct ring_op *op, struct ring_done done)
             ring_accept(worker->ring, op, acceptor->fd);
         return;
     }
-    if (worker->obeyed != WORKER_RUN)
+    if (worker->obeyed != WORKER_RUN) {
         stop_listening(acceptor);
-    else if (done.status != RING_CANCELED)
+    } else if (done.status != RING_CANCELED) {
+        proxy_accept_failed(worker->proxy, done.error);
         wheel_set(&worker->wheel, &acceptor->retry,
                   ring_now_ns(worker->ring) + ACCEPT_RETRY_MS * NS_PER_MS);
+    }
 }
 
 static const struct ring_op_class accept_class = {"accept", on_accept};

@@ -3,13 +3,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SEEDS = 50, HEAD_MAX = 70000 };
+enum { SEEDS_DEFAULT = 50, HEAD_MAX = 70000 };
 
 int scenarios_run(const struct scenario *scenarios, usize count)
 {
     const char *only = getenv("SEED");
     u64 first = only ? strtoull(only, NULL, 10) : 1;
-    u64 last = only ? first : SEEDS;
+    const char *seeds = getenv("SEEDS");
+    u64 last = only ? first : seeds ? strtoull(seeds, NULL, 10) : SEEDS_DEFAULT;
     sim_print_on_abort();
     printf("1..%zu\n", count);
     for (usize i = 0; i < count; i++) {
@@ -160,7 +161,7 @@ char scenario_byte(u32 stream, u64 at)
 
 void scenario_send_body(struct sim_peer *peer, u32 stream, u64 at, u64 len)
 {
-    char block[4096];
+    static char block[256 * 1024];
     while (len > 0) {
         usize part = len < sizeof(block) ? (usize)len : sizeof(block);
         for (usize i = 0; i < part; i++)

@@ -11,7 +11,7 @@ struct scenario {
     u32 leases;         /* 0 = as many as the configuration asks for */
 };
 
-/* Runs each under many seeds, or only under $SEED, and reports in TAP. */
+/* Runs each under the seeds 1 to $SEEDS, or only under $SEED, and reports in TAP. */
 int scenarios_run(const struct scenario *scenarios, usize count);
 
 /* ---- What peers expect ---- */

@@ -40,6 +40,7 @@ struct sim_peer {
     struct sim_bytes in;  /* from the proxy */
     usize visible;        /* of `out`: can be received */
     usize arrived;        /* of `in`: the peer has it */
+    u64 acked;            /* that ever arrived */
     usize window;         /* of `in`: more is not taken from the proxy */
     int fd;
     u32 number;

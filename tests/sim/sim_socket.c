@@ -140,12 +140,15 @@ static bool advance_in(struct sim_peer *peer)
         peer->reset_sent = true;
         return true;
     }
-    if (peer->arrived < peer->in.len)
-        peer->arrived += sim_piece(peer->sim, peer->in.len - peer->arrived);
-    else if (peer->end != peer->end_pending)
+    if (peer->arrived < peer->in.len) {
+        usize piece = sim_piece(peer->sim, peer->in.len - peer->arrived);
+        peer->arrived += piece;
+        peer->acked += piece;
+    } else if (peer->end != peer->end_pending) {
         peer->end = peer->end_pending;
-    else
+    } else {
         return false;
+    }
     peer->sim->news = true;
     return true;
 }
@@ -192,6 +195,18 @@ bool ring_peer_address(struct ring *ring, int fd, struct sockaddr *address,
     memcpy(address, &v4, sizeof(v4));
     *address_bytes = sizeof(v4);
     return true;
+}
+
+u64 ring_bytes_acked(struct ring *ring, int fd)
+{
+    (void)ring;
+    return sim_socket(sim_current, fd)->arrived;
+}
+
+u64 ring_bytes_acked(struct ring *ring, int fd)
+{
+    (void)ring;
+    return sim_socket(sim_current, fd)->acked;
 }
 
 void ring_shutdown(struct ring *ring, int fd, int how)

@@ -68,7 +68,7 @@ static void lists_of_names_are_parsed(void **state)
         {" , ,", 0},
         {"bundle", 1u << RING_CAP_BUNDLE},
         {"multishot_recv,bundle", 1u << RING_CAP_MULTISHOT_RECV | 1u << RING_CAP_BUNDLE},
-        {" min_wait , restrictions,", 1u << RING_CAP_MIN_WAIT | 1u << RING_CAP_RESTRICTIONS},
+        {" buffer_ring , restrictions,", 1u << RING_CAP_BUFFER_RING | 1u << RING_CAP_RESTRICTIONS},
         {"bundle,bundle", 1u << RING_CAP_BUNDLE},
     };
     for (usize i = 0; i < ARRAY_COUNT(rows); i++) {
@@ -82,7 +82,8 @@ static void lists_of_names_are_parsed(void **state)
 
 static void unknown_names_are_pointed_at(void **state)
 {
-    static const char *const lists[] = {"bundle,warp", "warp", "bundle, warp", "min_wait,,warp,x"};
+    static const char *const lists[] = {"bundle,warp", "warp", "bundle, warp",
+                                        "buffer_ring,,warp,x"};
     for (usize i = 0; i < ARRAY_COUNT(lists); i++) {
         u32 bits;
         const char *unknown = NULL;

@@ -235,9 +235,13 @@ static void a_restricted_ring_does_what_the_data_path_needs(void **state)
     assert_int_equal(polling.done.status, RING_OK);
     ring_recv_stop(ring, &receiver.recv);
     TURN_UNTIL(ring, receiver.stops == 1);
+    u64 sent = sizeof(data) + pattern_send(pair[1], 5, 1, sizeof(data));
     ring_recv_once(ring, &receiver.recv, 10);
+    TURN_UNTIL(ring, receiver.received == sent);
+    ring_recv_stream(ring, &receiver.recv);
     close(pair[1]);
     TURN_UNTIL(ring, receiver.ended);
+    assert_int_equal(receiver.end.status, RING_END);
     close(pair[0]);
     close(event);
     ring_destroy(ring);
