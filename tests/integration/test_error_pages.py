@@ -43,7 +43,7 @@ def test_an_id_is_made_when_there_is_none(lab, proxy):
 @pytest.mark.parametrize("accept", ["Accept: application/json", HTML])
 def test_nothing_of_the_inside_is_told(lab, proxy, accept):
     """Issue: "leaking nothing of the inside": no address, port, id or error name."""
-    response = lab.ask(proxy, request("GET", "/", accept))
+    response = lab.ask(proxy, request("GET", "/", accept, "X-Request-ID: id"))
     port = str(lab.origins[0].address[1]).encode()
     for secret in (port, b"127.0.0.1", b"b0", b"ECONNREFUSED", b"refused",
                    str(lab.directory).encode()):
