@@ -1,11 +1,12 @@
 """The command line and what happens before anything runs (issue, "What a user gets")."""
 import json
+import os
 import re
 
 import pytest
 
 from lib.client import request
-from lib.proxy import connects, port_free, run
+from lib.proxy import port_free, run
 from lib.wire import WAIT_SECONDS
 
 GOOD = {"listeners": [{"address": "127.0.0.1", "port": 1}],
@@ -180,10 +181,22 @@ def test_port_in_use(lab, config):
     assert lab.ask(proxy, request()).status == 200
 
 
-def test_default_file_and_port(lab):
-    """config.json in the working directory; proxy.port alone is one listener on all addresses."""
-    proxy = lab.proxy(lab.origin())
-    listening = [proxy.address, ("127.0.0.1", proxy.address[1])]
-    assert all(connects(address) for address in listening)
-    done = run("--check", cwd=proxy.directory)
-    assert done.returncode == 0
+def test_port_alone_listens_on_all_addresses(lab):
+    """Issue: "`proxy.port` alone is one listener on all addresses"."""
+    port = port_free()
+    proxy = lab.proxy(lab.origin(), proxy={"port": port})
+    addresses = [("127.0.0.1", port), ("127.0.0.2", port)]
+    if os.path.exists("/proc/net/if_inet6"):
+        addresses.append(("::1", port))
+    for address in addresses:
+        assert lab.ask(address, request()).status == 200
+    assert lab.origins[0].requests[1].get("X-Forwarded-For") == "127.0.0.1"
+    assert proxy.process.poll() is None
+
+
+def test_default_file(config):
+    """Without --config it is config.json in the working directory."""
+    folder = os.path.dirname(config(GOOD))
+    assert run("--check", cwd=folder).returncode == 0
+    config("{}")
+    assert run("--check", cwd=folder).returncode == 2

@@ -99,7 +99,7 @@ def test_from_other_networks_it_is_not_accepted(lab):
 
 
 def test_header_without_a_request(lab, proxy):
-    """A load balancer's own check: header, then close. Nothing is logged as a request."""
+    """A load balancer's own check: header, then close. It is no request to anybody."""
     for _ in range(3):
         client = lab.client(proxy)
         client.send(ACCEPTED["v2 LOCAL"][0])

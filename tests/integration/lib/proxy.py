@@ -72,8 +72,11 @@ class Proxy:
                                      f"{self.process.poll()}):\n{self.stderr()}")
 
     def with_listener(self, config):
-        """A listener on a free port, unless the test brings its own; in a test's own listener a
-        missing port is filled in."""
+        """A listener on a free port, unless the test brings its own or sets proxy.port; in a
+        test's own listener a missing port is filled in."""
+        if "port" in config.get("proxy", {}) and "listeners" not in config:
+            self.address = ("127.0.0.1", config["proxy"]["port"])
+            return config
         listeners = config.get("listeners", [{"address": "127.0.0.1"}])
         filled = []
         for listener in listeners:
