@@ -125,9 +125,8 @@ static bool may_replay(const struct exchange *exchange)
 {
     const struct relay *request = &exchange->request;
     return http_method_idempotent((enum http_method)exchange->method) && !exchange->upgrade &&
-           request->body != HTTP_BODY_CHUNKED &&
-           request->body_bytes == exchange->inline_body_len && request->state >= RELAY_ENDED &&
-           request->state != RELAY_BROKEN;
+           request->body != HTTP_BODY_CHUNKED && request->body_bytes == exchange->inline_body_len &&
+           request->state >= RELAY_ENDED && request->state != RELAY_BROKEN;
 }
 
 static bool may_try_other(const struct exchange *exchange)

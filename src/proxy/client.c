@@ -25,10 +25,10 @@ static const struct {
     [CLIENT_PROXY_HEADER] = {"proxy_header", 1u << CLIENT_IDLE | 1u << CLIENT_CLOSING},
     [CLIENT_IDLE] = {"idle", 1u << CLIENT_HEAD | 1u << CLIENT_EXCHANGING | 1u << CLIENT_LINGERING |
                                  1u << CLIENT_CLOSING},
-    [CLIENT_HEAD] = {"head", 1u << CLIENT_EXCHANGING | 1u << CLIENT_LINGERING |
-                                 1u << CLIENT_CLOSING},
-    [CLIENT_EXCHANGING] = {"exchanging", 1u << CLIENT_IDLE | 1u << CLIENT_LINGERING |
-                                             1u << CLIENT_CLOSING},
+    [CLIENT_HEAD] = {"head",
+                     1u << CLIENT_EXCHANGING | 1u << CLIENT_LINGERING | 1u << CLIENT_CLOSING},
+    [CLIENT_EXCHANGING] = {"exchanging",
+                           1u << CLIENT_IDLE | 1u << CLIENT_LINGERING | 1u << CLIENT_CLOSING},
     [CLIENT_LINGERING] = {"lingering", 1u << CLIENT_CLOSING},
     [CLIENT_CLOSING] = {"closing", 0},
 };
@@ -148,8 +148,7 @@ static enum http_parse parse_head(struct client *client, struct slice view, u32 
     struct proxy *proxy = client->proxy;
     u32 skip = http_skip_empty_lines(view);
     struct slice head = slice_of(view.data + skip, view.len - skip);
-    enum http_parse result =
-        http_request_parse(head, &proxy->config->limits.http, &proxy->request);
+    enum http_parse result = http_request_parse(head, &proxy->config->limits.http, &proxy->request);
     *head_bytes = skip + proxy->request.head_bytes;
     return result;
 }
@@ -398,8 +397,7 @@ static void on_timeout(struct wheel_timer *timer)
 
 /* ---- Beginning, and from one request to the next ---- */
 
-static bool expects_proxy_header(const struct config_listener *listener,
-                                 const struct address *peer)
+static bool expects_proxy_header(const struct config_listener *listener, const struct address *peer)
 {
     return listener->proxy_protocol_from.count > 0 &&
            network_list_contains(&listener->proxy_protocol_from, peer);

@@ -24,6 +24,8 @@
 static void on_free(struct transport_hold *hold)
 {
     struct exchange *exchange = container_of(hold, struct exchange, hold);
+    if (exchange->response_block)
+        slab_release(&exchange->proxy->blocks, exchange->response_block);
     slab_release(&exchange->proxy->exchanges, exchange);
 }
 
@@ -42,7 +44,6 @@ static struct exchange *create(struct client *client)
         .route = &proxy->config->routes[proxy->config->route_count - 1],
         .client_minor = 1,
         .request_block = (char *)(exchange + 1),
-        .response_block = (char *)(exchange + 1) + proxy->exchange_block_bytes,
     };
     transport_hold_init(&exchange->hold, on_free);
     relay_init(&exchange->request, &client->transport, &exchange->hold);
@@ -351,13 +352,6 @@ static enum fault admit(struct exchange *exchange)
     return FAULT_NONE;
 }
 
-/* The time that this turn has spent on the exchange so far, for the log's own_us. */
-static void note_own_time(struct exchange *exchange, u64 since_ns)
-{
-    if (exchange->proxy->logs[LOG_FILE_ACCESS])
-        exchange->own_ns += clock_monotonic_ns() - since_ns;
-}
-
 void exchange_start(struct client *client, const struct http_request *request, u32 head_bytes,
                     struct lease_chain *data)
 {
@@ -383,7 +377,8 @@ void exchange_start(struct client *client, const struct http_request *request, u
         exchange_fail(exchange, fault);
         return;
     }
-    note_own_time(exchange, proxy_now_ns(proxy));
+    if (proxy->logs[LOG_FILE_ACCESS]) /* since the turn began: waiting for our turn is our time too */
+        exchange->own_ns = clock_monotonic_ns() - proxy_now_ns(proxy);
     attempt_start(exchange);
 }
 

@@ -2,7 +2,8 @@
  * the client is told, how loud the log is, and whether the client's connection can go on. */
 #include "proxy/proxy_internal.h"
 
-/* clang-format off: a table */
+/* A table, laid out by hand. */
+/* clang-format off */
 static const struct fault_row rows[FAULT_COUNT] = {
     /* name and status; who is to blame, whether to try again; log severity, keep the client;
      * the page's sentence; the log's; what stands for the errno when the kernel gave none */

@@ -129,19 +129,30 @@ void forwarding_write(struct exchange *exchange, const struct http_request *requ
         write_request_id(exchange, fields, writer);
 }
 
-void request_id_make(struct rng *rng, u64 wall_ns, char out[REQUEST_ID_BYTES])
+/* Four hexadecimal digits. */
+static char *write_hex16(char *at, u32 value)
 {
     static const char digits[] = "0123456789abcdef";
+    for (int shift = 12; shift >= 0; shift -= 4)
+        *at++ = digits[(value >> shift) & 0xf];
+    return at;
+}
+
+void request_id_make(struct rng *rng, u64 wall_ns, char out[REQUEST_ID_BYTES])
+{
     u64 wall_ms = wall_ns / 1000000;
     u64 random = rng_next(rng);
-    u64 high = wall_ms << 16 | 0x7000 | (random & 0xfff);
-    u64 low = (rng_next(rng) >> 2) | 1ull << 63;
-    u32 at = 0;
-    for (u32 i = 0; i < 32; i++) {
-        if (i == 8 || i == 12 || i == 16 || i == 20)
-            out[at++] = '-';
-        u64 word = i < 16 ? high : low;
-        out[at++] = digits[(word >> (60 - 4 * (i % 16))) & 0xf];
-    }
-    ASSERT(at == REQUEST_ID_BYTES);
+    u64 low = (rng_next(rng) >> 2) | 1ull << 63; /* variant 10 */
+    char *at = write_hex16(out, (u32)(wall_ms >> 32) & 0xffff);
+    at = write_hex16(at, (u32)(wall_ms >> 16) & 0xffff);
+    *at++ = '-';
+    at = write_hex16(at, (u32)wall_ms & 0xffff);
+    *at++ = '-';
+    at = write_hex16(at, 0x7000 | (u32)(random & 0xfff)); /* version 7 */
+    *at++ = '-';
+    at = write_hex16(at, (u32)(low >> 48));
+    *at++ = '-';
+    for (int shift = 32; shift >= 0; shift -= 16)
+        at = write_hex16(at, (u32)(low >> shift) & 0xffff);
+    ASSERT(at == out + REQUEST_ID_BYTES);
 }

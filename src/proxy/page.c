@@ -22,8 +22,8 @@ static bool plain(char c, bool html)
     return html ? !memchr("<>&\"'", c, 5) : c != '"' && c != '\\';
 }
 
-/* Values are our own sentences and a request id of printable ASCII; what could still end a string or
- * open a tag is replaced, which keeps the page valid whatever is put in. */
+/* Values are our own sentences and a request id of printable ASCII; what could still end a string
+ * or open a tag is replaced, which keeps the page valid whatever is put in. */
 static void write_value(struct slice value, bool html, struct http_writer *writer)
 {
     for (u32 i = 0; i < value.len; i++)

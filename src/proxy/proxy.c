@@ -37,7 +37,7 @@ static u32 block_bytes(const struct config *config)
 
 static usize exchange_bytes(const struct config *config)
 {
-    return sizeof(struct exchange) + 2 * (usize)block_bytes(config);
+    return sizeof(struct exchange) + block_bytes(config);
 }
 
 /* Heads in pieces and pipelined requests: a share of the clients, and all exchanges' trailers. */
@@ -62,6 +62,7 @@ void proxy_budget(const struct config *config, struct proxy_budget_row rows[PROX
     const struct proxy_budget_row plan[PROXY_BUDGET_ROWS] = {
         {"clients", limits->clients_max, sizeof(struct client), "new connections are refused"},
         {"exchanges", limits->exchanges_max, exchange_bytes(config), "requests are answered 503"},
+        {"blocks", limits->exchanges_max, block_bytes(config), "requests are answered 503"},
         {"inboxes", inbox_count(config), limits->http.head_bytes_max,
          "clients that send heads in pieces are closed"},
         {"upstreams", config->upstream.connections_max, sizeof(struct upstream),
@@ -78,6 +79,7 @@ static bool create_slabs(struct proxy *proxy)
     const struct config *config = proxy->config;
     return slab_init(&proxy->clients, sizeof(struct client), config->limits.clients_max) &&
            slab_init(&proxy->exchanges, exchange_bytes(config), config->limits.exchanges_max) &&
+           slab_init(&proxy->blocks, block_bytes(config), config->limits.exchanges_max) &&
            slab_init(&proxy->inboxes, config->limits.http.head_bytes_max, inbox_count(config));
 }
 
@@ -153,6 +155,7 @@ void proxy_destroy(struct proxy *proxy)
     slab_deinit(&proxy->clients);
     slab_deinit(&proxy->exchanges);
     slab_deinit(&proxy->inboxes);
+    slab_deinit(&proxy->blocks);
     struct arena arena = proxy->arena; /* the proxy itself lives in it */
     arena_deinit(&arena);
 }

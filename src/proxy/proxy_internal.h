@@ -144,7 +144,10 @@ struct exchange {
     bool route_entered;
     bool cut;             /* the response ended early: the client gets what there is, then the cut */
     char *request_block;  /* rewritten request head and inline body */
-    char *response_block; /* rewritten response head and inline body, or our own page */
+    /* Rewritten response head and inline body, or our own page; NULL until there is one. Taken so
+     * late because it is free again with the next send: a few blocks serve all exchanges, and stay
+     * in the cache. */
+    char *response_block;
 };
 
 /* Begins an exchange for a parsed request. `data` is taken over: it begins with the head_bytes of
@@ -339,6 +342,7 @@ struct proxy {
     struct slab clients;
     struct slab exchanges;
     struct slab inboxes; /* head_bytes_max each */
+    struct slab blocks;  /* exchange_block_bytes each, for responses */
     struct list connected; /* all clients */
     struct arena arena;
     struct rng rng;

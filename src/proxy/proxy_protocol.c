@@ -1,6 +1,6 @@
 /*
- * The PROXY protocol, versions 1 and 2 (haproxy.org, "The PROXY protocol", 2020): who the real client
- * is, told by a load balancer in front of us before the first byte of HTTP. Pure.
+ * The PROXY protocol, versions 1 and 2 (haproxy.org, "The PROXY protocol", 2020): who the real
+ * client is, told by a load balancer in front of us before the first byte of HTTP. Pure.
  */
 #include <arpa/inet.h>
 

@@ -11,8 +11,9 @@ static struct slice name_slice(const char *name)
 
 static u32 span_us(u64 from_ns, u64 to_ns)
 {
-    return from_ns == 0 || to_ns <= from_ns ? 0
-                                            : (u32)min_u64((to_ns - from_ns) / NS_PER_US, UINT32_MAX);
+    return from_ns == 0 || to_ns <= from_ns
+               ? 0
+               : (u32)min_u64((to_ns - from_ns) / NS_PER_US, UINT32_MAX);
 }
 
 static void count(struct exchange *exchange)
@@ -51,8 +52,9 @@ void record_access(struct exchange *exchange)
         .backend_id = chosen ? proxy->config->backends[exchange->backend].id : (struct slice){0},
         .client_ip = client_ip(client),
         .request_id = exchange->request_id,
-        .fault = exchange->fault == FAULT_NONE ? (struct slice){0}
-                                               : name_slice(fault_name((enum fault)exchange->fault)),
+        .fault = exchange->fault == FAULT_NONE
+                     ? (struct slice){0}
+                     : name_slice(fault_name((enum fault)exchange->fault)),
         .bytes_in = exchange->received_head_bytes + exchange->request.body_bytes,
         .bytes_out = exchange->response.sent_bytes,
         .duration_us = span_us(exchange->start_ns, now_ns),
@@ -101,8 +103,8 @@ void record_fault(struct exchange *exchange, enum fault fault, i32 error)
         .backend_id = backend ? backend->id : (struct slice){0},
         .url = backend ? backend->url : (struct slice){0},
         .error = name_slice(error_text),
-        .message = name_slice(reject == HTTP_REJECT_NONE ? row->log_text
-                                                         : http_reject_info(reject)->text),
+        .message =
+            name_slice(reject == HTTP_REJECT_NONE ? row->log_text : http_reject_info(reject)->text),
         .client_ip = client_ip(client),
         .request_id = exchange->request_id,
         .route = exchange->route->id,

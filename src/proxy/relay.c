@@ -23,7 +23,7 @@
 enum {
     WINDOW_BYTES_MIN = 256 * 1024,
     WINDOW_BYTES_MAX = 1024 * 1024,
-    WINDOW_SLOW_MS = 100, /* a sink that takes longer for what it was given gets less */
+    WINDOW_SLOW_MS = 100,        /* a sink that takes longer for what it was given gets less */
     BULK_BYTES_MIN = 128 * 1024, /* from so much to come, switching to RECV_ONCE pays */
     SEND_BYTES_MAX = 1024 * 1024,
 };
@@ -108,8 +108,8 @@ static enum relay_verdict feed_trailer(struct relay *relay, struct proxy *proxy,
     ring_chain_peek(proxy->ring, data, relay->trailer + had, more);
     struct http_fields *fields = &proxy->response.fields;
     u32 section_bytes = 0;
-    switch (http_trailers_parse(slice_of(relay->trailer, had + more), limits, fields,
-                                &section_bytes)) {
+    switch (
+        http_trailers_parse(slice_of(relay->trailer, had + more), limits, fields, &section_bytes)) {
     case HTTP_PARSE_PARTIAL:
         ring_chain_skip(proxy->ring, data, more);
         relay->trailer_len = (u16)(had + more);
@@ -121,7 +121,8 @@ static enum relay_verdict feed_trailer(struct relay *relay, struct proxy *proxy,
     }
     ring_chain_skip(proxy->ring, data, section_bytes - had);
     u32 len = filter_trailer(relay->trailer, fields);
-    bool written = relay->decode || ring_chain_write(proxy->ring, &relay->queue, relay->trailer, len);
+    bool written =
+        relay->decode || ring_chain_write(proxy->ring, &relay->queue, relay->trailer, len);
     release_trailer(relay, proxy);
     relay->state = RELAY_ENDED;
     return written ? RELAY_OK : RELAY_NO_ROOM;
@@ -258,8 +259,9 @@ static void send_queued(struct relay *relay, struct proxy *proxy)
     relay->sending_bytes = relay->head.len + lease_bytes;
     relay->sending_since_ns = proxy_now_ns(proxy);
     relay->head.len = 0;
-    transport_send(relay->sink, &(struct transport_message){
-                                    .iov = iov, .count = count, .leases = &sent, .hold = relay->hold});
+    transport_send(relay->sink,
+                   &(struct transport_message){
+                       .iov = iov, .count = count, .leases = &sent, .hold = relay->hold});
 }
 
 /* Asks the source for what the window has room for. */

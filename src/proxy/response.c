@@ -15,11 +15,16 @@ static bool send_head(struct exchange *exchange, struct slice head)
     return true;
 }
 
-static struct http_writer block_writer(const struct exchange *exchange)
+/* Writes from the beginning of the response block. Without a block nothing fits. */
+static struct http_writer block_writer(struct exchange *exchange)
 {
+    struct proxy *proxy = exchange->proxy;
+    if (!exchange->response_block)
+        exchange->response_block = slab_acquire(&proxy->blocks);
+    char *block = exchange->response_block;
     return (struct http_writer){
-        .at = exchange->response_block,
-        .end = exchange->response_block + exchange->proxy->exchange_block_bytes,
+        .at = block,
+        .end = block ? block + proxy->exchange_block_bytes : NULL,
     };
 }
 
@@ -193,7 +198,6 @@ static bool begin(struct exchange *exchange, const struct http_response *respons
 static void begin_final(struct exchange *exchange, const struct http_response *response)
 {
     struct proxy *proxy = exchange->proxy;
-    u64 began_ns = proxy->logs[LOG_FILE_ACCESS] ? clock_monotonic_ns() : 0;
     struct http_framing framing = http_response_framing(
         response, (enum http_method)exchange->method, exchange->upgrade);
     note_first_byte(exchange);
@@ -205,8 +209,8 @@ static void begin_final(struct exchange *exchange, const struct http_response *r
         return;
     }
     exchange->response_begun = true;
-    if (began_ns > 0)
-        exchange->own_ns += clock_monotonic_ns() - began_ns;
+    if (proxy->logs[LOG_FILE_ACCESS])
+        exchange->own_ns += clock_monotonic_ns() - proxy_now_ns(proxy);
     struct lease_chain rest = exchange->response_head;
     lease_chain_init(&exchange->response_head);
     relay_body(exchange, &rest);
@@ -332,6 +336,10 @@ void response_page(struct exchange *exchange, u32 status, const char *message)
     enum { PAGE_HEAD_BYTES_MAX = 512 };
     struct proxy *proxy = exchange->proxy;
     struct http_writer writer = block_writer(exchange);
+    if (!exchange->response_block) {
+        exchange_cancel(exchange, FAULT_EXHAUSTED);
+        return;
+    }
     struct http_writer body = {.at = writer.at + PAGE_HEAD_BYTES_MAX, .end = writer.end};
     const char *body_data = body.at;
     const struct page page = {.status = status,

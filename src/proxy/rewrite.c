@@ -105,20 +105,20 @@ static void write_host(struct exchange *exchange, struct slice authority,
 static void note_host(struct exchange *exchange, const struct http_request *request,
                       const struct http_writer *writer)
 {
-    struct slice block = slice_of(exchange->request_block,
-                                  (usize)(writer->at - exchange->request_block));
-    const char *found = request->authority.len == 0
-                            ? NULL
-                            : memmem(block.data, block.len, request->authority.data,
-                                     request->authority.len);
+    struct slice block =
+        slice_of(exchange->request_block, (usize)(writer->at - exchange->request_block));
+    const char *found =
+        request->authority.len == 0
+            ? NULL
+            : memmem(block.data, block.len, request->authority.data, request->authority.len);
     exchange->host = found ? slice_of(found, request->authority.len) : (struct slice){0};
 }
 
 bool rewrite_request(struct exchange *exchange, const struct http_request *request,
                      struct http_writer *writer)
 {
-    bool absolute = request->target.len > 0 && request->target.data[0] != '/' &&
-                    request->target.data[0] != '*';
+    bool absolute =
+        request->target.len > 0 && request->target.data[0] != '/' && request->target.data[0] != '*';
     struct request_rewrite rewrite = {
         .exchange = exchange,
         .request = request,
@@ -164,7 +164,8 @@ static bool response_drops(const struct exchange *exchange, const struct http_re
 
 static void write_status_line(const struct http_response *response, struct http_writer *writer)
 {
-    char status[3] = {(char)('0' + response->status / 100), (char)('0' + response->status / 10 % 10),
+    char status[3] = {(char)('0' + response->status / 100),
+                      (char)('0' + response->status / 10 % 10),
                       (char)('0' + response->status % 10)};
     http_write(writer, SLICE("HTTP/1.1 "));
     http_write(writer, slice_of(status, sizeof(status)));
