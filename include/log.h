@@ -51,7 +51,7 @@ struct log_access {
     u64 bytes_in;       /* from the client, heads included */
     u64 bytes_out;      /* to the client, heads included */
     u64 duration_us;
-    u32 head_us;       /* first byte to end of the request head */
+    u32 head_us; /* first byte to end of the request head */
     u32 queue_us;
     u32 connect_us;    /* 0 when reused */
     u32 first_byte_us; /* request sent to response head */

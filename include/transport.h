@@ -82,9 +82,8 @@ void transport_reaper_init(struct transport_reaper *reaper);
 void transport_reap(struct transport_reaper *reaper);
 
 /* Takes the connected socket over. */
-void transport_open(struct transport *transport, struct ring *ring,
-                    struct transport_reaper *reaper, int fd,
-                    const struct transport_events *events);
+void transport_open(struct transport *transport, struct ring *ring, struct transport_reaper *reaper,
+                    int fd, const struct transport_events *events);
 
 /* Asks for a way of reading. RECV_STREAM: as bytes come; RECV_ONCE: one delivery of at most
  * bytes_max; RECV_OFF: none (what is under way may still arrive). Where the current way has to end

@@ -42,7 +42,7 @@ struct upstream {
     struct ring_op connect_op;
     const struct upstream_events *events;
     struct upstreams *owner;
-    void *user; /* the exchange it serves; NULL unless CONNECTING or ACTIVE */
+    void *user;       /* the exchange it serves; NULL unless CONNECTING or ACTIVE */
     struct list node; /* in its backend's idle stack */
     u64 idle_since_ns;
     u32 backend;
@@ -66,8 +66,8 @@ usize upstreams_region_bytes(const struct config *config);
 void upstreams_destroy(struct upstreams *upstreams);
 
 /* An idle connection to the backend (ACTIVE, `reused`), or a new one (CONNECTING: on_connected
- * follows, with RING_OK or the reason why not). `fresh` declines idle ones. NULL with *error (errno)
- * when no socket or no slot is to be had. */
+ * follows, with RING_OK or the reason why not). `fresh` declines idle ones. NULL with *error
+ * (errno) when no socket or no slot is left. */
 MUST_CHECK struct upstream *upstream_acquire(struct upstreams *upstreams, u32 backend, bool fresh,
                                              void *user, i32 *error);
 /* Gives a connection back whose exchange ended cleanly on both halves. */

@@ -61,7 +61,8 @@ static void print_budget(const struct config *config)
     struct proxy_budget_row rows[PROXY_BUDGET_ROWS];
     u64 total = 0;
     proxy_budget(config, rows);
-    (void)printf("%-10s %10s %10s %12s  %s\n", "what", "count", "bytes each", "MiB", "when it runs out");
+    (void)printf("%-10s %10s %10s %12s  %s\n", "what", "count", "bytes each", "MiB",
+                 "when it runs out");
     for (u32 i = 0; i < PROXY_BUDGET_ROWS; i++) {
         u64 bytes = rows[i].count * rows[i].item_bytes;
         total += bytes;
@@ -69,10 +70,10 @@ static void print_budget(const struct config *config)
                      (unsigned long long)rows[i].count, (unsigned long long)rows[i].item_bytes,
                      (double)bytes / 1048576.0, rows[i].when_exhausted);
     }
-    (void)printf("\nAt most %.1f MiB per worker, %.1f MiB for %u; memory is taken from the system only\n"
-                 "when it is first used, so an idle proxy holds a small part of it.\n",
-                 (double)total / 1048576.0, (double)(total * config->workers) / 1048576.0,
-                 config->workers);
+    (void)printf(
+        "\nAt most %.1f MiB per worker, %.1f MiB for %u; memory is taken from the system only\n"
+        "when it is first used, so an idle proxy holds a small part of it.\n",
+        (double)total / 1048576.0, (double)(total * config->workers) / 1048576.0, config->workers);
 }
 
 static int run_print_budget(const struct arguments *arguments)
@@ -87,15 +88,18 @@ static int run_print_budget(const struct arguments *arguments)
     return config ? EXIT_OK : EXIT_BAD_CONFIG;
 }
 
-/* The capabilities that must not be used: named by the environment, or not offered by the kernel. */
+/* The capabilities that must not be used: named by the environment, or not offered by the
+ * kernel. */
 static bool ring_disabled(u32 *disabled)
 {
     const char *list = getenv("NEXTPROXY_RING_DISABLE");
     const char *unknown = NULL;
     *disabled = 0;
     if (list && !ring_capabilities_parse(list, disabled, &unknown)) {
-        (void)fprintf(stderr, "nextproxy: NEXTPROXY_RING_DISABLE: no capability is called \"%s\"; "
-                              "`nextproxy doctor` lists them\n", unknown);
+        (void)fprintf(stderr,
+                      "nextproxy: NEXTPROXY_RING_DISABLE: no capability is called \"%s\"; "
+                      "`nextproxy doctor` lists them\n",
+                      unknown);
         return false;
     }
     struct ring_probe probe;
@@ -216,7 +220,8 @@ static bool parse_arguments(int count, char **values, struct arguments *argument
             arguments->command = command->run;
         } else {
             (void)fprintf(stderr, "nextproxy: %s \"%s\"; `nextproxy --help` lists what there is\n",
-                          strcmp(value, "--config") == 0 ? "a file name must follow" : "unknown argument",
+                          strcmp(value, "--config") == 0 ? "a file name must follow"
+                                                         : "unknown argument",
                           value);
             return false;
         }

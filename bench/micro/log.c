@@ -95,11 +95,14 @@ int main(int argc, char **argv)
 {
     const struct bench_case cases[] = {
         {"plain", SLICE("/api/users/42?expand=orders"), SLICE("www.example.com")},
-        {"long path", SLICE("/static/assets/javascript/vendor/chunk-2f9c41d77ab0e5.min.js?v=2026-01"
-                            "-13&locale=en-GB&theme=dark&session=00112233445566778899aabbccddeeff"),
+        {"long path",
+         SLICE("/static/assets/javascript/vendor/chunk-2f9c41d77ab0e5.min.js?v=2026-01"
+               "-13&locale=en-GB&theme=dark&session=00112233445566778899aabbccddeeff"),
          SLICE("cdn-7.eu-central.example.com")},
-        {"UTF-8", SLICE("/suche?q=K\xc3\xb6ln+Stra\xc3\x9f"
-                        "e"), SLICE("www.example.com")},
+        {"UTF-8",
+         SLICE("/suche?q=K\xc3\xb6ln+Stra\xc3\x9f"
+               "e"),
+         SLICE("www.example.com")},
         {"hostile", SLICE("/\"\\\x01\x02\x03\xff\xfe\"\"\"\\\\\\\r\n{\"status\":200}"),
          SLICE("\"\"\"")},
     };

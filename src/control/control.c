@@ -68,7 +68,8 @@ static void on_signal(struct ring_op *op, struct ring_done done)
         return;
     while (read(control->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGHUP) {
-            note(control, LOG_WARN, "reload", "SIGHUP: reloading is not active yet; restart instead");
+            note(control, LOG_WARN, "reload",
+                 "SIGHUP: reloading is not active yet; restart instead");
             continue;
         }
         control->stops_asked++;
@@ -120,8 +121,8 @@ static void explain(const char *why)
 static bool create_buffers(struct control *control)
 {
     const struct config_logging *logging = &control->config->logging;
-    const bool enabled[LOG_FILE_COUNT] = {[LOG_FILE_ERROR] = logging->error.enabled,
-                                          [LOG_FILE_ACCESS] = logging->access.enabled};
+    const bool enabled[LOG_FILE_COUNT] = {
+        [LOG_FILE_ERROR] = logging->error.enabled, [LOG_FILE_ACCESS] = logging->access.enabled};
     struct log_writer_options options = {
         .logging = logging, .ring = control->ring, .report_fd = STDERR_FILENO};
     u32 count = control->config->workers + 1;

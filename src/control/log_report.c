@@ -75,17 +75,16 @@ static void tell_lost(const struct log_report *report, const struct log_report_f
     char line[REPORT_LINE_BYTES];
     log_timestamp(&clock, report->since_wall_ns, since);
     u64 lost = facts->records_lost - report->lost_told;
-    int length = snprintf(line, sizeof line,
-                          "nextproxy: %s: %" PRIu64 " records lost since %.24s: ", report->log,
-                          lost, since);
+    int length =
+        snprintf(line, sizeof line,
+                 "nextproxy: %s: %" PRIu64 " records lost since %.24s: ", report->log, lost, since);
     char *rest = line + length;
     usize room = sizeof line - (usize)length;
     if (report->cause == 0) {
         length += snprintf(rest, room, "its buffer was full before it could be written\n");
     } else {
-        length += snprintf(rest, room, "%s (%s), %s; %s\n",
-                           log_errno_name(report->cause, scratch), strerror(report->cause),
-                           facts->path,
+        length += snprintf(rest, room, "%s (%s), %s; %s\n", log_errno_name(report->cause, scratch),
+                           strerror(report->cause), facts->path,
                            report->error != 0 ? "tried again every second" : "written again now");
     }
     report_write(report, line, length);
@@ -115,10 +114,10 @@ static void tell_retirement(const struct log_report *report, const struct log_re
 {
     char scratch[16];
     char line[REPORT_LINE_BYTES];
-    int length = snprintf(line, sizeof line,
-                          "nextproxy: %s: cannot delete old files beside %s: %s (%s)\n",
-                          report->log, facts->path, log_errno_name(report->retire_error, scratch),
-                          strerror(report->retire_error));
+    int length =
+        snprintf(line, sizeof line, "nextproxy: %s: cannot delete old files beside %s: %s (%s)\n",
+                 report->log, facts->path, log_errno_name(report->retire_error, scratch),
+                 strerror(report->retire_error));
     report_write(report, line, length);
 }
 

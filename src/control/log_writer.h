@@ -22,10 +22,10 @@ struct log_sources {
 };
 
 struct log_writer_options {
-    const struct config_logging *logging; /* its strings must outlive the writer */
-    struct ring *ring;                    /* control's */
+    const struct config_logging *logging;       /* its strings must outlive the writer */
+    struct ring *ring;                          /* control's */
     struct log_sources sources[LOG_FILE_COUNT]; /* the array is copied; the buffers outlive it */
-    int report_fd;                        /* where losses are reported: STDERR_FILENO */
+    int report_fd;                              /* where losses are reported: STDERR_FILENO */
 };
 
 /* At start, before the workers run: it also has the buffers wake the ring when they fill. */
@@ -51,7 +51,7 @@ struct log_writer_stats {
     u64 bytes;        /* written */
     u64 records_lost; /* dropped by the workers, or lost with their file */
     u64 writes;
-    u64 failures;     /* opens and writes that failed */
+    u64 failures; /* opens and writes that failed */
 };
 void log_writer_stats(const struct log_writer *writer, enum log_file file,
                       struct log_writer_stats *out);

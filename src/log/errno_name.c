@@ -4,6 +4,7 @@
 
 #include "line.h"
 
+/* clang-format off */
 /* Linux's errno values, without second names such as EWOULDBLOCK. */
 #define ERRNO_ROWS(ROW) \
     ROW(EPERM) ROW(ENOENT) ROW(ESRCH) ROW(EINTR) ROW(EIO) ROW(ENXIO) ROW(E2BIG) ROW(ENOEXEC) \
@@ -27,6 +28,7 @@
     ROW(EREMOTEIO) ROW(EDQUOT) ROW(ENOMEDIUM) ROW(EMEDIUMTYPE) ROW(ECANCELED) ROW(ENOKEY) \
     ROW(EKEYEXPIRED) ROW(EKEYREVOKED) ROW(EKEYREJECTED) ROW(EOWNERDEAD) ROW(ENOTRECOVERABLE) \
     ROW(ERFKILL) ROW(EHWPOISON)
+/* clang-format on */
 
 #define ERRNO_ROW(name) [name] = #name,
 static const char *const ERRNO_NAMES[] = {ERRNO_ROWS(ERRNO_ROW)};

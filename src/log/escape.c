@@ -17,7 +17,7 @@
 enum {
     ESCAPE_ONE_MAX = 6, /* \u00XX */
     UTF8_INVALID = 0,
-    C1_LEAD = 0xc2,     /* U+0080-U+009F are c2 80 to c2 9f */
+    C1_LEAD = 0xc2, /* U+0080-U+009F are c2 80 to c2 9f */
     C1_LAST = 0x9f,
 };
 

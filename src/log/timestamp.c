@@ -4,8 +4,8 @@
 
 enum {
     DAY_SECONDS = 86400,
-    ERA_DAYS = 146097,        /* 400 Gregorian years */
-    EPOCH_ERA_DAYS = 719468,  /* from 1 March of the year 0 to 1 January 1970 */
+    ERA_DAYS = 146097,       /* 400 Gregorian years */
+    EPOCH_ERA_DAYS = 719468, /* from 1 March of the year 0 to 1 January 1970 */
     MILLISECONDS_AT = 20,
 };
 

@@ -4,9 +4,9 @@
  *   free (a stack) --offer--> offered (the kernel's buffer ring) --receive--> held --return--> free
  *
  * The kernel takes offered buffers strictly in order, but a completion names only the first of a
- * bundle. So the order is kept: position_of[] says where a lease was offered, and the entries behind
- * it in the ring are the rest of the bundle. At most half of the leases are offered at a time, which
- * keeps an entry in place until its completion has been seen.
+ * bundle. So the order is kept: position_of[] says where a lease was offered, and the entries
+ * behind it in the ring are the rest of the bundle. At most half of the leases are offered at a
+ * time, which keeps an entry in place until its completion has been seen.
  */
 #include <stdlib.h>
 
@@ -249,7 +249,8 @@ static bool lease_cut(struct ring *ring, u16 id, u32 bytes, u16 *front, u16 *res
     return true;
 }
 
-bool ring_chain_split(struct ring *ring, struct lease_chain *from, u32 bytes, struct lease_chain *to)
+bool ring_chain_split(struct ring *ring, struct lease_chain *from, u32 bytes,
+                      struct lease_chain *to)
 {
     ASSERT(bytes <= from->bytes);
     struct lease_chain moved = {.first = from->first, .last = LEASE_NONE, .bytes = bytes};
@@ -324,7 +325,8 @@ u32 ring_leases_held(const struct ring *ring)
     return ring->lease_count - ring->free_count - ring->offered;
 }
 
-/* Up to half of the leases are offered to the kernel: less than half free would be true for ever. */
+/* Up to half of the leases are offered to the kernel: less than half free would be true for ever.
+ */
 bool ring_leases_scarce(const struct ring *ring)
 {
     return ring->free_count < ring->lease_count / 4;

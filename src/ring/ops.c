@@ -62,8 +62,8 @@ static struct msghdr *scratch_message(struct ring *ring, const struct iovec *iov
     struct msghdr *message = scratch_take(ring, bytes);
     struct iovec *copy = (struct iovec *)(void *)(message + 1);
     memcpy(copy, iov, count * sizeof(*iov));
-    *message = (struct msghdr){.msg_iov = copy,
-                               .msg_iovlen = (__typeof__(message->msg_iovlen))count};
+    *message =
+        (struct msghdr){.msg_iov = copy, .msg_iovlen = (__typeof__(message->msg_iovlen))count};
     return message;
 }
 

@@ -6,8 +6,8 @@
  *                    | single ones armed again and again  |
  *   ONCE             | one receive into leases of our own choice
  *
- * A receiver that finds no lease ends with ENOBUFS. That is flow control, not an error: it joins the
- * starved FIFO, and is armed again when leases came back (recv_rearm_starved).
+ * A receiver that finds no lease ends with ENOBUFS. That is flow control, not an error: it joins
+ * the starved FIFO, and is armed again when leases came back (recv_rearm_starved).
  */
 #include <errno.h>
 #include <poll.h>

@@ -38,7 +38,7 @@ struct ring {
     /* Leases (lease.c). A lease is free (in free_ids), offered (in buffers) or held. */
     char *region;
     struct lease *leases;
-    u16 *free_ids; /* a stack: the one returned last is offered first */
+    u16 *free_ids;    /* a stack: the one returned last is offered first */
     u16 *position_of; /* where in `buffers` a lease was offered */
     struct io_uring_buf_ring *buffers;
     u32 lease_count;
@@ -51,7 +51,7 @@ struct ring {
     /* Receivers (recv.c). */
     struct list starved;
     struct list stopped; /* were starved when stopped: on_stopped is still to be called */
-    u32 receives; /* completed since leases were last offered */
+    u32 receives;        /* completed since leases were last offered */
 
     /* msghdr and iovec arrays of the sends queued since the last submission (ops.c). */
     char *scratch;

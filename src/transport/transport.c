@@ -1,4 +1,4 @@
-/* See include/transport.h for the states. `owed` of the two ops decides when a transport is quiet. */
+/* States: include/transport.h. `owed` of the two ops decides when a transport is quiet. */
 #include "transport.h"
 
 static struct transport *transport_of_recv(struct ring_recv *recv)
@@ -107,9 +107,8 @@ void transport_reap(struct transport_reaper *reaper)
     }
 }
 
-void transport_open(struct transport *transport, struct ring *ring,
-                    struct transport_reaper *reaper, int fd,
-                    const struct transport_events *events)
+void transport_open(struct transport *transport, struct ring *ring, struct transport_reaper *reaper,
+                    int fd, const struct transport_events *events)
 {
     *transport = (struct transport){
         .events = events,

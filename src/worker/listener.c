@@ -69,24 +69,26 @@ static void remove_stale(const struct config_listener *listener)
     int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (probe < 0)
         return;
-    if (connect(probe, &listener->address.any, listener->address.len) != 0 &&
-        errno == ECONNREFUSED)
+    if (connect(probe, &listener->address.any, listener->address.len) != 0 && errno == ECONNREFUSED)
         (void)unlink(path);
     (void)close(probe);
+}
+
+static int open_socket(const struct address *address)
+{
+    return socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
 int listener_open(const struct config_listener *listener, char *why, usize why_bytes)
 {
     struct address address = listener->address;
-    int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = open_socket(&address);
     if (fd < 0 && errno == EAFNOSUPPORT && listener->dual_stack) {
         /* "All addresses" on a machine without IPv6 are all IPv4 addresses. */
-        struct config_listener v4 = *listener;
-        v4.dual_stack = false;
-        v4.address = (struct address){
+        address = (struct address){
             .v4 = {.sin_family = AF_INET, .sin_port = listener->address.v6.sin6_port},
-            .len = sizeof(v4.address.v4)};
-        return listener_open(&v4, why, why_bytes);
+            .len = sizeof(address.v4)};
+        fd = open_socket(&address);
     }
     if (fd < 0)
         return failed(listener, fd, "socket", why, why_bytes);

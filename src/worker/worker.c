@@ -16,7 +16,7 @@
 
 enum {
     RING_ENTRIES = 2048,
-    ACCEPT_RETRY_MS = 50, /* after the process ran out of file descriptors */
+    ACCEPT_RETRY_MS = 50,      /* after the process ran out of file descriptors */
     STACK_BYTES = 1024 * 1024, /* musl's default is too small for parsing scratch and pools */
 };
 
@@ -274,7 +274,8 @@ struct worker *worker_start(const struct worker_options *options, char *why, usi
     pthread_mutex_init(&worker->lock, NULL);
     pthread_cond_init(&worker->started, NULL);
     if (!start_thread(worker)) {
-        (void)snprintf(why, why_bytes, "no thread for a worker: raise the process limit (ulimit -u)");
+        (void)snprintf(why, why_bytes,
+                       "no thread for a worker: raise the process limit (ulimit -u)");
         free_worker(worker);
         return NULL;
     }

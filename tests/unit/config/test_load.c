@@ -45,7 +45,7 @@ static void test_numbers_default(void **state)
     assert_int_equal(config->limits.body_bytes_max, 0);
     assert_int_equal(config->limits.clients_max, 16384);
     assert_int_equal(config->limits.exchanges_max, 4096);
-    assert_int_equal(config->upstream.idle_max, 256);
+    assert_int_equal(config->upstream.idle_max, 1024);
     assert_int_equal(config->upstream.connections_max, 8192);
     assert_int_equal(config->upstream.idle_timeout_ms, 60000);
     assert_int_equal(config->upstream.requests_max, 0);

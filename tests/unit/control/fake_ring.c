@@ -21,10 +21,10 @@ static struct {
     struct fake_write writes[FAKE_SLOTS]; /* in flight */
     u32 write_count;
     u32 writes_total;
-    u32 largest; /* bytes of the largest write */
-    i32 fail_error;   /* errno for every write; 0 = none */
-    u32 disk_bytes;   /* room left on the disk; UINT32_MAX = no end */
-    bool hold;        /* nothing completes */
+    u32 largest;    /* bytes of the largest write */
+    i32 fail_error; /* errno for every write; 0 = none */
+    u32 disk_bytes; /* room left on the disk; UINT32_MAX = no end */
+    bool hold;      /* nothing completes */
     u64 now_ns;
     atomic_uint wakes;
 } fake;

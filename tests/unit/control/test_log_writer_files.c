@@ -181,8 +181,12 @@ static void test_others_are_left_alone(void **state)
 {
     struct fixture *f = *state;
     static const char *const others[] = {
-        "access_2020_01_01_00.log", "log_2020_01_01_00.log.gz", "log_2020_01_01_0.log",
-        "log_2020_01_01_xx.log",    "xlog_2020_01_01_00.log",   "log_yyyy_mm_dd_HH.log",
+        "access_2020_01_01_00.log",
+        "log_2020_01_01_00.log.gz",
+        "log_2020_01_01_0.log",
+        "log_2020_01_01_xx.log",
+        "xlog_2020_01_01_00.log",
+        "log_yyyy_mm_dd_HH.log",
         "notes.txt",
     };
     for (usize i = 0; i < ARRAY_COUNT(others); i++)

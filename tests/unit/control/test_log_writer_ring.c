@@ -78,9 +78,9 @@ static void record(struct fixture *f, u32 number)
 {
     char path[16];
     int length = snprintf(path, sizeof path, "/%u", number);
-    assert_true(log_access_write(
-        f->buffer, &(struct log_access){.method = SLICE("GET"),
-                                        .path = slice_of(path, (usize)length)}));
+    assert_true(
+        log_access_write(f->buffer, &(struct log_access){.method = SLICE("GET"),
+                                                         .path = slice_of(path, (usize)length)}));
 }
 
 /* As control does it, until `bytes` are written or the writer has failed so often. */

@@ -253,12 +253,9 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_records_arrive),
-        cmocka_unit_test(test_laps),
-        cmocka_unit_test(test_consume_inside_a_line),
-        cmocka_unit_test(test_full),
-        cmocka_unit_test(test_wake),
+        cmocka_unit_test(test_empty),   cmocka_unit_test(test_records_arrive),
+        cmocka_unit_test(test_laps),    cmocka_unit_test(test_consume_inside_a_line),
+        cmocka_unit_test(test_full),    cmocka_unit_test(test_wake),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

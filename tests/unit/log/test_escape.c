@@ -15,7 +15,10 @@
 enum { PAGE = 4096, OUT_MAX = 4096 };
 
 /* SLICE() is no constant. */
-#define BYTES(literal) {"" literal, sizeof(literal) - 1}
+#define BYTES(literal)                                                                             \
+    {                                                                                              \
+        "" literal, sizeof(literal) - 1                                                            \
+    }
 
 struct vector {
     struct slice in;
@@ -62,8 +65,7 @@ static char *guard_page;
 
 static int setup(void **state)
 {
-    guard_page =
-        mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    guard_page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(guard_page != MAP_FAILED);
     return mprotect(guard_page + PAGE, PAGE, PROT_NONE);
 }
@@ -208,8 +210,10 @@ static void test_decimal(void **state)
         assert_string_equal(out, expected);
         value = step < 2000 ? value + 1 : value + value / 61 + step;
     }
-    static const u64 edges[] = {9, 10, 99, 100, 999, 1000, 9999, 10000, 99999999, 100000000,
-                                UINT32_MAX, 9999999999999999999ull, UINT64_MAX};
+    static const u64 edges[] = {9,         10,        99,         100,
+                                999,       1000,      9999,       10000,
+                                99999999,  100000000, UINT32_MAX, 9999999999999999999ull,
+                                UINT64_MAX};
     for (usize i = 0; i < ARRAY_COUNT(edges); i++) {
         char out[24], expected[24];
         *log_decimal(out, edges[i]) = '\0';
@@ -221,9 +225,9 @@ static void test_decimal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vectors),         cmocka_unit_test(test_every_byte_everywhere),
-        cmocka_unit_test(test_pairs),           cmocka_unit_test(test_random_bytes_are_json),
-        cmocka_unit_test(test_cut),             cmocka_unit_test(test_decimal),
+        cmocka_unit_test(test_vectors), cmocka_unit_test(test_every_byte_everywhere),
+        cmocka_unit_test(test_pairs),   cmocka_unit_test(test_random_bytes_are_json),
+        cmocka_unit_test(test_cut),     cmocka_unit_test(test_decimal),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -118,9 +118,9 @@ static void test_file_name_shapes(void **state)
         {"access.log", "accessxlog", false},
     };
     for (usize i = 0; i < ARRAY_COUNT(rows); i++)
-        assert_int_equal(log_file_name_matches(slice_of_string(rows[i].pattern),
-                                               slice_of_string(rows[i].name)),
-                         rows[i].matches);
+        assert_int_equal(
+            log_file_name_matches(slice_of_string(rows[i].pattern), slice_of_string(rows[i].name)),
+            rows[i].matches);
 }
 
 static void test_errno_names(void **state)

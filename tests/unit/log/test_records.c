@@ -77,7 +77,12 @@ static void test_duration_is_rounded(void **state)
 {
     static const struct {
         u64 us, ms;
-    } rows[] = {{0, 0}, {499, 0}, {500, 1}, {1499, 1}, {1500, 2}, {45000, 45},
+    } rows[] = {{0, 0},
+                {499, 0},
+                {500, 1},
+                {1499, 1},
+                {1500, 2},
+                {45000, 45},
                 {UINT64_MAX, UINT64_MAX / 1000 + 1}};
     for (usize i = 0; i < ARRAY_COUNT(rows); i++) {
         struct log_access entry = ACCESS;
@@ -159,17 +164,40 @@ static void test_longest_lines(void **state)
         memset(bytes, fills[i], sizeof bytes);
         struct slice all = slice_of(bytes, sizeof bytes);
         struct log_access entry = {
-            .wall_ns = UINT64_MAX, .method = all, .path = all, .host = all, .route = all,
-            .backend_id = all, .client_ip = all, .request_id = all, .fault = all,
-            .bytes_in = UINT64_MAX, .bytes_out = UINT64_MAX, .duration_us = UINT64_MAX,
-            .head_us = UINT32_MAX, .queue_us = UINT32_MAX, .connect_us = UINT32_MAX,
-            .first_byte_us = UINT32_MAX, .body_us = UINT32_MAX, .own_us = UINT32_MAX,
-            .status = UINT16_MAX, .attempts = UINT8_MAX, .protocol_minor = UINT8_MAX,
+            .wall_ns = UINT64_MAX,
+            .method = all,
+            .path = all,
+            .host = all,
+            .route = all,
+            .backend_id = all,
+            .client_ip = all,
+            .request_id = all,
+            .fault = all,
+            .bytes_in = UINT64_MAX,
+            .bytes_out = UINT64_MAX,
+            .duration_us = UINT64_MAX,
+            .head_us = UINT32_MAX,
+            .queue_us = UINT32_MAX,
+            .connect_us = UINT32_MAX,
+            .first_byte_us = UINT32_MAX,
+            .body_us = UINT32_MAX,
+            .own_us = UINT32_MAX,
+            .status = UINT16_MAX,
+            .attempts = UINT8_MAX,
+            .protocol_minor = UINT8_MAX,
         };
         struct log_event event = {
-            .wall_ns = UINT64_MAX, .severity = LOG_ERROR, .type = all, .backend_id = all,
-            .url = all, .error = all, .message = all, .client_ip = all, .request_id = all,
-            .route = all, .attempt = UINT32_MAX,
+            .wall_ns = UINT64_MAX,
+            .severity = LOG_ERROR,
+            .type = all,
+            .backend_id = all,
+            .url = all,
+            .error = all,
+            .message = all,
+            .client_ip = all,
+            .request_id = all,
+            .route = all,
+            .attempt = UINT32_MAX,
         };
         usize lengths[2];
         for (usize kind = 0; kind < 2; kind++) {
@@ -180,7 +208,7 @@ static void test_longest_lines(void **state)
             assert_int_equal(out[LOG_LINE_BYTES_MAX], '#');
             assert_int_equal(out[lengths[kind] - 1], '\n');
             json_t *object = json_loadb(out, lengths[kind],
-                                         JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
+                                        JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
             assert_non_null(object);
             assert_true(json_is_true(json_object_get(object, "cut")));
             json_decref(object);
