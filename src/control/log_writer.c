@@ -62,8 +62,6 @@ struct log_writer {
     struct sink sinks[LOG_FILE_COUNT];
 };
 
-/* NOLINTEND(misc-no-recursion) */
-
 static void sink_on_written(struct ring_op *op, struct ring_done done);
 static void sink_begin(struct sink *sink);
 static void sink_continue(struct sink *sink);
