@@ -220,7 +220,7 @@ static bool start_workers(struct control *control)
 static void announce(struct control *control, const struct config_problems *notes)
 {
     const struct config *config = control->config;
-    char line[512];
+    char line[512], message[600];
     usize len = 0;
     for (u32 i = 0; i < config->listener_count; i++)
         len += (usize)snprintf(line + len, sizeof(line) - len, "%s%s", i > 0 ? ", " : "",
@@ -229,7 +229,8 @@ static void announce(struct control *control, const struct config_problems *note
     (void)fprintf(stderr, "nextproxy: serving on %s with %u worker%s and %u backend%s\n", line,
                   config->workers, config->workers == 1 ? "" : "s", config->backend_count,
                   config->backend_count == 1 ? "" : "s");
-    note(control, LOG_INFO, "start", line);
+    (void)snprintf(message, sizeof(message), "Serving on %s", line);
+    note(control, LOG_INFO, "start", message);
     for (u32 i = 0; i < notes->count; i++) {
         (void)fprintf(stderr, "nextproxy: note: %s: %s\n", notes->at[i].path, notes->at[i].text);
         (void)snprintf(line, sizeof(line), "%s: %s", notes->at[i].path, notes->at[i].text);

@@ -103,6 +103,9 @@ void attempt_connected(struct exchange *exchange)
 void attempt_end(struct exchange *exchange, bool reusable)
 {
     struct proxy *proxy = exchange->proxy;
+    /* A backend whose answer nobody wants any more learns it from a reset: a FIN could wait for ever
+     * behind a window that it has filled. */
+    bool answered = exchange->response.state >= RELAY_ENDED;
     if (exchange->counted)
         state_backend_end(proxy->state, exchange->backend);
     exchange->counted = false;
@@ -114,7 +117,7 @@ void attempt_end(struct exchange *exchange, bool reusable)
     if (reusable)
         upstream_release(exchange->upstream);
     else
-        upstream_discard(exchange->upstream, false);
+        upstream_discard(exchange->upstream, !answered);
     exchange->upstream = NULL;
 }
 

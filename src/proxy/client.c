@@ -347,8 +347,8 @@ static void on_sent(struct transport *transport)
     struct client *client = client_of(transport);
     if (client->state == CLIENT_EXCHANGING)
         exchange_on_client_sent(client->exchange);
-    else if (client->state == CLIENT_IDLE || client->state == CLIENT_HEAD)
-        client_linger(client); /* the fixed refusal is out */
+    else if (client->state == CLIENT_LINGERING)
+        transport_finish(transport); /* behind the fixed refusal */
 }
 
 static void on_paused(struct transport *transport)
@@ -480,11 +480,8 @@ void client_refuse(struct client *client)
     static char response[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
                              "Content-Length: 0\r\n\r\n";
     const struct iovec iov = {response, sizeof(response) - 1};
-    client_move(client, CLIENT_IDLE);
-    if (client->transport.sending) {
-        client_close(client, true);
-        return;
-    }
+    ASSERT(!client->transport.sending); /* a new request is taken up when all is sent */
+    client_move(client, CLIENT_LINGERING);
     transport_send(&client->transport, &(struct transport_message){.iov = &iov, .count = 1});
     client_set_deadline(client, LINGER_MS);
 }

@@ -78,9 +78,12 @@ static bool request_id_valid(struct slice id)
     enum { REQUEST_ID_MAX = 128 };
     if (id.len == 0 || id.len > REQUEST_ID_MAX)
         return false;
-    for (u32 i = 0; i < id.len; i++)
-        if (id.data[i] <= ' ' || id.data[i] > '~')
+    for (u32 i = 0; i < id.len; i++) {
+        char c = ascii_lower(id.data[i]);
+        bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        if (!plain && !memchr("-_.~:+/=@,", c, 10))
             return false;
+    }
     return true;
 }
 
