@@ -200,12 +200,6 @@ bool ring_peer_address(struct ring *ring, int fd, struct sockaddr *address,
 u64 ring_bytes_acked(struct ring *ring, int fd)
 {
     (void)ring;
-    return sim_socket(sim_current, fd)->arrived;
-}
-
-u64 ring_bytes_acked(struct ring *ring, int fd)
-{
-    (void)ring;
     return sim_socket(sim_current, fd)->acked;
 }
 
