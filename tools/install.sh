@@ -27,6 +27,7 @@ packages() {
     test     libcmocka-dev       cmocka-dev          -                 unit tests
     test     python3             python3             /usr/bin/python3  test runner
     test     python3-pytest      py3-pytest          -                 integration tests
+    test     python3-pytest-xdist py3-pytest-xdist   -                 several tests at a time
     test     nginx               nginx               nginx             a real origin
     test     nodejs              nodejs              node              a real origin
     test     curl                curl                curl              a real client

@@ -3,6 +3,9 @@
 
     runner.py --results DIR programs SUITE PROGRAM...     programs that report in TAP
     runner.py --results DIR pytest SUITE PATH -- ARGS...  a pytest folder
+    runner.py --results DIR matrix SUITE FEATURES PATHS... -- ARGS...
+                                                          pytest once for each optional capability in
+                                                          FEATURES, forced off, and once without all
     runner.py --results DIR fuzz SUITE --seconds N --build DIR NAME...
     runner.py --results DIR command SUITE -- COMMAND...   a command that is one case
     runner.py --results DIR step STEP -- COMMAND...       a step of `make test`: runs suites, or is one case
@@ -26,6 +29,7 @@ import xml.etree.ElementTree as ElementTree
 PROGRAM_SECONDS_MAX = 600
 PYTEST_SECONDS_MAX = 1800
 SKIP_STATUS = 77
+FEATURE_OPTIONAL = re.compile(r'^FEATURE_OPTIONAL\(\w+, "(\w+)"', re.MULTILINE)
 TAP_LINE = re.compile(r"^(not ok|ok)\b(.*)$", re.MULTILINE)
 TAP_SKIP = re.compile(r"#\s*skip", re.IGNORECASE)
 
@@ -143,22 +147,40 @@ def junit_count(path):
     return counts
 
 
-def run_pytest(args):
-    folder, extra = args.rest[0], args.rest[1:]
-    if not pathlib.Path(folder).is_dir():
-        print(f"{args.suite}: {folder} does not exist")
-        return 0
+def pytest_suite(args, suite, arguments, extra_env=None):
+    """Runs pytest and records what it counted."""
     args.results.mkdir(parents=True, exist_ok=True)
-    report = args.results / f"{args.suite}.xml"
+    report = args.results / f"{suite}.xml"
     report.unlink(missing_ok=True)
+    parallel = ["-n", str(args.jobs)] if args.jobs else []
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-ra",
-               f"--junitxml={report}", folder, *extra]
-    env = dict(os.environ, PYTHONDONTWRITEBYTECODE="1")
+               f"--junitxml={report}", *parallel, *arguments]
+    env = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", **(extra_env or {}))
     status, _ = group_run(command, PYTEST_SECONDS_MAX, env=env)
     counts = junit_count(report) if report.exists() else Counts()
     if status != 0 and counts.failed == 0:
         counts.failed = 1
-    return suite_finish(args.results, args.suite, counts)
+    return suite_finish(args.results, suite, counts)
+
+
+def run_pytest(args):
+    return pytest_suite(args, args.suite, args.rest)
+
+
+def run_matrix(args):
+    """The way an older kernel would run: the same tests without each optional capability, and
+    without all of them."""
+    features = FEATURE_OPTIONAL.findall(pathlib.Path(args.rest[0]).read_text(encoding="utf-8"))
+    if not features:
+        print(f"{args.suite}: no optional capability in {args.rest[0]}")
+        return 1
+    without = {**{name: name for name in features}, "everything": ",".join(features)}
+    status = 0
+    for name, disabled in without.items():
+        print(f"  without {name}", flush=True)
+        status |= pytest_suite(args, f"{args.suite}-{name}", args.rest[1:],
+                               {"NEXTPROXY_RING_DISABLE": disabled})
+    return status
 
 
 def fuzz_corpus_copy(build, name):
@@ -243,7 +265,7 @@ def run_summary(args):
     return 1 if total.failed or not total.passed else 0
 
 
-COMMANDS = {"programs": run_programs, "pytest": run_pytest, "fuzz": run_fuzz, "command": run_command, "step": run_step,
+COMMANDS = {"programs": run_programs, "pytest": run_pytest, "matrix": run_matrix, "fuzz": run_fuzz, "command": run_command, "step": run_step,
             "summary": run_summary}
 
 
@@ -253,6 +275,7 @@ def main():
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("suite", nargs="?")
     parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--jobs", type=int, default=0, help="pytest processes; 0 = no pytest-xdist")
     parser.add_argument("--build", type=pathlib.Path)
     argv = sys.argv[1:]
     tail = []

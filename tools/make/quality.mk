@@ -7,7 +7,7 @@ HEADERS   := $(filter %.h,$(C_FILES))
 # A suite is left out only while its folder does not exist. Steps go on after a failure, so that one
 # run shows everything; the last line and the exit status tell.
 TEST_STEPS := build unit $(if $(SIM_SOURCES),sim) tidy \
-  $(if $(wildcard tests/integration),integration) $(if $(wildcard tests/conformance),conformance) \
+  $(if $(wildcard tests/integration),integration matrix) $(if $(wildcard tests/conformance),conformance) \
   $(if $(FUZZ_SOURCES),fuzz) asan build-clang musl-check lint \
   $(if $(wildcard bench/Makefile),bench-test)
 

@@ -67,13 +67,27 @@ $(BUILD)/sim/%: $(BUILD)/obj/tests/sim/%.o $(SIM_LIBRARY) $(LIBRARY) $(HELPERS)
 	  $(LIBRARY) -lcmocka $(NP_LDLIBS)
 
 # --- Integration and conformance: pytest on the real binary -----------------------------------------
-.PHONY: integration conformance
+# Most tests wait most of the time, so more of them than there are processors run at once.
+PYTEST_JOBS ?= 4
+
+.PHONY: integration conformance matrix matrix-full
 integration: $(PROGRAM) ## pytest: the real binary against raw sockets and real origins
-	@NEXTPROXY_BIN='$(abspath $(PROGRAM))' $(RUNNER) pytest $(SUITE_PREFIX)integration \
-	  tests/integration -- $(PYTEST_ARGS)
+	@NEXTPROXY_BIN='$(abspath $(PROGRAM))' $(RUNNER) --jobs $(PYTEST_JOBS) pytest \
+	  $(SUITE_PREFIX)integration tests/integration -- $(PYTEST_ARGS)
 conformance: $(PROGRAM) ## pytest: RFC 9110/9112 byte vectors and the smuggling set
 	@NEXTPROXY_BIN='$(abspath $(PROGRAM))' $(RUNNER) pytest $(SUITE_PREFIX)conformance \
 	  tests/conformance -- $(PYTEST_ARGS)
+
+# The tests that reach every way of accepting, receiving, sending and canceling.
+MATRIX_TESTS := $(patsubst %,tests/integration/test_%.py,bodies cancel early_response http10 keepalive \
+  leaks pipelining pool slow_clients stop streaming upgrade)
+MATRIX_FEATURES := kernel-reqs/features.def
+matrix_run = NEXTPROXY_BIN='$(abspath $(PROGRAM))' $(RUNNER) --jobs $(PYTEST_JOBS) matrix \
+  $(SUITE_PREFIX)matrix $(MATRIX_FEATURES) $(1) -- $(PYTEST_ARGS)
+matrix: $(PROGRAM) ## tests of the data path with each optional kernel feature forced off, and all
+	@$(call matrix_run,$(MATRIX_TESTS))
+matrix-full: $(PROGRAM) ## the same with all integration tests
+	@$(call matrix_run,tests/integration)
 
 # --- Fuzz: tests/fuzz/fuzz_<x>.c with libFuzzer, against the simulator where it wants one -----------
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
