@@ -59,9 +59,9 @@ static i32 setup(struct ring *ring, const struct ring_options *options)
 static bool restrict_operations(struct ring *ring)
 {
     static const u8 allowed[] = {
-        IORING_OP_ACCEPT, IORING_OP_CONNECT, IORING_OP_SEND, IORING_OP_SENDMSG,
-        IORING_OP_RECV,   IORING_OP_READ,    IORING_OP_READV, IORING_OP_POLL_ADD,
-        IORING_OP_ASYNC_CANCEL,
+        IORING_OP_ACCEPT,  IORING_OP_CONNECT,  IORING_OP_SEND,
+        IORING_OP_SENDMSG, IORING_OP_RECV,     IORING_OP_READ,
+        IORING_OP_READV,   IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
     };
     struct io_uring_restriction rules[ARRAY_COUNT(allowed) + 1];
     memset(rules, 0, sizeof(rules));
@@ -174,8 +174,8 @@ static void submit_and_wait(struct ring *ring, u64 deadline_ns)
         .tv_nsec = (i64)(wait_ns % NS_PER_S),
     };
     struct io_uring_cqe *cqe;
-    int result = io_uring_submit_and_wait_timeout(&ring->uring, &cqe, 1,
-                                                  deadline_ns == UINT64_MAX ? NULL : &timeout, NULL);
+    int result = io_uring_submit_and_wait_timeout(
+        &ring->uring, &cqe, 1, deadline_ns == UINT64_MAX ? NULL : &timeout, NULL);
     ASSERT(result >= 0 || result == -ETIME || result == -EINTR || result == -EBUSY ||
            result == -EAGAIN);
     ring->scratch_used = 0;
@@ -199,9 +199,10 @@ static void dispatch(struct ring *ring, const struct io_uring_cqe *cqe)
  * behind `tail` is left over from before: a harmless address. */
 static void prefetch_owner(const struct io_uring_cqe *cqe)
 {
-    const char *owner = (const char *)(uintptr_t)cqe->user_data;
+    /* A number, for it may be none: arithmetic on a null pointer is undefined. */
+    uintptr_t owner = (uintptr_t)cqe->user_data;
     for (u32 at = 0; at < OWNER_BYTES; at += CACHE_LINE_BYTES)
-        __builtin_prefetch(owner + at);
+        __builtin_prefetch((const void *)(owner + at));
 }
 
 static void run_completions(struct ring *ring)
