@@ -103,8 +103,8 @@ void attempt_connected(struct exchange *exchange)
 void attempt_end(struct exchange *exchange, bool reusable)
 {
     struct proxy *proxy = exchange->proxy;
-    /* A backend whose answer nobody wants any more learns it from a reset: a FIN could wait for ever
-     * behind a window that it has filled. */
+    /* A backend whose answer nobody wants any more learns it from a reset: a FIN could wait for
+     * ever behind a window that it has filled. */
     bool answered = exchange->response.state >= RELAY_ENDED;
     if (exchange->counted)
         state_backend_end(proxy->state, exchange->backend);

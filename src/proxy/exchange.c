@@ -202,8 +202,8 @@ void exchange_set_deadline(struct exchange *exchange)
     case EXCHANGE_CONNECTING: /* set once, when the attempt begins */
         return;
     case EXCHANGE_RESPONSE_HEAD:
-        timeout_ms = waits_for_body(exchange) ? timeouts->request_body_idle_ms
-                                              : timeouts->response_head_ms;
+        timeout_ms =
+            waits_for_body(exchange) ? timeouts->request_body_idle_ms : timeouts->response_head_ms;
         break;
     case EXCHANGE_RELAYING:
     case EXCHANGE_REPLYING:
@@ -377,7 +377,8 @@ void exchange_start(struct client *client, const struct http_request *request, u
         exchange_fail(exchange, fault);
         return;
     }
-    if (proxy->logs[LOG_FILE_ACCESS]) /* since the turn began: waiting for our turn is our time too */
+    if (proxy->logs[LOG_FILE_ACCESS]) /* since the turn began: waiting for our turn is our time too
+                                       */
         exchange->own_ns = clock_monotonic_ns() - proxy_now_ns(proxy);
     attempt_start(exchange);
 }

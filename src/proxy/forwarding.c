@@ -1,7 +1,7 @@
 /*
- * What the proxy says about the client to the backend: X-Forwarded-For, -Proto and -Host, X-Real-IP,
- * Via (RFC 9110 §7.6.3) and X-Request-ID. A peer's own claims are believed only when it is one of
- * trustedProxies; otherwise they are replaced.
+ * What the proxy says about the client to the backend: X-Forwarded-For, -Proto and -Host,
+ * X-Real-IP, Via (RFC 9110 §7.6.3) and X-Request-ID. A peer's own claims are believed only when it
+ * is one of trustedProxies; otherwise they are replaced.
  */
 #include <arpa/inet.h>
 

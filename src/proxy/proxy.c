@@ -30,8 +30,8 @@ static u32 block_bytes(const struct config *config)
     }
     const struct config_error_templates *templates = &config->error_templates;
     usize page = 4096 + max_u32(templates->html.len, templates->json.len);
-    usize head = config->limits.http.head_bytes_max + HEAD_BLOCK_EXTRA_BYTES + edits +
-                 INLINE_BODY_BYTES_MAX;
+    usize head =
+        config->limits.http.head_bytes_max + HEAD_BLOCK_EXTRA_BYTES + edits + INLINE_BODY_BYTES_MAX;
     return (u32)((max_u64(head, page) + CACHE_LINE_BYTES - 1) & ~(u64)(CACHE_LINE_BYTES - 1));
 }
 

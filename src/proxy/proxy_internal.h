@@ -48,24 +48,24 @@ enum relay_verdict {
 
 struct relay {
     struct transport *source;
-    struct transport *sink; /* NULL until there is one that may be sent to */
+    struct transport *sink;      /* NULL until there is one that may be sent to */
     struct transport_hold *hold; /* keeps `head` alive: the exchange's */
     struct lease_chain queue;
-    struct slice head; /* goes out before the queue; lies in the exchange's head block */
-    u64 remaining;     /* HTTP_BODY_LENGTH: bytes to come */
-    u64 body_bytes;    /* taken from the source so far */
+    struct slice head;  /* goes out before the queue; lies in the exchange's head block */
+    u64 remaining;      /* HTTP_BODY_LENGTH: bytes to come */
+    u64 body_bytes;     /* taken from the source so far */
     u64 body_bytes_max; /* 0 = no limit */
-    u64 sent_bytes;    /* with the kernel, heads included */
+    u64 sent_bytes;     /* with the kernel, heads included */
     u64 sending_since_ns;
     u32 sending_bytes; /* in the send under way; 0 = none is */
     u32 window_bytes;  /* how much may wait for the sink */
     struct http_chunked chunked;
     char *trailer; /* an inbox while a trailer section is read, or NULL */
     u16 trailer_len;
-    u8 body;   /* enum http_body */
-    u8 state;  /* enum relay_state */
-    bool decode; /* take the chunk framing off, for an HTTP/1.0 client */
-    bool bulk;   /* so much is coming that single, paced receives are cheaper */
+    u8 body;        /* enum http_body */
+    u8 state;       /* enum relay_state */
+    bool decode;    /* take the chunk framing off, for an HTTP/1.0 client */
+    bool bulk;      /* so much is coming that single, paced receives are cheaper */
     bool held_back; /* the source is ahead of us with its next message: it has to wait */
 };
 
@@ -105,23 +105,23 @@ struct exchange {
     struct relay request;
     struct relay response;
     struct proxy *proxy;
-    struct client *client; /* may be gone before the exchange's memory is, see `hold` */
+    struct client *client;     /* may be gone before the exchange's memory is, see `hold` */
     struct upstream *upstream; /* NULL when there is none (yet, any more) */
     const struct config_route *route;
     struct lease_chain response_head; /* pieces of a response head until it is complete */
-    u64 start_ns;      /* first byte of the request */
-    u64 head_ns;       /* its head was complete */
-    u64 attempt_ns;    /* this attempt began */
-    u64 connected_ns;  /* ... its connection was there */
-    u64 first_byte_ns; /* final response head */
-    u64 acked_bytes;   /* what the peer of a long send had acknowledged at the last timeout */
-    u64 own_ns;        /* spent in our own handlers */
-    u32 tried[TRIED_MAX]; /* indexes into the pool */
-    u32 backend;       /* index into config.backends, BALANCE_NONE before one is chosen */
+    u64 start_ns;                     /* first byte of the request */
+    u64 head_ns;                      /* its head was complete */
+    u64 attempt_ns;                   /* this attempt began */
+    u64 connected_ns;                 /* ... its connection was there */
+    u64 first_byte_ns;                /* final response head */
+    u64 acked_bytes;         /* what the peer of a long send had acknowledged at the last timeout */
+    u64 own_ns;              /* spent in our own handlers */
+    u32 tried[TRIED_MAX];    /* indexes into the pool */
+    u32 backend;             /* index into config.backends, BALANCE_NONE before one is chosen */
     u32 received_head_bytes; /* of the request head, as it came */
-    u32 head_len;      /* of the rewritten request head */
-    u32 inline_body_len; /* request body bytes copied behind it */
-    struct slice path; /* these lie in the request block, for the log and the pages */
+    u32 head_len;            /* of the rewritten request head */
+    u32 inline_body_len;     /* request body bytes copied behind it */
+    struct slice path;       /* these lie in the request block, for the log and the pages */
     struct slice host;
     struct slice method_name;
     struct slice request_id;
@@ -134,16 +134,16 @@ struct exchange {
     u8 tried_count;
     u8 client_minor;
     bool retried_stale;
-    bool keep_client;     /* after this exchange the client may send another request */
-    bool keep_upstream;   /* the upstream may serve another exchange */
-    bool upgrade;         /* the client asked for one */
-    bool response_begun;  /* a byte of the final response is on its way to the client */
+    bool keep_client;    /* after this exchange the client may send another request */
+    bool keep_upstream;  /* the upstream may serve another exchange */
+    bool upgrade;        /* the client asked for one */
+    bool response_begun; /* a byte of the final response is on its way to the client */
     bool accepts_html;
     bool reused;
-    bool counted;         /* state_backend_begin was called for `backend` */
+    bool counted; /* state_backend_begin was called for `backend` */
     bool route_entered;
-    bool cut;             /* the response ended early: the client gets what there is, then the cut */
-    char *request_block;  /* rewritten request head and inline body */
+    bool cut;            /* the response ended early: the client gets what there is, then the cut */
+    char *request_block; /* rewritten request head and inline body */
     /* Rewritten response head and inline body, or our own page; NULL until there is one. Taken so
      * late because it is free again with the next send: a few blocks serve all exchanges, and stay
      * in the cache. */
@@ -208,15 +208,15 @@ struct client {
     struct wheel_timer timer;
     struct proxy *proxy;
     const struct config_listener *listener;
-    struct exchange *exchange; /* while CLIENT_EXCHANGING */
-    struct list node;          /* in proxy->clients */
-    char *inbox;               /* bytes of the next head that could not be used yet, or NULL */
+    struct exchange *exchange;  /* while CLIENT_EXCHANGING */
+    struct list node;           /* in proxy->clients */
+    char *inbox;                /* bytes of the next head that could not be used yet, or NULL */
     struct lease_chain backlog; /* what did not fit into it */
-    u64 request_start_ns;      /* first byte of the request being read */
-    u64 key;                   /* hash of the address, for BALANCE_IP_HASH */
+    u64 request_start_ns;       /* first byte of the request being read */
+    u64 key;                    /* hash of the address, for BALANCE_IP_HASH */
     u32 inbox_len;
     u32 requests;
-    u8 state; /* enum client_state */
+    u8 state;     /* enum client_state */
     bool trusted; /* the peer is one of trustedProxies */
     u8 ip_len;
     char ip[CLIENT_IP_BYTES_MAX];
@@ -272,8 +272,8 @@ enum fault_blame { BLAME_CLIENT, BLAME_US, BLAME_BACKEND };
 
 enum fault_retry {
     RETRY_NEVER,
-    RETRY_OTHER,  /* on another backend, always: the request never left */
-    RETRY_FRESH,  /* once, on a fresh connection, if the request may be replayed */
+    RETRY_OTHER, /* on another backend, always: the request never left */
+    RETRY_FRESH, /* once, on a fresh connection, if the request may be replayed */
 };
 
 struct fault_row {
@@ -320,8 +320,8 @@ void page_write(const struct config_error_templates *templates, const struct pag
 enum proxy_header { PROXY_HEADER_DONE, PROXY_HEADER_PARTIAL, PROXY_HEADER_BAD };
 
 struct proxy_header_info {
-    u32 bytes;     /* length of the header */
-    bool known;    /* `source` is valid; false for LOCAL and UNKNOWN */
+    u32 bytes;  /* length of the header */
+    bool known; /* `source` is valid; false for LOCAL and UNKNOWN */
     struct address source;
 };
 
@@ -341,8 +341,8 @@ struct proxy {
     struct transport_reaper reaper;
     struct slab clients;
     struct slab exchanges;
-    struct slab inboxes; /* head_bytes_max each */
-    struct slab blocks;  /* exchange_block_bytes each, for responses */
+    struct slab inboxes;   /* head_bytes_max each */
+    struct slab blocks;    /* exchange_block_bytes each, for responses */
     struct list connected; /* all clients */
     struct arena arena;
     struct rng rng;

@@ -1,4 +1,5 @@
-/* The response half of an exchange: from the upstream's bytes to the client's, and our own pages. */
+/* The response half of an exchange: the upstream's bytes on their way to the client, our own pages.
+ */
 #include "base/clock.h"
 #include "proxy/proxy_internal.h"
 
@@ -58,8 +59,8 @@ static void lost_before_response(struct exchange *exchange, struct ring_done don
 {
     bool untouched = exchange->response_head.bytes == 0 && exchange->response.sent_bytes == 0 &&
                      !relay_pending(&exchange->response);
-    attempt_failed(exchange, exchange->reused && untouched ? FAULT_UPSTREAM_STALE
-                                                           : FAULT_UPSTREAM_RESET,
+    attempt_failed(exchange,
+                   exchange->reused && untouched ? FAULT_UPSTREAM_STALE : FAULT_UPSTREAM_RESET,
                    done);
 }
 
@@ -112,11 +113,10 @@ static void decide_keeping(struct exchange *exchange, const struct http_response
                            struct http_framing framing)
 {
     bool sized = framing.body != HTTP_BODY_UNTIL_CLOSE && framing.body != HTTP_BODY_TUNNEL;
-    exchange->response.decode =
-        framing.body == HTTP_BODY_CHUNKED && exchange->client_minor == 0;
+    exchange->response.decode = framing.body == HTTP_BODY_CHUNKED && exchange->client_minor == 0;
     exchange->keep_upstream = exchange->keep_upstream && sized && response->keep_alive;
-    exchange->keep_client = exchange->keep_client && sized && !exchange->response.decode &&
-                            !exchange->proxy->draining;
+    exchange->keep_client =
+        exchange->keep_client && sized && !exchange->response.decode && !exchange->proxy->draining;
 }
 
 /* A small body that is here already goes behind the head, in one plain send. */
@@ -198,8 +198,8 @@ static bool begin(struct exchange *exchange, const struct http_response *respons
 static void begin_final(struct exchange *exchange, const struct http_response *response)
 {
     struct proxy *proxy = exchange->proxy;
-    struct http_framing framing = http_response_framing(
-        response, (enum http_method)exchange->method, exchange->upgrade);
+    struct http_framing framing =
+        http_response_framing(response, (enum http_method)exchange->method, exchange->upgrade);
     note_first_byte(exchange);
     if (framing.body == HTTP_BODY_REJECT ||
         !begin(exchange, response, framing, response->head_bytes)) {
