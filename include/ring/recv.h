@@ -33,6 +33,8 @@ struct ring_recv_class {
 struct ring_recv {
     struct ring_op op; /* private to ring from here on, apart from `mode` and `ended` to read */
     const struct ring_recv_class *class;
+    /* Set by the owner, never read: fetched into the cache before on_data. */
+    const void *next_touched;
     struct list waiting;     /* in the ring's starved or stopped list */
     struct lease_chain into; /* RECV_ONCE: where the bytes go */
     u32 bytes_max;

@@ -14,6 +14,7 @@ enum {
     COMPLETIONS_PER_SUBMISSION = 4,
     PREFETCH_AHEAD = 3, /* completions */
     OWNER_BYTES = 256,  /* from the op on: the transport and what embeds it */
+    TOUCHED_BYTES = 512,
 };
 
 /* ---- Setup ---- */
@@ -205,6 +206,17 @@ static void prefetch_owner(const struct io_uring_cqe *cqe)
         __builtin_prefetch((const void *)(owner + at));
 }
 
+/* ... and what the owner of a receive will look at first. */
+static void prefetch_touched(const struct io_uring_cqe *cqe)
+{
+    struct ring_op *op = io_uring_cqe_get_data(cqe);
+    if (!op || op->kind != RING_OP_RECV)
+        return;
+    const char *touched = container_of(op, struct ring_recv, op)->next_touched;
+    for (u32 at = 0; touched && at < TOUCHED_BYTES; at += CACHE_LINE_BYTES)
+        __builtin_prefetch(touched + at);
+}
+
 static void run_completions(struct ring *ring)
 {
     struct io_uring_cq *cq = &ring->uring.cq;
@@ -214,6 +226,8 @@ static void run_completions(struct ring *ring)
     u32 mask = *cq->kring_mask;
     for (; head != tail; head++) {
         prefetch_owner(&cq->cqes[(head + PREFETCH_AHEAD) & mask]);
+        if (head + 1 != tail)
+            prefetch_touched(&cq->cqes[(head + 1) & mask]);
         dispatch(ring, &cq->cqes[head & mask]);
     }
     __atomic_store_n(cq->khead, head, __ATOMIC_RELEASE);

@@ -47,6 +47,7 @@ static void serve(struct upstream *upstream, const struct upstream_events *event
     upstream->events = events;
     upstream->transport.events = &events->transport;
     upstream->user = user;
+    upstream->transport.recv.next_touched = user;
 }
 
 /* ---- Connecting ---- */
