@@ -10,12 +10,13 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "log.h"
 
-enum { ROUNDS = 15, BUFFER_BYTES = 1 << 20, RECORDS = 400000 };
+enum { ROUNDS = 15, BUFFER_BYTES = 1 << 20, RECORDS = 400000, RECORDS_SMOKE = 1000 };
 
 struct bench_case {
     const char *name;
@@ -106,9 +107,12 @@ int main(int argc, char **argv)
         {"hostile", SLICE("/\"\\\x01\x02\x03\xff\xfe\"\"\"\\\\\\\r\n{\"status\":200}"),
          SLICE("\"\"\"")},
     };
-    u32 records = argc > 1 ? (u32)strtoul(argv[1], NULL, 10) : RECORDS;
-    if (records == 0)
-        records = RECORDS;
+    bool smoke = argc == 2 && strcmp(argv[1], "--smoke") == 0;
+    if (argc > 1 && !smoke) {
+        (void)fprintf(stderr, "usage: %s [--smoke]\n", argv[0]);
+        return EXIT_FAILURE;
+    }
+    u32 records = smoke ? RECORDS_SMOKE : RECORDS;
     printf("%-10s %8s %8s %12s\n", "case", "best ns", "median", "bytes/record");
     for (usize i = 0; i < ARRAY_COUNT(cases); i++) {
         u64 spent[ROUNDS], bytes = 0;

@@ -1,5 +1,4 @@
-/* The response half of an exchange: the upstream's bytes on their way to the client, our own pages.
- */
+/* The response half of an exchange: the upstream's bytes on their way to the client, our pages. */
 #include "base/clock.h"
 #include "proxy/proxy_internal.h"
 

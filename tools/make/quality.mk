@@ -26,10 +26,15 @@ check: ## everything CI does: test, format-check, tsan, coverage
 .PHONY: build-clang bench-test
 build-clang:
 	@$(MAKE) BUILD=$(BUILD)/clang CC=clang build
-# The benchmark must not rot: its programs are built and its own tests run in every test run.
-bench-test:
+# The benchmark must not rot: its own tests run in every test run, and each scenario and each micro
+# benchmark with a few requests. Peers that are not installed are left out.
+bench-test: $(PROGRAM)
 	@$(MAKE) -f bench/Makefile BUILD=$(BUILD) bench-programs $(BUILD)/bench/tests
-	@$(RUNNER) programs $(SUITE_PREFIX)bench $(BUILD)/bench/tests
+	@status=0; $(RUNNER) programs $(SUITE_PREFIX)bench $(BUILD)/bench/tests || status=1; \
+	  $(RUNNER) command $(SUITE_PREFIX)bench-micro -- \
+	    $(MAKE) -s -f bench/Makefile BUILD=$(BUILD) micro-smoke || status=1; \
+	  $(RUNNER) command $(SUITE_PREFIX)bench-smoke -- $(PYTHON) bench/run --smoke \
+	    --build '$(abspath $(BUILD))' --nextproxy '$(abspath $(PROGRAM))' || status=1; exit $$status
 
 # --- Style ------------------------------------------------------------------------------------------
 .PHONY: tidy lint clang-tidy cppcheck format format-check
