@@ -321,5 +321,9 @@ void relay_abort(struct relay *relay, struct proxy *proxy)
     ring_chain_return(proxy->ring, &relay->queue);
     release_trailer(relay, proxy);
     relay->head.len = 0;
-    relay->state = RELAY_BROKEN;
+    /* What still comes of this message is dropped. Behind its end comes the next one. */
+    if (relay->state == RELAY_FLOWING)
+        relay->state = RELAY_BROKEN;
+    else if (relay->state == RELAY_ENDED)
+        relay->state = RELAY_DONE;
 }

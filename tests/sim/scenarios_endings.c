@@ -259,6 +259,23 @@ static void no_backend_connects(struct sim *sim)
     SIM_UNTIL(sim, sim_upstreams(sim) == 0);
 }
 
+/* What comes while a page is on its way is the next request, not the rest of the refused one. */
+static void request_behind_page(struct sim *sim)
+{
+    struct sim_peer *client = sim_connect(sim);
+    sim_window(client, 10);
+    sim_backend_set(sim, 0, SIM_CONNECT_REFUSED);
+    sim_say(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    SIM_UNTIL(sim, sim_received(client).len == 10); /* of the page */
+    sim_backend_set(sim, 0, SIM_CONNECT_ACCEPTED);
+    sim_say(client, "GET /next HTTP/1.1\r\nHost: a\r\n\r\n");
+    sim_pass(sim, 10);
+    sim_window(client, 4096);
+    scenario_expect_page(sim, client, "502");
+    struct sim_peer *backend = scenario_accept(sim, 0);
+    EXPECT_HEAD(sim, backend, "GET /next HTTP/1.1", "Host: a");
+}
+
 /* ---- Malformed ---- */
 
 static void malformed_responses(struct sim *sim)
@@ -381,6 +398,7 @@ static const struct scenario scenarios[] = {
     {"a stale connection: POST never again", stale_post, NULL, 0},
     {"another backend when connecting fails", other_backend, SIM_CONFIG_THREE, 0},
     {"no backend can be connected to", no_backend_connects, SIM_CONFIG_THREE, 0},
+    {"a request behind a page", request_behind_page, NULL, 0},
     {"malformed responses", malformed_responses, NULL, 0},
     {"malformed chunks from a backend", malformed_chunks_from_backend, NULL, 0},
     {"malformed requests", malformed_requests, NULL, 0},
