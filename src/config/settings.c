@@ -38,8 +38,8 @@ static const struct setting proxy_rows[] = {
              "`timeouts.responseIdle`."},
     {.key = "retries", .type = SETTING_INTEGER, MEMBER(struct settings_proxy, retries),
      .min = 0, .max = 10, .fallback = "3",
-     .text = "How many further backends are tried when one cannot be connected to or times out, as "
-             "long as the request may be repeated."},
+     .text = "How many further backends are tried when one cannot be connected to: refused, not "
+             "reachable, or no connection within timeouts.connect."},
 };
 static const struct settings_table proxy_table = TABLE(struct settings_proxy, proxy_rows);
 

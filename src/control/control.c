@@ -1,6 +1,7 @@
 /* The control loop: starts the workers, listens to signals, writes the logs, ends it all. */
 #include "control.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -300,10 +301,11 @@ static void close_listeners(struct control *control)
     free(control->listen_fds);
 }
 
-static void free_logs(struct control *control)
+static void free_logs(struct control *control, bool started)
 {
     if (control->log_writer) {
-        (void)log_writer_flush(control->log_writer, clock_monotonic_ns() + FLUSH_MS * NS_PER_MS);
+        if (started) /* a failed start leaves no files behind: it was told on stderr */
+            (void)log_writer_flush(control->log_writer, clock_monotonic_ns() + FLUSH_MS * NS_PER_MS);
         if (!log_writer_is_quiet(control->log_writer))
             return; /* a write hangs in the kernel: its memory must stay */
         log_writer_destroy(control->log_writer);
@@ -327,8 +329,14 @@ static bool start(struct control *control, const struct control_options *options
         explain(why);
         return false;
     }
-    if (!catch_signals(control) || !create_buffers(control)) {
-        explain("no memory or file descriptors to start with");
+    if (!catch_signals(control)) {
+        (void)snprintf(why, sizeof(why), "no file descriptor for signals: %s; raise the limit "
+                       "(ulimit -n, LimitNOFILE=)", strerror(errno));
+        explain(why);
+        return false;
+    }
+    if (!create_buffers(control)) {
+        explain("no memory for the log buffers: lower workers, or raise the memory limit");
         return false;
     }
     control->state = state_create(control->config);
@@ -355,7 +363,7 @@ int control_run(const struct control_options *options)
         join_workers(&control);
     }
     close_listeners(&control);
-    free_logs(&control);
+    free_logs(&control, started);
     free(control.workers);
     if (control.state)
         state_destroy(control.state);

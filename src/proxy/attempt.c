@@ -11,7 +11,7 @@ static u32 pick_from(struct exchange *exchange, const u64 *tried)
     const struct balance_request request = {
         .load = state_load(proxy->state, pool),
         .tried = tried,
-        .key = exchange->client->key,
+        .key = exchange->key,
         .rng = &proxy->rng,
     };
     return balance_pick(proxy->balances[pool], &request);

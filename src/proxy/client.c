@@ -136,10 +136,11 @@ static void start_exchange(struct client *client, u32 head_bytes, struct lease_c
     exchange_start(client, &client->proxy->request, head_bytes, data);
 }
 
-static void reject(struct client *client, enum http_reject why)
+/* The bytes that were parsed must still be there: what is known of the request goes into the log. */
+static void reject(struct client *client, const struct http_request *request)
 {
     client_move(client, CLIENT_EXCHANGING);
-    exchange_reject(client, FAULT_BAD_REQUEST, why);
+    exchange_reject(client, FAULT_BAD_REQUEST, request);
 }
 
 /* Parses in `view`, which are the first bytes of what was received. Returns what came of it. */
@@ -181,8 +182,8 @@ static void read_direct(struct client *client, struct lease_chain *data)
         start_exchange(client, head_bytes, data);
         return;
     case HTTP_PARSE_REJECTED:
+        reject(client, &proxy->request);
         ring_chain_return(proxy->ring, data);
-        reject(client, proxy->request.reject);
         return;
     case HTTP_PARSE_PARTIAL:
         break;
@@ -219,7 +220,7 @@ static void read_inbox(struct client *client)
         await_rest(client);
         return;
     case HTTP_PARSE_REJECTED:
-        reject(client, proxy->request.reject);
+        reject(client, &proxy->request);
         return;
     case HTTP_PARSE_DONE:
         break;
@@ -384,7 +385,7 @@ static void on_timeout(struct wheel_timer *timer)
         break;
     case CLIENT_HEAD:
         client_move(client, CLIENT_EXCHANGING);
-        exchange_reject(client, FAULT_HEAD_TIMEOUT, HTTP_REJECT_NONE);
+        exchange_reject(client, FAULT_HEAD_TIMEOUT, NULL);
         break;
     case CLIENT_EXCHANGING:
         exchange_on_timeout(client->exchange);

@@ -43,6 +43,7 @@ static struct exchange *create(struct client *client)
         .backend = BALANCE_NONE,
         .route = &proxy->config->routes[proxy->config->route_count - 1],
         .client_minor = 1,
+        .key = client->key,
         .request_block = (char *)(exchange + 1),
     };
     transport_hold_init(&exchange->hold, on_free);
@@ -367,6 +368,8 @@ void exchange_start(struct client *client, const struct http_request *request, u
     }
     note_request(exchange, request);
     enum fault fault = take_request(exchange, request, head_bytes, data);
+    if (exchange->head_len == 0) /* refused before it was rewritten: `request` is still there */
+        forwarding_note_refused(exchange, request);
     if (!client_keep_back(client, data)) {
         exchange_cancel(exchange, FAULT_EXHAUSTED);
         return;
@@ -383,7 +386,7 @@ void exchange_start(struct client *client, const struct http_request *request, u
     attempt_start(exchange);
 }
 
-void exchange_reject(struct client *client, enum fault fault, enum http_reject reject)
+void exchange_reject(struct client *client, enum fault fault, const struct http_request *request)
 {
     struct exchange *exchange = create(client);
     client->proxy->counters.requests++;
@@ -391,9 +394,9 @@ void exchange_reject(struct client *client, enum fault fault, enum http_reject r
         client_refuse(client);
         return;
     }
-    exchange->reject = (u8)reject;
-    request_id_make(&exchange->proxy->rng, proxy_wall_ns(exchange->proxy), exchange->request_block);
-    exchange->request_id = slice_of(exchange->request_block, REQUEST_ID_BYTES);
+    if (request)
+        exchange->reject = (u8)request->reject;
+    forwarding_note_refused(exchange, request);
     exchange_fail(exchange, fault);
 }
 

@@ -87,22 +87,67 @@ static bool request_id_valid(struct slice id)
     return true;
 }
 
+/* The client's own id when it is usable, otherwise a new one in `made`. */
+static struct slice choose_request_id(struct proxy *proxy, const struct http_fields *fields,
+                                      char made[REQUEST_ID_BYTES])
+{
+    struct slice id = fields ? http_field_first(fields, HTTP_FIELD_X_REQUEST_ID) : (struct slice){0};
+    if (request_id_valid(id))
+        return id;
+    request_id_make(&proxy->rng, proxy_wall_ns(proxy), made);
+    return slice_of(made, REQUEST_ID_BYTES);
+}
+
+/* Writes a value and tells where it lies in the block now. */
+static struct slice write_noted(struct http_writer *writer, struct slice value)
+{
+    char *at = writer->at;
+    http_write(writer, value);
+    return writer->full ? (struct slice){0} : slice_of(at, value.len);
+}
+
 static void write_request_id(struct exchange *exchange, const struct http_fields *fields,
                              struct http_writer *writer)
 {
-    struct proxy *proxy = exchange->proxy;
     char made[REQUEST_ID_BYTES];
-    struct slice id = http_field_first(fields, HTTP_FIELD_X_REQUEST_ID);
-    if (!request_id_valid(id)) {
-        request_id_make(&proxy->rng, proxy_wall_ns(proxy), made);
-        id = slice_of(made, sizeof(made));
-    }
+    struct slice id = choose_request_id(exchange->proxy, fields, made);
     http_write(writer, SLICE("X-Request-ID: "));
-    exchange->request_id = slice_of(writer->at, id.len);
-    http_write(writer, id);
+    exchange->request_id = write_noted(writer, id);
     http_write(writer, SLICE("\r\n"));
-    if (writer->full)
-        exchange->request_id.len = 0;
+}
+
+static void write_real_ip(struct exchange *exchange, const struct http_fields *fields,
+                          struct http_writer *writer)
+{
+    struct slice ip = real_ip(exchange->client, fields);
+    http_write(writer, SLICE("X-Real-IP: "));
+    if (exchange->client->trusted) {
+        exchange->client_ip = write_noted(writer, ip);
+        exchange->key = hash_bytes(ip.data, ip.len, 0);
+    } else {
+        http_write(writer, ip);
+    }
+    http_write(writer, SLICE("\r\n"));
+}
+
+void forwarding_note_refused(struct exchange *exchange, const struct http_request *request)
+{
+    enum { TARGET_BYTES_MAX = 1024 };
+    char made[REQUEST_ID_BYTES];
+    struct proxy *proxy = exchange->proxy;
+    struct http_writer writer = {
+        .at = exchange->request_block,
+        .end = exchange->request_block + proxy->exchange_block_bytes,
+    };
+    struct slice id = choose_request_id(proxy, request ? &request->fields : NULL, made);
+    exchange->request_id = write_noted(&writer, id);
+    if (!request)
+        return;
+    struct slice target = request->target;
+    target.len = min_u32(target.len, TARGET_BYTES_MAX);
+    exchange->method_name = write_noted(&writer, request->method_name);
+    exchange->path = write_noted(&writer, target);
+    exchange->host = write_noted(&writer, http_field_first(&request->fields, HTTP_FIELD_HOST));
 }
 
 /* What the route sets or removes itself is not said a second time by us. */
@@ -120,7 +165,7 @@ void forwarding_write(struct exchange *exchange, const struct http_request *requ
     if (says(exchange, HTTP_FIELD_X_FORWARDED_FOR))
         write_forwarded_for(client, fields, writer);
     if (says(exchange, HTTP_FIELD_X_REAL_IP))
-        http_write_field(writer, SLICE("X-Real-IP"), real_ip(client, fields));
+        write_real_ip(exchange, fields, writer);
     if (says(exchange, HTTP_FIELD_X_FORWARDED_PROTO))
         write_claim(client, fields, HTTP_FIELD_X_FORWARDED_PROTO, SLICE("http"), writer);
     if (request->authority.len > 0 && says(exchange, HTTP_FIELD_X_FORWARDED_HOST))

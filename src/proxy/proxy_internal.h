@@ -125,6 +125,8 @@ struct exchange {
     struct slice host;
     struct slice method_name;
     struct slice request_id;
+    struct slice client_ip; /* of the client behind a trusted proxy; empty = the peer's */
+    u64 key;                /* hash of what must stay together, for BALANCE_IP_HASH */
     u16 status; /* sent to the client; 0 = none yet */
     u8 reject;  /* enum http_reject: with FAULT_BAD_REQUEST, what was wrong */
     u8 method;  /* enum http_method */
@@ -154,9 +156,9 @@ struct exchange {
  * the head, which may be where the request's slices point. */
 void exchange_start(struct client *client, const struct http_request *request, u32 head_bytes,
                     struct lease_chain *data);
-/* Answers a request that could not be read: `fault` is FAULT_BAD_REQUEST (with what was wrong in
- * `reject`) or FAULT_HEAD_TIMEOUT. */
-void exchange_reject(struct client *client, enum fault fault, enum http_reject reject);
+/* Answers a request that could not be read: FAULT_BAD_REQUEST, with what is known of it, or
+ * FAULT_HEAD_TIMEOUT with NULL. */
+void exchange_reject(struct client *client, enum fault fault, const struct http_request *request);
 /* What the client's transport tells while an exchange is on. Each may end the exchange. */
 void exchange_on_client_data(struct exchange *exchange, struct lease_chain *data);
 void exchange_on_client_end(struct exchange *exchange);
@@ -254,6 +256,9 @@ MUST_CHECK bool rewrite_response(struct exchange *exchange, const struct http_re
 /* forwarding.c: X-Forwarded-*, X-Real-IP, Via, X-Request-ID. */
 void forwarding_write(struct exchange *exchange, const struct http_request *request,
                       struct http_writer *writer);
+/* For a request that is refused before it is rewritten: notes method, path, host and id in the
+ * request block, as far as they are known. */
+void forwarding_note_refused(struct exchange *exchange, const struct http_request *request);
 /* A UUIDv7 (RFC 9562 §5.7) as text. */
 void request_id_make(struct rng *rng, u64 wall_ns, char out[REQUEST_ID_BYTES]);
 

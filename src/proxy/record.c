@@ -9,6 +9,11 @@ static struct slice name_slice(const char *name)
     return slice_of_string(name);
 }
 
+static struct slice exchange_client_ip(const struct exchange *exchange)
+{
+    return exchange->client_ip.len > 0 ? exchange->client_ip : client_ip(exchange->client);
+}
+
 static u32 span_us(u64 from_ns, u64 to_ns)
 {
     return from_ns == 0 || to_ns <= from_ns
@@ -50,7 +55,7 @@ void record_access(struct exchange *exchange)
         .host = exchange->host,
         .route = exchange->route->id,
         .backend_id = chosen ? proxy->config->backends[exchange->backend].id : (struct slice){0},
-        .client_ip = client_ip(client),
+        .client_ip = exchange_client_ip(exchange),
         .request_id = exchange->request_id,
         .fault = exchange->fault == FAULT_NONE
                      ? (struct slice){0}
@@ -105,7 +110,7 @@ void record_fault(struct exchange *exchange, enum fault fault, i32 error)
         .error = name_slice(error_text),
         .message =
             name_slice(reject == HTTP_REJECT_NONE ? row->log_text : http_reject_info(reject)->text),
-        .client_ip = client_ip(client),
+        .client_ip = exchange_client_ip(exchange),
         .request_id = exchange->request_id,
         .route = exchange->route->id,
         .attempt = exchange->attempts,

@@ -199,6 +199,8 @@ bool rewrite_response(struct exchange *exchange, const struct http_response *res
         if (!response_drops(exchange, response, i))
             run_extend(&run, &response->fields.at[i], writer);
     run_flush(&run, writer);
+    if (response->fields.first[HTTP_FIELD_DATE] == 0 && response->status >= 200)
+        http_write_field(writer, SLICE("Date"), proxy_date(exchange->proxy)); /* RFC 9110 §6.6.1 */
     write_connection(exchange, response, framing, writer);
     header_edits_write(&exchange->route->response_headers, writer);
     http_write(writer, SLICE("\r\n"));

@@ -1,0 +1,48 @@
+"""A refused request can be found again: its page and both logs say which one it was."""
+import json
+
+import pytest
+from lib.client import request
+from lib.origin import serve, wait_until
+from test_logs import lines_of
+
+OURS = "X-Request-ID: mine-1"
+
+
+@pytest.mark.parametrize("head,status,path", [
+    (("POST", "/big", "Content-Length: 30"), 413, "/big"),
+    (("POST", "/both", "Content-Length: 3", "Transfer-Encoding: chunked"), 400, "/both"),
+    (("POST", "/coded", "Transfer-Encoding: gzip, chunked"), 501, "/coded"),
+    (("GET", "/expects", "Expect: wonders"), 417, "/expects"),
+])
+def test_page_and_logs_name_the_request(lab, head, status, path):
+    proxy = lab.proxy(lab.origin(), limits={"bodyBytes": 10})
+    method, target, *fields = head
+    response = lab.ask(proxy, request(method, target, OURS, *fields))
+    assert response.status == status
+    assert json.loads(response.body)["requestId"] == "mine-1"
+    wait_until(lambda: lines_of(proxy, "access"), "an access line")
+    line = lines_of(proxy, "access")[0]
+    assert (line["method"], line["path"], line["requestId"]) == (method, path, "mine-1")
+    assert line["statusCode"] == status
+
+
+def test_request_that_cannot_be_read_gets_an_id(lab):
+    proxy = lab.proxy(lab.origin())
+    response = lab.ask(proxy, b"GET / HTTP/1.1\r\nbroken line\r\n\r\n")
+    assert response.status == 400
+    assert len(json.loads(response.body)["requestId"]) == 36
+
+
+def test_the_client_behind_a_trusted_proxy_is_the_one_that_counts(lab):
+    """Its address is in the log, and keeps it on one backend by ip-hash."""
+    proxy = lab.proxy(lab.origin(), trustedProxies=["127.0.0.0/8"])
+    lab.ask(proxy, request("GET", "/", "X-Forwarded-For: 203.0.113.9"))
+    wait_until(lambda: lines_of(proxy, "access"), "an access line")
+    assert lines_of(proxy, "access")[0]["clientIp"] == "203.0.113.9"
+
+
+def test_response_without_a_date_gets_one(lab):
+    """RFC 9110 section 6.6.1."""
+    origin = lab.origin(serve(lambda seen: b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+    assert lab.ask(lab.proxy(origin), request()).get("Date")
