@@ -249,36 +249,42 @@ static void run_until_finished(struct control *control)
     }
 }
 
-static void add_counters(struct proxy_counters *sum, const struct proxy_counters *one)
+struct totals {
+    u64 connections;
+    u64 refused;
+    u64 requests;
+    u64 failed;
+};
+
+static void add_counters(struct totals *totals, const struct proxy_counters *one)
 {
-    u64 *to = (u64 *)sum;
-    const u64 *from = (const u64 *)one;
-    for (usize i = 0; i < sizeof(*sum) / sizeof(u64); i++)
-        to[i] += from[i];
+    totals->connections += one->clients_accepted;
+    totals->refused += one->clients_refused;
+    totals->requests += one->requests;
+    for (u32 i = FAULT_NONE + 1; i < FAULT_COUNT; i++)
+        totals->failed += one->faults[i];
 }
 
-static void note_totals(struct control *control, const struct proxy_counters *sum)
+static void note_totals(struct control *control, const struct totals *totals)
 {
     char line[256];
-    u64 faults = 0;
-    for (u32 i = 1; i < FAULT_COUNT; i++)
-        faults += sum->faults[i];
     (void)snprintf(line, sizeof(line),
                    "Stopped after %llu connections and %llu requests, %llu of which failed; "
                    "%llu connections were refused",
-                   (unsigned long long)sum->clients_accepted, (unsigned long long)sum->requests,
-                   (unsigned long long)faults, (unsigned long long)sum->clients_refused);
+                   (unsigned long long)totals->connections, (unsigned long long)totals->requests,
+                   (unsigned long long)totals->failed, (unsigned long long)totals->refused);
     note(control, LOG_INFO, "stop", line);
 }
 
 static void join_workers(struct control *control)
 {
-    struct proxy_counters sum = {0}, one;
+    struct totals totals = {0};
+    struct proxy_counters one;
     for (u32 i = 0; i < control->started; i++) {
         worker_join(control->workers[i], &one);
-        add_counters(&sum, &one);
+        add_counters(&totals, &one);
     }
-    note_totals(control, &sum);
+    note_totals(control, &totals);
 }
 
 /* ---- Ending ---- */
@@ -305,7 +311,8 @@ static void free_logs(struct control *control, bool started)
 {
     if (control->log_writer) {
         if (started) /* a failed start leaves no files behind: it was told on stderr */
-            (void)log_writer_flush(control->log_writer, clock_monotonic_ns() + FLUSH_MS * NS_PER_MS);
+            (void)log_writer_flush(control->log_writer,
+                                   clock_monotonic_ns() + FLUSH_MS * NS_PER_MS);
         if (!log_writer_is_quiet(control->log_writer))
             return; /* a write hangs in the kernel: its memory must stay */
         log_writer_destroy(control->log_writer);
@@ -330,8 +337,10 @@ static bool start(struct control *control, const struct control_options *options
         return false;
     }
     if (!catch_signals(control)) {
-        (void)snprintf(why, sizeof(why), "no file descriptor for signals: %s; raise the limit "
-                       "(ulimit -n, LimitNOFILE=)", strerror(errno));
+        (void)snprintf(why, sizeof(why),
+                       "no file descriptor for signals: %s; raise the limit "
+                       "(ulimit -n, LimitNOFILE=)",
+                       strerror(errno));
         explain(why);
         return false;
     }
