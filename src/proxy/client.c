@@ -136,7 +136,7 @@ static void start_exchange(struct client *client, u32 head_bytes, struct lease_c
     exchange_start(client, &client->proxy->request, head_bytes, data);
 }
 
-/* The bytes that were parsed must still be there: what is known of the request goes into the log. */
+/* The bytes that were parsed must still be there: what is known of the request is logged. */
 static void reject(struct client *client, const struct http_request *request)
 {
     client_move(client, CLIENT_EXCHANGING);

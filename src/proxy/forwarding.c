@@ -91,7 +91,8 @@ static bool request_id_valid(struct slice id)
 static struct slice choose_request_id(struct proxy *proxy, const struct http_fields *fields,
                                       char made[REQUEST_ID_BYTES])
 {
-    struct slice id = fields ? http_field_first(fields, HTTP_FIELD_X_REQUEST_ID) : (struct slice){0};
+    struct slice id =
+        fields ? http_field_first(fields, HTTP_FIELD_X_REQUEST_ID) : (struct slice){0};
     if (request_id_valid(id))
         return id;
     request_id_make(&proxy->rng, proxy_wall_ns(proxy), made);

@@ -127,9 +127,9 @@ struct exchange {
     struct slice request_id;
     struct slice client_ip; /* of the client behind a trusted proxy; empty = the peer's */
     u64 key;                /* hash of what must stay together, for BALANCE_IP_HASH */
-    u16 status; /* sent to the client; 0 = none yet */
-    u8 reject;  /* enum http_reject: with FAULT_BAD_REQUEST, what was wrong */
-    u8 method;  /* enum http_method */
+    u16 status;             /* sent to the client; 0 = none yet */
+    u8 reject;              /* enum http_reject: with FAULT_BAD_REQUEST, what was wrong */
+    u8 method;              /* enum http_method */
     u8 phase;
     u8 fault;
     u8 attempts;
