@@ -125,7 +125,7 @@ void sim_take(struct sim_peer *peer, usize len);
 enum sim_end sim_end(const struct sim_peer *peer);
 /* FIN: the peer has said all, and goes on listening. */
 void sim_finish(struct sim_peer *peer);
-/* close(2): whatever still comes is answered with RST. */
+/* close(2): whatever still comes is answered with RST, and sim_end() says so already. */
 void sim_close(struct sim_peer *peer);
 /* RST at once. */
 void sim_reset(struct sim_peer *peer);

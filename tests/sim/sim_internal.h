@@ -104,6 +104,13 @@ void sim_complete(struct sim *sim, u64 user_data, i32 result, u32 flags);
 MUST_CHECK bool sim_buffer_take(struct sim *sim, u16 *id, char **data);
 u32 sim_buffers_offered(const struct sim *sim);
 
+struct sim_completion {
+    u64 user_data;
+    i32 result;
+    u32 flags;
+    u32 turn;
+};
+
 /* How this run's kernel behaves. */
 struct sim_manners {
     u32 disabled;        /* capabilities that it does not have */
@@ -114,7 +121,7 @@ struct sim_manners {
     u32 refuse_percent;  /* accept fails */
     u32 completions_max; /* shown in a turn */
     usize window;        /* of new peers */
-    bool shuffled;       /* completions of different ops in any order */
+    bool shuffled;       /* completions of a turn come in any order, as ops are independent */
     bool end_takes_buffer;
     bool early_enobufs; /* a receive without a buffer fails before there are bytes */
 };
@@ -146,7 +153,7 @@ struct sim {
     u32 op_count;
     u32 op_capacity;
 
-    struct io_uring_cqe *completions; /* not shown yet */
+    struct sim_completion *completions; /* not shown yet */
     u32 completion_count;
     u32 completion_capacity;
     struct io_uring_buf_ring *buffers;

@@ -307,7 +307,7 @@ void sim_take(struct sim_peer *peer, usize len)
 
 enum sim_end sim_end(const struct sim_peer *peer)
 {
-    return (enum sim_end)peer->end;
+    return peer->peer_closed ? SIM_RESET : (enum sim_end)peer->end;
 }
 
 void sim_finish(struct sim_peer *peer)

@@ -121,18 +121,21 @@ void sim_complete(struct sim *sim, u64 user_data, i32 result, u32 flags)
             realloc(sim->completions, sim->completion_capacity * sizeof(*sim->completions));
         SIM_CHECK(sim->completions);
     }
-    struct io_uring_cqe *entry = &sim->completions[sim->completion_count++];
-    entry->user_data = user_data;
-    entry->res = result;
-    entry->flags = flags;
+    sim->completions[sim->completion_count++] = (struct sim_completion){
+        .user_data = user_data, .result = result, .flags = flags, .turn = sim->turns};
 }
 
-/* The next one to be shown: any, but those of one op keep their order. */
+/* The next one to be shown. Those of one turn may come in any order, but for those of one op; those
+ * of an earlier turn come first, however late they are shown. */
 static u32 next_completion(struct sim *sim)
 {
+    u32 same_turn = 1;
     if (!sim->manners.shuffled)
         return 0;
-    u64 wanted = sim->completions[sim_random(sim, sim->completion_count)].user_data;
+    while (same_turn < sim->completion_count &&
+           sim->completions[same_turn].turn == sim->completions[0].turn)
+        same_turn++;
+    u64 wanted = sim->completions[sim_random(sim, same_turn)].user_data;
     u32 index = 0;
     while (sim->completions[index].user_data != wanted)
         index++;
@@ -148,7 +151,7 @@ static void show_completions(struct sim *sim)
         u32 index = next_completion(sim);
         struct io_uring_cqe *shown = &queues.cqes[queues.cq_tail & queues.cq_mask];
         shown->user_data = sim->completions[index].user_data;
-        shown->res = sim->completions[index].res;
+        shown->res = sim->completions[index].result;
         shown->flags = sim->completions[index].flags;
         sim->completion_count--;
         memmove(&sim->completions[index], &sim->completions[index + 1],
@@ -219,6 +222,7 @@ int io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe 
     u64 wait_ns = timeout ? (u64)timeout->tv_sec * 1000000000 + (u64)timeout->tv_nsec : UINT64_MAX;
     u64 deadline_ns = timeout ? sim->now_ns + wait_ns : UINT64_MAX;
     sim->news = false;
+    sim->turns++;
     advance(sim, deadline_ns);
     sim->now_ns += 1 + sim_random(sim, sim_chance(sim, 1) ? 3000000 : 20000);
     show_completions(sim);

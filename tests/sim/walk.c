@@ -1,0 +1,120 @@
+/*
+ * A random walk: clients and backends that do anything, and a model that knows what may come of it.
+ *
+ * Every request has a number, which is in its target and comes back in its response; the bytes of
+ * both bodies follow from it. So each side can tell what it gets without having seen the other:
+ *  - a client gets its answers in order, each whole and byte by byte what its number says, or a
+ * page of the proxy's own, or the visible cut of its connection;
+ *  - a backend gets whole requests with bytes of one number only, or a visible cut;
+ *  - in the end nothing is left (sim_destroy).
+ *
+ * SEED=n repeats a walk, SEEDS=n takes as many.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "walk.h"
+
+enum { SEEDS_DEFAULT = 1000, CLIENTS_MAX = 24, BACKENDS_MAX = 400, STEPS_MAX = 200000 };
+
+struct walk {
+    struct sim *sim;
+    struct walk_client clients[CLIENTS_MAX];
+    struct walk_backend backends[BACKENDS_MAX];
+    u32 client_count;
+    u32 backend_count;
+    u32 numbers;  /* requests so far */
+    bool trouble; /* this walk has peers that misbehave */
+    bool calm;    /* nothing at all can go wrong in it: every request is served */
+};
+
+static void add_client(struct walk *walk)
+{
+    if (walk->client_count == CLIENTS_MAX)
+        return;
+    struct walk_client *client = &walk->clients[walk->client_count++];
+    walk_client_init(client, walk->sim, walk->trouble);
+}
+
+static void add_backends(struct walk *walk)
+{
+    for (u32 i = 0; i < 3; i++) {
+        struct sim_peer *peer;
+        while (walk->backend_count < BACKENDS_MAX && (peer = sim_accept(walk->sim, i)) != NULL)
+            walk_backend_init(&walk->backends[walk->backend_count++], walk->sim, peer,
+                              walk->trouble, walk->calm);
+    }
+}
+
+static void change_weather(struct walk *walk)
+{
+    struct sim *sim = walk->sim;
+    u32 backend = sim_random(sim, 3);
+    u32 connect = sim_random(sim, 12);
+    sim_backend_set(sim, backend,
+                    connect <= SIM_CONNECT_TIMED_OUT ? (enum sim_connect)connect
+                                                     : SIM_CONNECT_ACCEPTED);
+    sim_sockets_fail(sim, sim_chance(sim, 2));
+    if (sim_chance(sim, 10))
+        sim_pass(sim, 1 + sim_random(sim, 3000));
+}
+
+static bool all_over(const struct walk *walk)
+{
+    for (u32 i = 0; i < walk->client_count; i++)
+        if (!walk->clients[i].over)
+            return false;
+    return true;
+}
+
+static void step(struct walk *walk)
+{
+    sim_step(walk->sim);
+    add_backends(walk);
+    for (u32 i = 0; i < walk->client_count; i++)
+        walk_client_act(&walk->clients[i], &walk->numbers);
+    for (u32 i = 0; i < walk->backend_count; i++)
+        walk_backend_act(&walk->backends[i]);
+    if (walk->trouble && sim_chance(walk->sim, 1))
+        change_weather(walk);
+}
+
+static void run(u64 seed)
+{
+    static struct walk walk;
+    static const u32 leases[] = {64, 256, 0, 0};
+    sim_set_title("walk", seed);
+    struct sim *sim = sim_create(&(struct sim_options){.seed = seed,
+                                                       .config = SIM_CONFIG_THREE,
+                                                       .leases = leases[seed % 4],
+                                                       .logs = seed % 3 == 0});
+    walk = (struct walk){.sim = sim, .trouble = sim_chance(sim, 80)};
+    u32 wanted = 1 + sim_random(sim, CLIENTS_MAX);
+    u32 drain_at = sim_chance(sim, 20) ? sim_random(sim, 600) : STEPS_MAX;
+    walk.calm = !walk.trouble && drain_at == STEPS_MAX && leases[seed % 4] == 0;
+    for (u32 i = 0; i < STEPS_MAX && !(walk.client_count == wanted && all_over(&walk)); i++) {
+        if (walk.client_count < wanted && sim_chance(sim, 10))
+            add_client(&walk);
+        if (i == drain_at)
+            sim_command_drain(sim);
+        step(&walk);
+        if (sim_finished(sim))
+            break;
+    }
+    for (u32 i = 0; walk.calm && i < walk.client_count; i++)
+        walk_client_check_served(&walk.clients[i]);
+    sim_destroy(sim);
+}
+
+int main(void)
+{
+    const char *only = getenv("SEED"), *seeds = getenv("SEEDS");
+    u64 first = only ? strtoull(only, NULL, 10) : 1;
+    u64 last = only ? first : seeds ? strtoull(seeds, NULL, 10) : SEEDS_DEFAULT;
+    sim_print_on_abort();
+    printf("1..1\n");
+    for (u64 seed = first; seed <= last; seed++)
+        run(seed);
+    printf("ok 1 - %llu walks\n", (unsigned long long)(last - first + 1));
+    return 0;
+}
