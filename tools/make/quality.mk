@@ -111,7 +111,7 @@ COVERAGE_MAKE = $(MAKE) BUILD=$(BUILD)/coverage RESULTS=$(abspath $(BUILD))/cove
 coverage: ## line coverage of src/ by all suites; fails under 85 %
 	@find $(BUILD)/coverage -name '*.gcda' -delete 2>/dev/null || true
 	+@status=0; for suite in $(COVERAGE_SUITES); do $(COVERAGE_MAKE) $$suite || status=1; done; \
-	  gcovr --root . --filter 'src/' --object-directory $(BUILD)/coverage --txt-metric line \
+	  gcovr --root . --filter 'src/' --object-directory $(BUILD)/coverage \
 	    --print-summary --fail-under-line $(COVERAGE_PERCENT) $(BUILD)/coverage || status=1; \
 	  exit $$status
 
