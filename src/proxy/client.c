@@ -98,6 +98,13 @@ static void on_closed(struct transport *transport)
 
 /* ---- Reading heads ---- */
 
+static void read_inbox(struct client *client);
+
+static bool input_waiting(const struct client *client)
+{
+    return client->inbox_len > 0 || client->backlog.bytes > 0;
+}
+
 bool client_keep_back(struct client *client, struct lease_chain *data)
 {
     struct proxy *proxy = client->proxy;
@@ -177,6 +184,7 @@ static void read_direct(struct client *client, struct lease_chain *data)
     struct proxy *proxy = client->proxy;
     const struct lease *lease = ring_lease(proxy->ring, data->first);
     u32 head_bytes = 0;
+    bool all_seen = lease->len == data->bytes;
     switch (parse_head(client, slice_of(lease->data, lease->len), &head_bytes)) {
     case HTTP_PARSE_DONE:
         start_exchange(client, head_bytes, data);
@@ -192,20 +200,26 @@ static void read_direct(struct client *client, struct lease_chain *data)
         client_close(client, true);
         return;
     }
-    await_rest(client);
+    if (all_seen)
+        await_rest(client);
+    else
+        read_inbox(client);
 }
 
-/* Takes what fits from the backlog into the inbox. */
-static void refill_inbox(struct client *client)
+/* Takes what fits from the backlog into the inbox. False when there is no inbox to be had. */
+static bool refill_inbox(struct client *client)
 {
     struct proxy *proxy = client->proxy;
+    if (!client->inbox)
+        client->inbox = slab_acquire(&proxy->inboxes);
+    if (!client->inbox)
+        return false;
     u32 room = proxy->config->limits.http.head_bytes_max - client->inbox_len;
     u32 bytes = min_u32(room, client->backlog.bytes);
-    if (bytes == 0)
-        return;
     ring_chain_peek(proxy->ring, &client->backlog, client->inbox + client->inbox_len, bytes);
     ring_chain_skip(proxy->ring, &client->backlog, bytes);
     client->inbox_len += bytes;
+    return true;
 }
 
 /* A head that came in pieces, or behind an earlier request. What follows it in the inbox goes on as
@@ -213,11 +227,20 @@ static void refill_inbox(struct client *client)
 static void read_inbox(struct client *client)
 {
     struct proxy *proxy = client->proxy;
-    refill_inbox(client);
     u32 head_bytes = 0;
+    if (!refill_inbox(client)) {
+        client_close(client, true);
+        return;
+    }
     switch (parse_head(client, slice_of(client->inbox, client->inbox_len), &head_bytes)) {
     case HTTP_PARSE_PARTIAL:
-        await_rest(client);
+        if (client->inbox_len < proxy->config->limits.http.head_bytes_max) {
+            await_rest(client);
+            return;
+        }
+        /* Full, and the parser did not say so: it did not count the empty line in front. */
+        proxy->request.reject = HTTP_REJECT_HEAD_LENGTH;
+        reject(client, &proxy->request);
         return;
     case HTTP_PARSE_REJECTED:
         reject(client, &proxy->request);
@@ -272,7 +295,7 @@ static void on_proxy_header_data(struct client *client, struct lease_chain *data
 {
     struct proxy *proxy = client->proxy;
     struct proxy_header_info info;
-    if (!client_keep_back(client, data) || !client->inbox) {
+    if (!client_keep_back(client, data) || !refill_inbox(client)) {
         client_close(client, true);
         return;
     }
@@ -292,7 +315,7 @@ static void on_proxy_header_data(struct client *client, struct lease_chain *data
     memmove(client->inbox, client->inbox + info.bytes, client->inbox_len);
     client_move(client, CLIENT_IDLE);
     client->request_start_ns = proxy_now_ns(proxy);
-    if (client->inbox_len > 0)
+    if (input_waiting(client))
         read_inbox(client);
     else
         release_inbox(client);
@@ -316,6 +339,9 @@ static void on_data(struct transport *transport, struct lease_chain *data)
         exchange_on_client_data(client->exchange, data);
         break;
     case CLIENT_LINGERING:
+        ring_chain_return(client->proxy->ring, data);
+        transport_read(transport, RECV_STREAM, 0); /* it may have been a single receive */
+        break;
     case CLIENT_CLOSING:
         ring_chain_return(client->proxy->ring, data);
         break;
@@ -435,11 +461,6 @@ void client_start(struct proxy *proxy, int fd, const struct config_listener *lis
     proxy->counters.clients_accepted++;
 }
 
-static bool input_waiting(const struct client *client)
-{
-    return client->inbox_len > 0 || client->backlog.bytes > 0;
-}
-
 void client_exchange_ended(struct client *client, bool keep)
 {
     struct proxy *proxy = client->proxy;
@@ -456,12 +477,6 @@ void client_exchange_ended(struct client *client, bool keep)
     client_set_deadline(client, proxy->config->timeouts.keep_alive_ms);
     if (input_waiting(client)) {
         note_first_byte(client);
-        if (!client->inbox)
-            client->inbox = slab_acquire(&proxy->inboxes);
-        if (!client->inbox) {
-            client_close(client, true);
-            return;
-        }
         read_inbox(client);
     } else {
         release_inbox(client);

@@ -192,6 +192,10 @@ void exchange_step(struct exchange *exchange)
 /* True when the exchange cannot go on before the client sends more of its request. */
 static bool waits_for_body(const struct exchange *exchange)
 {
+    const struct relay *response = &exchange->response;
+    bool invited = response->sent_bytes > 0 || relay_pending(response); /* 100 Continue */
+    if (exchange->expect_continue && exchange->request.body_bytes == 0 && !invited)
+        return false; /* the client waits for the backend as we do */
     return exchange->request.state == RELAY_FLOWING && !relay_pending(&exchange->request);
 }
 
@@ -275,6 +279,7 @@ static void note_request(struct exchange *exchange, const struct http_request *r
     exchange->client_minor = request->minor;
     exchange->keep_client = request->keep_alive && !proxy->draining;
     exchange->upgrade = upgrade_wanted(request);
+    exchange->expect_continue = request->expect_continue;
     exchange->accepts_html = request->accepts_html;
     exchange->route =
         &proxy->config->routes[route_find(proxy->config, request->host, request->path)];

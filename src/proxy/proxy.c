@@ -164,6 +164,10 @@ void proxy_destroy(struct proxy *proxy)
 
 void proxy_accept(struct proxy *proxy, int fd, const struct config_listener *listener)
 {
+    if (proxy->draining) { /* it was on its way when accepting stopped */
+        ring_close(proxy->ring, fd, true);
+        return;
+    }
     client_start(proxy, fd, listener);
 }
 

@@ -144,6 +144,7 @@ struct exchange {
     bool reused;
     bool counted; /* state_backend_begin was called for `backend` */
     bool route_entered;
+    bool expect_continue; /* the client sends its body when it is told to */
     bool cut;            /* the response ended early: the client gets what there is, then the cut */
     char *request_block; /* rewritten request head and inline body */
     /* Rewritten response head and inline body, or our own page; NULL until there is one. Taken so

@@ -277,9 +277,10 @@ static void pace(struct relay *relay, struct proxy *proxy)
     } else if (room < window / 2) {
         relay->bulk = true;
         transport_read(relay->source, RECV_OFF, 0);
-    } else if (relay->bulk) {
+    } else if (relay->bulk && relay->body_bytes >= LEASE_BYTES) {
+        /* Its leases are taken when it is armed: no more than the source has shown to fill. */
         bool sized = relay->body == HTTP_BODY_LENGTH;
-        u32 bytes = sized ? (u32)min_u64(relay->remaining, room) : room;
+        u32 bytes = (u32)min_u64(sized ? min_u64(relay->remaining, room) : room, relay->body_bytes);
         transport_read(relay->source, RECV_ONCE, bytes);
     } else {
         transport_read(relay->source, RECV_STREAM, 0);

@@ -141,9 +141,6 @@ static bool begin_tunnel(struct exchange *exchange)
 {
     struct relay *request = &exchange->request;
     struct lease_chain early;
-    if (request->state != RELAY_DONE)
-        return false;
-    exchange->phase = EXCHANGE_TUNNEL;
     request->state = RELAY_FLOWING;
     request->body_bytes_max = 0;
     relay_begin(request, (struct http_framing){.body = HTTP_BODY_TUNNEL});
@@ -177,6 +174,9 @@ static bool begin(struct exchange *exchange, const struct http_response *respons
                   struct http_framing framing, u32 head_bytes)
 {
     struct http_writer writer = block_writer(exchange);
+    bool tunnel = framing.body == HTTP_BODY_TUNNEL;
+    if (tunnel && exchange->request.state != RELAY_DONE)
+        return false;
     decide_keeping(exchange, response, framing);
     if (!rewrite_response(exchange, response, framing, &writer))
         return false;
@@ -188,9 +188,7 @@ static bool begin(struct exchange *exchange, const struct http_response *respons
         slice_of(exchange->response_block, (usize)(writer.at - exchange->response_block));
     if (!send_head(exchange, head))
         return false;
-    if (framing.body == HTTP_BODY_TUNNEL)
-        return begin_tunnel(exchange);
-    exchange->phase = EXCHANGE_RELAYING;
+    exchange->phase = tunnel ? EXCHANGE_TUNNEL : EXCHANGE_RELAYING;
     return true;
 }
 
@@ -208,6 +206,10 @@ static void begin_final(struct exchange *exchange, const struct http_response *r
         return;
     }
     exchange->response_begun = true;
+    if (exchange->phase == EXCHANGE_TUNNEL && !begin_tunnel(exchange)) {
+        exchange_cancel(exchange, FAULT_EXHAUSTED);
+        return;
+    }
     if (proxy->logs[LOG_FILE_ACCESS])
         exchange->own_ns += clock_monotonic_ns() - proxy_now_ns(proxy);
     struct lease_chain rest = exchange->response_head;
@@ -238,12 +240,11 @@ static bool forward_interim(struct exchange *exchange, const struct http_respons
     return true;
 }
 
-/* One head from what has arrived. True when there may be another one behind it. */
-static bool read_head(struct exchange *exchange, struct slice bytes)
+/* Deals with a head that was parsed. True when there may be another one behind it. */
+static bool take_head(struct exchange *exchange, enum http_parse parsed)
 {
-    struct proxy *proxy = exchange->proxy;
-    struct http_response *response = &proxy->response;
-    switch (http_response_parse(bytes, &proxy->config->limits.http, response)) {
+    const struct http_response *response = &exchange->proxy->response;
+    switch (parsed) {
     case HTTP_PARSE_PARTIAL:
         return false;
     case HTTP_PARSE_REJECTED:
@@ -263,28 +264,41 @@ static bool read_head(struct exchange *exchange, struct slice bytes)
     return exchange->response_head.bytes > 0;
 }
 
-/* A head is parsed in one piece: where it was received, or gathered when it came in several. */
+static enum http_parse parse(struct proxy *proxy, const char *data, u32 len)
+{
+    return http_response_parse(slice_of(data, len), &proxy->config->limits.http, &proxy->response);
+}
+
+/* A head is parsed where it was received; one that goes on in further leases is gathered first. */
 static void read_heads(struct exchange *exchange)
 {
     struct proxy *proxy = exchange->proxy;
     struct lease_chain *chain = &exchange->response_head;
     bool more = true;
     while (more) {
-        if (chain->first == chain->last) {
-            const struct lease *lease = ring_lease(proxy->ring, chain->first);
-            more = read_head(exchange, slice_of(lease->data, lease->len));
-            continue;
+        char *gathered = NULL;
+        const struct lease *lease = ring_lease(proxy->ring, chain->first);
+        enum http_parse parsed = parse(proxy, lease->data, lease->len);
+        if (parsed == HTTP_PARSE_PARTIAL && chain->first != chain->last) {
+            u32 bytes = min_u32(chain->bytes, proxy->config->limits.http.head_bytes_max);
+            gathered = slab_acquire(&proxy->inboxes);
+            if (!gathered) {
+                exchange_fail(exchange, FAULT_EXHAUSTED);
+                return;
+            }
+            ring_chain_peek(proxy->ring, chain, gathered, bytes);
+            parsed = parse(proxy, gathered, bytes);
         }
-        char *gathered = slab_acquire(&proxy->inboxes);
-        if (!gathered) {
-            exchange_fail(exchange, FAULT_EXHAUSTED);
-            return;
-        }
-        u32 bytes = min_u32(chain->bytes, proxy->config->limits.http.head_bytes_max);
-        ring_chain_peek(proxy->ring, chain, gathered, bytes);
-        more = read_head(exchange, slice_of(gathered, bytes));
-        slab_release(&proxy->inboxes, gathered);
+        more = take_head(exchange, parsed);
+        if (gathered)
+            slab_release(&proxy->inboxes, gathered);
     }
+}
+
+/* What came in the very turn in which the request is only being sent answers something else. */
+static bool came_too_early(const struct exchange *exchange)
+{
+    return exchange->reused && exchange->connected_ns == proxy_now_ns(exchange->proxy);
 }
 
 void response_on_data(struct exchange *exchange, struct lease_chain *data)
@@ -295,6 +309,11 @@ void response_on_data(struct exchange *exchange, struct lease_chain *data)
         ASSERT(false); /* there is no upstream to hear from */
         return;
     case EXCHANGE_RESPONSE_HEAD:
+        if (came_too_early(exchange)) {
+            ring_chain_return(exchange->proxy->ring, data);
+            attempt_failed(exchange, FAULT_UPSTREAM_STALE, (struct ring_done){0});
+            return;
+        }
         ring_chain_append(exchange->proxy->ring, &exchange->response_head, data);
         read_heads(exchange);
         return;

@@ -49,6 +49,7 @@ void *scratch_take(struct ring *ring, u32 bytes)
     /* Also when the queue is full: the entry that will point here must not need a flush first. */
     if (ring->scratch_used + bytes > SCRATCH_BYTES || io_uring_sq_space_left(&ring->uring) == 0)
         ring_flush(ring);
+    ASSERT(ring->scratch_used + bytes <= SCRATCH_BYTES);
     void *memory = ring->scratch + ring->scratch_used;
     ring->scratch_used += bytes;
     return memory;

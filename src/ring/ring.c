@@ -12,6 +12,7 @@
 
 enum {
     COMPLETIONS_PER_SUBMISSION = 4,
+    FLUSH_TRIES_MAX = 1000,
     PREFETCH_AHEAD = 3, /* completions */
     OWNER_BYTES = 256,  /* from the op on: the transport and what embeds it */
     TOUCHED_BYTES = 512,
@@ -149,11 +150,22 @@ void ring_destroy(struct ring *ring)
 
 /* ---- The turn ---- */
 
+/* Only when no entry that is still queued can point there. */
+static void forget_scratch(struct ring *ring)
+{
+    if (io_uring_sq_ready(&ring->uring) == 0)
+        ring->scratch_used = 0;
+}
+
 void ring_flush(struct ring *ring)
 {
-    int submitted = io_uring_submit(&ring->uring);
-    ASSERT(submitted >= 0 || submitted == -EBUSY || submitted == -EINTR || submitted == -EAGAIN);
-    ring->scratch_used = 0;
+    /* The kernel may be out of memory for a moment; entries it did not take stay queued. */
+    for (u32 i = 0; i < FLUSH_TRIES_MAX && io_uring_sq_ready(&ring->uring) > 0; i++) {
+        int submitted = io_uring_submit(&ring->uring);
+        ASSERT(submitted >= 0 || submitted == -EBUSY || submitted == -EINTR ||
+               submitted == -EAGAIN);
+    }
+    forget_scratch(ring);
 }
 
 struct io_uring_sqe *ring_sqe(struct ring *ring)
@@ -179,7 +191,7 @@ static void submit_and_wait(struct ring *ring, u64 deadline_ns)
         &ring->uring, &cqe, 1, deadline_ns == UINT64_MAX ? NULL : &timeout, NULL);
     ASSERT(result >= 0 || result == -ETIME || result == -EINTR || result == -EBUSY ||
            result == -EAGAIN);
-    ring->scratch_used = 0;
+    forget_scratch(ring);
 }
 
 static void dispatch(struct ring *ring, const struct io_uring_cqe *cqe)
@@ -242,7 +254,7 @@ u64 ring_turn(struct ring *ring, u64 deadline_ns)
     leases_offer(ring);
     bool more_to_arm = recv_rearm_starved(ring);
     submit_and_wait(ring, more_to_arm || !list_empty(&ring->stopped) ? 0 : deadline_ns);
-    ring->now_ns = clock_monotonic_ns();
+    ring->now_ns = max_u64(clock_monotonic_ns(), ring->now_ns + 1); /* each turn has its own */
     ring->stats.turns++;
     run_completions(ring);
     recv_finish_stopped(ring);

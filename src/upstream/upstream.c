@@ -110,12 +110,21 @@ struct upstream *upstream_acquire(struct upstreams *upstreams, u32 backend, bool
 
 /* ---- Idling ---- */
 
+/* Connections that wait for the next request leave room for backends that have none. */
+static u32 idle_until(u32 connections_max)
+{
+    enum { RESERVED_SHARE = 8 };
+    u32 reserved = max_u32(connections_max / RESERVED_SHARE, 1);
+    return connections_max > 1 ? connections_max - reserved : 1;
+}
+
 static bool worth_keeping(const struct upstreams *upstreams, const struct upstream *upstream)
 {
     const struct config_upstream *limits = &upstreams->with.config->upstream;
     return !upstreams->draining && transport_readable(&upstream->transport) &&
            !upstream->transport.sending &&
            upstreams->idle[upstream->backend].count < limits->idle_max &&
+           upstreams->slab.in_use <= idle_until(limits->connections_max) &&
            (limits->requests_max == 0 || upstream->requests < limits->requests_max);
 }
 
