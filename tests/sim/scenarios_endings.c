@@ -171,6 +171,24 @@ static void backend_gone_after_response(struct sim *sim)
     SIM_CHECK(sim_counters(sim)->retries == 0);
 }
 
+/* More than the response that was asked for: the rest must not answer the next request. */
+static void bytes_behind_response(struct sim *sim)
+{
+    struct sim_peer *client = sim_connect(sim);
+    struct sim_peer *backend = scenario_get(sim, client);
+    sim_say(backend,
+            sim_chance(sim, 50)
+                ? "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngoodHTTP/1.1 200 OK\r\n\r\nevil"
+                : "HTTP/1.1 204 OK\r\n\r\nevil");
+    (void)scenario_head(sim, client);
+    struct sim_peer *next = NULL;
+    sim_say(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    SIM_UNTIL(sim, (next = sim_accept(sim, 0)) != NULL);
+    SIM_UNTIL(sim, sim_gone(backend));
+    EXPECT_HEAD(sim, next, "GET / HTTP/1.1");
+    SIM_CHECK(!memmem(sim_received(client).data, sim_received(client).len, "evil", 4));
+}
+
 /* ---- A reused connection dies before the response ---- */
 
 static void stale_get(struct sim *sim)
@@ -393,6 +411,7 @@ static const struct scenario scenarios[] = {
     {"backend gone in its body", backend_gone_in_body, NULL, 0},
     {"a cut that no framing shows", cut_without_framing, NULL, 0},
     {"backend gone after its response", backend_gone_after_response, NULL, 0},
+    {"bytes behind a response", bytes_behind_response, NULL, 0},
     {"a stale connection: GET again", stale_get, NULL, 0},
     {"a stale connection: PUT again if it is all there", stale_put, NULL, 0},
     {"a stale connection: POST never again", stale_post, NULL, 0},

@@ -1,0 +1,159 @@
+/* Graceful drain and stop, in each phase of a client's life. */
+#include <stdio.h>
+
+#include "scenario.h"
+
+/* The proxy has nobody left: checked by sim_destroy(), too, but here without its stop. */
+static void expect_over(struct sim *sim)
+{
+    SIM_UNTIL(sim, sim_finished(sim));
+}
+
+static void check_within_drain(struct sim *sim, u64 since_ns)
+{
+    u64 passed_ms = (sim_now_ns(sim) - since_ns) / 1000000;
+    SIM_CHECK(passed_ms <= 8000 + 3000); /* timeouts.drain, and what lingers */
+}
+
+static void idle_clients(struct sim *sim)
+{
+    struct sim_peer *client;
+    struct sim_peer *backend = scenario_warm(sim, &client);
+    sim_command_drain(sim);
+    expect_over(sim);
+    SIM_UNTIL(sim, sim_end(client) == SIM_FIN && sim_end(backend) == SIM_FIN);
+}
+
+/* A request that was begun is finished, and its answer says that it is the last. */
+static void in_exchange(struct sim *sim)
+{
+    struct sim_peer *client;
+    struct sim_peer *backend = scenario_warm(sim, &client);
+    sim_say(client, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+    scenario_send_body(client, 1, 0, 50000);
+    (void)scenario_head(sim, backend);
+    sim_command_drain(sim);
+    sim_pass(sim, 500);
+    scenario_send_body(client, 1, 50000, 50000);
+    scenario_expect_body(sim, backend, 1, 100000);
+    sim_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n");
+    scenario_send_body(backend, 2, 0, 50000);
+    EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK", "Connection: close");
+    scenario_expect_body(sim, client, 2, 50000);
+    scenario_expect_end(sim, client, SIM_FIN);
+    sim_close(client);
+    expect_over(sim);
+}
+
+static void in_head(struct sim *sim)
+{
+    struct sim_peer *client = sim_connect(sim);
+    sim_say(client, "GET / HTTP/1.1\r\n");
+    sim_pass(sim, 100);
+    sim_command_drain(sim);
+    sim_say(client, "Host: a\r\n\r\n");
+    struct sim_peer *backend = scenario_accept(sim, 0);
+    EXPECT_HEAD(sim, backend, "GET / HTTP/1.1");
+    sim_say(backend, "HTTP/1.1 204 OK\r\n\r\n");
+    EXPECT_HEAD(sim, client, "HTTP/1.1 204 OK", "Connection: close");
+    sim_close(client);
+    expect_over(sim);
+}
+
+/* No new connection is taken. */
+static void new_clients(struct sim *sim)
+{
+    struct sim_peer *client = sim_connect(sim);
+    struct sim_peer *backend = scenario_get(sim, client);
+    sim_command_drain(sim);
+    sim_pass(sim, 200);
+    struct sim_peer *late = sim_connect(sim);
+    sim_say(late, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    sim_pass(sim, 200);
+    SIM_CHECK(sim_received(late).len == 0 && sim_counters(sim)->requests == 1);
+    sim_say(backend, "HTTP/1.1 204 OK\r\n\r\n");
+    EXPECT_HEAD(sim, client, "HTTP/1.1 204 OK");
+    sim_close(client);
+    expect_over(sim);
+}
+
+/* What does not end by itself is cut when the drain timeout is over. */
+static void stuck(struct sim *sim)
+{
+    struct sim_peer *client = sim_connect(sim);
+    u32 phase = sim_random(sim, 5);
+    if (phase == 0) {
+        sim_say(client, "GET / HT");
+    } else if (phase == 1) {
+        sim_backend_set(sim, 0, SIM_CONNECT_LOST);
+        sim_say(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    } else if (phase == 2) {
+        (void)scenario_get(sim, client);
+    } else if (phase == 3) {
+        sim_window(client, 1000);
+        sim_say(scenario_get(sim, client), "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nx");
+    } else {
+        sim_say(client, "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+        struct sim_peer *backend = scenario_accept(sim, 0);
+        sim_say(backend, "HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+        (void)scenario_head(sim, client);
+    }
+    sim_pass(sim, 50);
+    u64 since_ns = sim_now_ns(sim);
+    sim_command_drain(sim);
+    expect_over(sim);
+    check_within_drain(sim, since_ns);
+}
+
+/* A second signal does not wait. */
+static void stop_at_once(struct sim *sim)
+{
+    struct sim_peer *clients[8];
+    for (u32 i = 0; i < 8; i++) {
+        clients[i] = sim_connect(sim);
+        struct sim_peer *backend = scenario_get(sim, clients[i]);
+        sim_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
+        scenario_send_body(backend, i, 0, sim_random(sim, 100000));
+    }
+    u64 since_ns = sim_now_ns(sim);
+    if (sim_chance(sim, 50))
+        sim_command_drain(sim);
+    sim_step(sim);
+    sim_command_stop(sim);
+    expect_over(sim);
+    SIM_CHECK(sim_now_ns(sim) - since_ns < 1000000000ull);
+}
+
+/* The answer came early and the client left: nothing may keep the worker from ending. */
+static void after_early_response(struct sim *sim)
+{
+    struct sim_peer *client = sim_connect(sim);
+    sim_say(client,
+            "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+    struct sim_peer *backend = scenario_accept(sim, 0);
+    (void)scenario_head(sim, backend);
+    sim_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n");
+    scenario_send_body(backend, 1, 0, 300000);
+    EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK");
+    scenario_expect_body(sim, client, 1, 300000);
+    sim_close(client);
+    u64 since_ns = sim_now_ns(sim);
+    sim_command_drain(sim);
+    expect_over(sim);
+    check_within_drain(sim, since_ns);
+}
+
+static const struct scenario scenarios[] = {
+    {"drain: idle connections are closed", idle_clients, NULL, 0},
+    {"drain: an exchange is finished", in_exchange, NULL, 0},
+    {"drain: a request that is arriving is served", in_head, NULL, 0},
+    {"drain: nobody new", new_clients, NULL, 0},
+    {"drain: what is stuck is cut in time", stuck, NULL, 0},
+    {"stop: at once", stop_at_once, NULL, 0},
+    {"drain: after an early response", after_early_response, NULL, 0},
+};
+
+int main(void)
+{
+    return scenarios_run(scenarios, ARRAY_COUNT(scenarios));
+}
