@@ -13,7 +13,11 @@
 #include "ring/probe.h"
 #include "worker.h"
 
-enum exit_status { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_BAD_CONFIG = 2 };
+enum exit_status {
+    EXIT_OK = 0,
+    EXIT_FAILED = 1,
+    EXIT_CANNOT_RUN = 2, /* the configuration, the command line or this kernel will not do */
+};
 
 struct arguments {
     const char *config_file;
@@ -41,7 +45,7 @@ static int run_check(const struct arguments *arguments)
         config_destroy(config);
     }
     config_problems_deinit(&problems);
-    return config ? EXIT_OK : EXIT_BAD_CONFIG;
+    return config ? EXIT_OK : EXIT_CANNOT_RUN;
 }
 
 static int run_print_config(const struct arguments *arguments)
@@ -53,7 +57,7 @@ static int run_print_config(const struct arguments *arguments)
         config_destroy(config);
     }
     config_problems_deinit(&problems);
-    return config ? EXIT_OK : EXIT_BAD_CONFIG;
+    return config ? EXIT_OK : EXIT_CANNOT_RUN;
 }
 
 static void print_budget(const struct config *config)
@@ -85,7 +89,7 @@ static int run_print_budget(const struct arguments *arguments)
         config_destroy(config);
     }
     config_problems_deinit(&problems);
-    return config ? EXIT_OK : EXIT_BAD_CONFIG;
+    return config ? EXIT_OK : EXIT_CANNOT_RUN;
 }
 
 /* The capabilities that must not be used: named by the environment, or not offered by the
@@ -119,10 +123,10 @@ static int run_proxy(const struct arguments *arguments)
 {
     struct config_problems problems;
     struct config *config = load(arguments, &problems);
-    int status = config ? EXIT_FAILED : EXIT_BAD_CONFIG;
+    int status = EXIT_CANNOT_RUN;
     struct control_options options = {.config = config, .notes = &problems};
-    if (config && ring_disabled(&options.ring_disabled))
-        status = control_run(&options);
+    if (config)
+        status = ring_disabled(&options.ring_disabled) ? control_run(&options) : EXIT_CANNOT_RUN;
     if (config)
         config_destroy(config);
     config_problems_deinit(&problems);
@@ -233,6 +237,6 @@ int main(int argument_count, char **argument_values)
 {
     struct arguments arguments = {.config_file = "config.json", .command = run_proxy};
     if (!parse_arguments(argument_count, argument_values, &arguments))
-        return EXIT_BAD_CONFIG;
+        return EXIT_CANNOT_RUN;
     return arguments.command(&arguments);
 }
