@@ -56,21 +56,13 @@ void client_set_deadline(struct client *client, u32 timeout_ms)
 
 /* ---- The end ---- */
 
-static void release_inbox(struct client *client)
-{
-    if (client->inbox)
-        slab_release(&client->proxy->inboxes, client->inbox);
-    client->inbox = NULL;
-    client->inbox_len = 0;
-}
-
 void client_close(struct client *client, bool reset)
 {
     if (client->state == CLIENT_CLOSING)
         return;
     client_move(client, CLIENT_CLOSING);
     wheel_clear(client->proxy->wheel, &client->timer);
-    release_inbox(client);
+    client_inbox_release(client);
     ring_chain_return(client->proxy->ring, &client->backlog);
     transport_close(&client->transport, reset);
 }
@@ -99,42 +91,6 @@ static void on_closed(struct transport *transport)
 /* ---- Reading heads ---- */
 
 static void read_inbox(struct client *client);
-
-static bool input_waiting(const struct client *client)
-{
-    return client->inbox_len > 0 || client->backlog.bytes > 0;
-}
-
-bool client_keep_back(struct client *client, struct lease_chain *data)
-{
-    struct proxy *proxy = client->proxy;
-    if (data->bytes == 0)
-        return true;
-    if (!client->inbox && client->backlog.bytes == 0)
-        client->inbox = slab_acquire(&proxy->inboxes);
-    u32 room = client->inbox ? proxy->config->limits.http.head_bytes_max - client->inbox_len : 0;
-    if (client->backlog.bytes == 0 && data->bytes <= room) {
-        ring_chain_peek(proxy->ring, data, client->inbox + client->inbox_len, data->bytes);
-        client->inbox_len += data->bytes;
-        ring_chain_return(proxy->ring, data);
-        return true;
-    }
-    ring_chain_append(proxy->ring, &client->backlog, data);
-    if (client->exchange)
-        client->exchange->request.held_back = true;
-    transport_read(&client->transport, RECV_OFF, 0);
-    return !ring_leases_scarce(proxy->ring);
-}
-
-bool client_take_back(struct client *client, struct lease_chain *data)
-{
-    struct proxy *proxy = client->proxy;
-    if (!ring_chain_write(proxy->ring, data, client->inbox, client->inbox_len))
-        return false;
-    ring_chain_append(proxy->ring, data, &client->backlog);
-    release_inbox(client);
-    return true;
-}
 
 static void start_exchange(struct client *client, u32 head_bytes, struct lease_chain *data)
 {
@@ -206,29 +162,13 @@ static void read_direct(struct client *client, struct lease_chain *data)
         read_inbox(client);
 }
 
-/* Takes what fits from the backlog into the inbox. False when there is no inbox to be had. */
-static bool refill_inbox(struct client *client)
-{
-    struct proxy *proxy = client->proxy;
-    if (!client->inbox)
-        client->inbox = slab_acquire(&proxy->inboxes);
-    if (!client->inbox)
-        return false;
-    u32 room = proxy->config->limits.http.head_bytes_max - client->inbox_len;
-    u32 bytes = min_u32(room, client->backlog.bytes);
-    ring_chain_peek(proxy->ring, &client->backlog, client->inbox + client->inbox_len, bytes);
-    ring_chain_skip(proxy->ring, &client->backlog, bytes);
-    client->inbox_len += bytes;
-    return true;
-}
-
 /* A head that came in pieces, or behind an earlier request. What follows it in the inbox goes on as
  * leases, as if it had just been received. */
 static void read_inbox(struct client *client)
 {
     struct proxy *proxy = client->proxy;
     u32 head_bytes = 0;
-    if (!refill_inbox(client)) {
+    if (!client_inbox_refill(client)) {
         client_close(client, true);
         return;
     }
@@ -295,7 +235,7 @@ static void on_proxy_header_data(struct client *client, struct lease_chain *data
 {
     struct proxy *proxy = client->proxy;
     struct proxy_header_info info;
-    if (!client_keep_back(client, data) || !refill_inbox(client)) {
+    if (!client_keep_back(client, data) || !client_inbox_refill(client)) {
         client_close(client, true);
         return;
     }
@@ -315,10 +255,10 @@ static void on_proxy_header_data(struct client *client, struct lease_chain *data
     memmove(client->inbox, client->inbox + info.bytes, client->inbox_len);
     client_move(client, CLIENT_IDLE);
     client->request_start_ns = proxy_now_ns(proxy);
-    if (input_waiting(client))
+    if (client_input_waiting(client))
         read_inbox(client);
     else
-        release_inbox(client);
+        client_inbox_release(client);
 }
 
 /* ---- Events ---- */
@@ -469,17 +409,17 @@ void client_exchange_ended(struct client *client, bool keep)
         client_linger(client);
         return;
     }
-    if (!transport_readable(&client->transport) && !input_waiting(client)) {
+    if (!transport_readable(&client->transport) && !client_input_waiting(client)) {
         client_close(client, false);
         return;
     }
     client_move(client, CLIENT_IDLE);
     client_set_deadline(client, proxy->config->timeouts.keep_alive_ms);
-    if (input_waiting(client)) {
+    if (client_input_waiting(client)) {
         note_first_byte(client);
         read_inbox(client);
     } else {
-        release_inbox(client);
+        client_inbox_release(client);
     }
     if (transport_readable(&client->transport) && client->state != CLIENT_EXCHANGING)
         transport_read(&client->transport, RECV_STREAM, 0);
@@ -487,7 +427,7 @@ void client_exchange_ended(struct client *client, bool keep)
 
 void client_drain(struct client *client)
 {
-    if (client->state == CLIENT_IDLE && !input_waiting(client))
+    if (client->state == CLIENT_IDLE && !client_input_waiting(client))
         client_close(client, false);
 }
 

@@ -238,6 +238,10 @@ void client_close(struct client *client, bool reset);
 MUST_CHECK bool client_take_back(struct client *client, struct lease_chain *data);
 /* Keeps bytes that came before their turn. False when there is no room for them. */
 MUST_CHECK bool client_keep_back(struct client *client, struct lease_chain *data);
+bool client_input_waiting(const struct client *client);
+/* Takes what fits from the backlog into the inbox. False when there is no inbox to be had. */
+MUST_CHECK bool client_inbox_refill(struct client *client);
+void client_inbox_release(struct client *client);
 
 static inline struct slice client_ip(const struct client *client)
 {
