@@ -15,7 +15,7 @@
  *   ring/recv.h     receivers fill leases from one socket, in one of three modes
  *   below           sockets, and the ring itself
  *
- * tests/sim/ implements this header a second time, without a kernel and with a virtual clock.
+ * tests/sim/ runs all of this on a simulated kernel, with a virtual clock.
  */
 #ifndef NEXTPROXY_RING_H
 #define NEXTPROXY_RING_H

@@ -12,17 +12,17 @@
 
 static void slow_reader_holds_little(struct sim *sim)
 {
-    enum { LEN = 8000000, READERS = 4 };
+    enum { LEN = 3000000, READERS = 4 };
     struct sim_peer *clients[READERS];
     for (u32 i = 0; i < READERS; i++) {
         clients[i] = sim_connect(sim);
         sim_window(clients[i], 4096);
         struct sim_peer *backend = scenario_get(sim, clients[i]);
-        sim_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 8000000\r\n\r\n");
+        sim_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n");
         scenario_send_body(backend, i, 0, LEN);
     }
     sim_pass(sim, 1000);
-    SIM_CHECK(sim_leases_held_max(sim) <= 64 * READERS); /* 1 MB each, of 8 */
+    SIM_CHECK(sim_leases_held_max(sim) <= 64 * READERS); /* 1 MB each, of 3 */
     for (u32 i = 0; i < READERS; i++) {
         sim_window(clients[i], 1 << 20);
         EXPECT_HEAD(sim, clients[i], "HTTP/1.1 200 OK");
@@ -49,7 +49,7 @@ static void pipelining_without_reading(struct sim *sim)
     sim_reset(client);
 }
 
-enum { STARVING = 200, STARVED_BODY = 20000 };
+enum { STARVING = 200, STARVED_BODY = 9000 };
 
 struct starved {
     struct sim_peer *client;
@@ -128,7 +128,7 @@ static void starved_answer(struct starved *one, u32 stream)
     if (one->up < STARVED_BODY)
         return;
     one->answered = true;
-    sim_say(one->backend, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 20000\r\n\r\n");
+    sim_say(one->backend, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9000\r\n\r\n");
     scenario_send_body(one->backend, stream, 0, STARVED_BODY);
 }
 
@@ -143,7 +143,7 @@ static void starvation(struct sim *sim)
     for (u32 i = 0; i < STARVING; i++) {
         char head[128];
         int len = snprintf(head, sizeof(head),
-                           "PUT /%u HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n", i);
+                           "PUT /%u HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n", i);
         all[i].client = sim_connect(sim);
         sim_send(all[i].client, head, (usize)len);
         scenario_send_body(all[i].client, i, 0, STARVED_BODY);

@@ -128,7 +128,7 @@ static void chunked_to_old_client(struct sim *sim)
     u32 len = sizes[sim_random(sim, ARRAY_COUNT(sizes))];
     sim_say(client, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     struct sim_peer *backend = scenario_accept(sim, 0);
-    EXPECT_HEAD(sim, backend, "GET / HTTP/1.1", "Host: 127.0.0.1", "Via: 1.0 nextproxy");
+    EXPECT_HEAD(sim, backend, "GET / HTTP/1.1", "Host: 127.0.0.1:9000", "Via: 1.0 nextproxy");
     sim_say(backend, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
     scenario_send_chunks(sim, backend, 4, len, "X-Sum: 1\r\n");
     EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK", "!Transfer-Encoding:", "Connection: close");

@@ -144,7 +144,6 @@ struct sim {
     struct sim_peer **peers; /* by descriptor */
     u32 peer_count;
     u32 peer_capacity;
-    u32 connected;                 /* clients so far */
     u8 connects[SIM_BACKENDS_MAX]; /* enum sim_connect */
     bool sockets_fail;
     bool news; /* a peer could have something to do */

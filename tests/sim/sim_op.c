@@ -1,6 +1,6 @@
 /*
  * Ops in the kernel: from a submission to its last completion. What each operation does is measured
- * behaviour of Linux, docs/ring.md says where it matters; when it does it is the seed's choice.
+ * behaviour of Linux; when it does it is the seed's choice.
  */
 #include <errno.h>
 #include <poll.h>

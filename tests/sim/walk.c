@@ -15,7 +15,7 @@
 
 #include "walk.h"
 
-enum { SEEDS_DEFAULT = 1000, CLIENTS_MAX = 24, BACKENDS_MAX = 400, STEPS_MAX = 200000 };
+enum { SEEDS_DEFAULT = 600, CLIENTS_MAX = 24, BACKENDS_MAX = 400, STEPS_MAX = 200000 };
 
 struct walk {
     struct sim *sim;
