@@ -49,6 +49,7 @@ static void in_head(struct sim *sim)
 {
     struct sim_peer *client = sim_connect(sim);
     sim_say(client, "GET / HTTP/1.1\r\n");
+    SIM_UNTIL(sim, sim_counters(sim)->clients_accepted == 1);
     sim_pass(sim, 100);
     sim_command_drain(sim);
     sim_say(client, "Host: a\r\n\r\n");
