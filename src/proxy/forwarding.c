@@ -104,7 +104,7 @@ static struct slice write_noted(struct http_writer *writer, struct slice value)
 {
     char *at = writer->at;
     http_write(writer, value);
-    return writer->full ? (struct slice){0} : slice_of(at, value.len);
+    return writer->full ? slice_of(NULL, 0) : slice_of(at, value.len);
 }
 
 static void write_request_id(struct exchange *exchange, const struct http_fields *fields,

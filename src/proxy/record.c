@@ -58,7 +58,7 @@ void record_access(struct exchange *exchange)
         .client_ip = exchange_client_ip(exchange),
         .request_id = exchange->request_id,
         .fault = exchange->fault == FAULT_NONE
-                     ? (struct slice){0}
+                     ? slice_of(NULL, 0)
                      : name_slice(fault_name((enum fault)exchange->fault)),
         .bytes_in = exchange->received_head_bytes + exchange->request.body_bytes,
         .bytes_out = exchange->response.sent_bytes,
