@@ -174,7 +174,7 @@ void exchange_answer(struct exchange *exchange, enum fault fault);
 void exchange_cancel(struct exchange *exchange, enum fault fault);
 /* Ends the exchange when both halves are done. To be called after anything happened. */
 void exchange_step(struct exchange *exchange);
-/* Sets the client's timer to what the exchange waits for now. */
+/* Sets the client's timer to what the exchange is waiting for. */
 void exchange_set_deadline(struct exchange *exchange);
 
 /* attempt.c: choosing a backend, connecting, trying again. */
