@@ -314,8 +314,10 @@ static void on_sent(struct transport *transport)
     struct client *client = client_of(transport);
     if (client->state == CLIENT_EXCHANGING)
         exchange_on_client_sent(client->exchange);
-    else if (client->state == CLIENT_LINGERING)
-        transport_finish(transport); /* behind the fixed refusal */
+    else if (client->state == CLIENT_LINGERING && transport_readable(transport))
+        transport_finish(transport); /* behind a refusal */
+    else
+        client_close(client, false);
 }
 
 static void on_paused(struct transport *transport)
@@ -431,13 +433,20 @@ void client_drain(struct client *client)
         client_close(client, false);
 }
 
-void client_refuse(struct client *client)
+void client_refuse(struct client *client, struct lease_chain *page)
 {
-    static char response[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
-                             "Content-Length: 0\r\n\r\n";
-    const struct iovec iov = {response, sizeof(response) - 1};
+    struct ring *ring = client->proxy->ring;
+    struct iovec iov[RING_IOV_MAX];
+    u32 count = 0;
+    for (u16 id = page->first; id != LEASE_NONE; count++) {
+        struct lease *lease = ring_lease(ring, id);
+        ASSERT(count < ARRAY_COUNT(iov)); /* the largest template is far smaller */
+        iov[count] = (struct iovec){lease->data, lease->len};
+        id = lease->next;
+    }
     ASSERT(!client->transport.sending); /* a new request is taken up when all is sent */
     client_move(client, CLIENT_LINGERING);
-    transport_send(&client->transport, &(struct transport_message){.iov = &iov, .count = 1});
+    transport_send(&client->transport,
+                   &(struct transport_message){.iov = iov, .count = count, .leases = page});
     client_set_deadline(client, LINGER_MS);
 }

@@ -29,12 +29,9 @@ static void on_free(struct transport_hold *hold)
     slab_release(&exchange->proxy->exchanges, exchange);
 }
 
-static struct exchange *create(struct client *client)
+void exchange_init(struct exchange *exchange, struct client *client)
 {
     struct proxy *proxy = client->proxy;
-    struct exchange *exchange = slab_acquire(&proxy->exchanges);
-    if (!exchange)
-        return NULL;
     *exchange = (struct exchange){
         .proxy = proxy,
         .client = client,
@@ -51,6 +48,14 @@ static struct exchange *create(struct client *client)
     relay_init(&exchange->response, NULL, &exchange->hold);
     exchange->response.sink = &client->transport;
     lease_chain_init(&exchange->response_head);
+}
+
+static struct exchange *create(struct client *client)
+{
+    struct exchange *exchange = slab_acquire(&client->proxy->exchanges);
+    if (!exchange)
+        return NULL;
+    exchange_init(exchange, client);
     client->exchange = exchange;
     return exchange;
 }
@@ -97,21 +102,6 @@ void exchange_fail(struct exchange *exchange, enum fault fault)
     exchange_answer(exchange, fault);
 }
 
-/* A refused request is told what is wrong with it; for all else the fault's sentence will do. */
-static const char *page_text(const struct exchange *exchange, const struct fault_row *row)
-{
-    return exchange->reject == HTTP_REJECT_NONE
-               ? row->text
-               : http_reject_info((enum http_reject)exchange->reject)->text;
-}
-
-static u32 page_status(const struct exchange *exchange, const struct fault_row *row)
-{
-    return exchange->reject == HTTP_REJECT_NONE
-               ? row->status
-               : http_reject_info((enum http_reject)exchange->reject)->status;
-}
-
 void exchange_answer(struct exchange *exchange, enum fault fault)
 {
     const struct fault_row *row = fault_row(fault);
@@ -126,7 +116,7 @@ void exchange_answer(struct exchange *exchange, enum fault fault)
     attempt_end(exchange, false);
     relay_abort(&exchange->request, proxy);
     exchange->keep_client = exchange->keep_client && row->keep_client && request_complete;
-    response_page(exchange, page_status(exchange, row), page_text(exchange, row));
+    response_page(exchange);
 }
 
 /* The response ended early, and all there is of it has been sent. A message with a length or chunks
@@ -271,7 +261,7 @@ static bool upgrade_wanted(const struct http_request *request)
     return request->upgrade && !http_list_contains(protocols, SLICE("h2c"));
 }
 
-static void note_request(struct exchange *exchange, const struct http_request *request)
+void exchange_note(struct exchange *exchange, const struct http_request *request)
 {
     struct proxy *proxy = exchange->proxy;
     exchange->method = (u8)request->method;
@@ -365,13 +355,10 @@ void exchange_start(struct client *client, const struct http_request *request, u
     struct exchange *exchange = create(client);
     proxy->counters.requests++;
     if (!exchange) {
-        ring_chain_return(proxy->ring, data);
-        proxy->counters.faults[FAULT_EXHAUSTED]++;
-        record_refusal(proxy, "limits.exchanges requests are being served");
-        client_refuse(client);
+        refusal_send(client, FAULT_EXHAUSTED, request, data);
         return;
     }
-    note_request(exchange, request);
+    exchange_note(exchange, request);
     enum fault fault = take_request(exchange, request, head_bytes, data);
     if (exchange->head_len == 0) /* refused before it was rewritten: `request` is still there */
         forwarding_note_refused(exchange, request);
@@ -396,7 +383,7 @@ void exchange_reject(struct client *client, enum fault fault, const struct http_
     struct exchange *exchange = create(client);
     client->proxy->counters.requests++;
     if (!exchange) {
-        client_refuse(client);
+        refusal_send(client, fault, request, NULL);
         return;
     }
     if (request)

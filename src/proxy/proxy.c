@@ -61,8 +61,10 @@ void proxy_budget(const struct config *config, struct proxy_budget_row rows[PROX
     const struct config_limits *limits = &config->limits;
     const struct proxy_budget_row plan[PROXY_BUDGET_ROWS] = {
         {"clients", limits->clients_max, sizeof(struct client), "new connections are refused"},
-        {"exchanges", limits->exchanges_max, exchange_bytes(config), "requests are answered 503"},
-        {"blocks", limits->exchanges_max, block_bytes(config), "requests are answered 503"},
+        /* One more each, for refusals. */
+        {"exchanges", limits->exchanges_max + 1, exchange_bytes(config),
+         "requests are answered 503"},
+        {"blocks", limits->exchanges_max + 1, block_bytes(config), "requests are answered 503"},
         {"inboxes", inbox_count(config), limits->http.head_bytes_max,
          "clients that send heads in pieces are closed"},
         {"upstreams", config->upstream.connections_max, sizeof(struct upstream),
@@ -81,6 +83,12 @@ static bool create_slabs(struct proxy *proxy)
            slab_init(&proxy->exchanges, exchange_bytes(config), config->limits.exchanges_max) &&
            slab_init(&proxy->blocks, block_bytes(config), config->limits.exchanges_max) &&
            slab_init(&proxy->inboxes, config->limits.http.head_bytes_max, inbox_count(config));
+}
+
+static void create_spare(struct proxy *proxy)
+{
+    proxy->spare = arena_alloc(&proxy->arena, exchange_bytes(proxy->config));
+    proxy->spare_block = arena_alloc(&proxy->arena, proxy->exchange_block_bytes);
 }
 
 static void create_balances(struct proxy *proxy)
@@ -143,6 +151,7 @@ struct proxy *proxy_create(const struct proxy_environment *environment)
     transport_reaper_init(&proxy->reaper);
     refresh_wall(proxy);
     create_balances(proxy);
+    create_spare(proxy);
     if (!create_slabs(proxy) || !create_upstreams(proxy))
         return NULL;
     return proxy;

@@ -160,6 +160,10 @@ void exchange_start(struct client *client, const struct http_request *request, u
 /* Answers a request that could not be read: FAULT_BAD_REQUEST, with what is known of it, or
  * FAULT_HEAD_TIMEOUT with NULL. */
 void exchange_reject(struct client *client, enum fault fault, const struct http_request *request);
+/* The fields' first values; all the rest is zero. The blocks stay to be set. */
+void exchange_init(struct exchange *exchange, struct client *client);
+/* What the parsed request says of itself, and the route it takes. */
+void exchange_note(struct exchange *exchange, const struct http_request *request);
 /* What the client's transport tells while an exchange is on. Each may end the exchange. */
 void exchange_on_client_data(struct exchange *exchange, struct lease_chain *data);
 void exchange_on_client_end(struct exchange *exchange);
@@ -191,8 +195,16 @@ extern const struct upstream_events attempt_events;
 void response_on_data(struct exchange *exchange, struct lease_chain *data);
 /* The upstream has finished sending (RING_END) or is lost. */
 void response_on_end(struct exchange *exchange, struct ring_done done);
-/* Answers from ourselves, with the page for a status. */
-void response_page(struct exchange *exchange, u32 status, const char *message);
+/* Answers from ourselves, with the page of exchange->fault. */
+void response_page(struct exchange *exchange);
+/* Writes that page, head and body, into the response block and sets the status. Empty when there is
+ * no block to be had. */
+struct slice response_page_write(struct exchange *exchange);
+
+/* refusal.c: answers when there is no exchange left to answer with. `data` is what came with the
+ * request, or NULL; it is given back. The client is closed behind the page. */
+void refusal_send(struct client *client, enum fault fault, const struct http_request *request,
+                  struct lease_chain *data);
 
 /* ---- Client (client.c) ---- */
 
@@ -229,8 +241,8 @@ void client_start(struct proxy *proxy, int fd, const struct config_listener *lis
 void client_set_deadline(struct client *client, u32 timeout_ms);
 /* Ends an idle client at a graceful stop. */
 void client_drain(struct client *client);
-/* Refuses with a fixed 503, when there is no memory for an exchange. */
-void client_refuse(struct client *client);
+/* Sends a page that is not an exchange's, then closes. `page` is taken over. */
+void client_refuse(struct client *client, struct lease_chain *page);
 /* The exchange is over: next request, or the end. */
 void client_exchange_ended(struct client *client, bool keep);
 void client_close(struct client *client, bool reset);
@@ -351,8 +363,12 @@ struct proxy {
     struct transport_reaper reaper;
     struct slab clients;
     struct slab exchanges;
-    struct slab inboxes;   /* head_bytes_max each */
-    struct slab blocks;    /* exchange_block_bytes each, for responses */
+    struct slab inboxes; /* head_bytes_max each */
+    struct slab blocks;  /* exchange_block_bytes each, for responses */
+    /* Kept for refusals when all exchanges are in use: it serves one for as long as a call lasts,
+     * so it is enough for any number of them. */
+    struct exchange *spare;
+    char *spare_block;
     struct list connected; /* all clients */
     struct arena arena;
     struct rng rng;

@@ -342,6 +342,8 @@ static void write_page_head(struct exchange *exchange, u32 status, u64 body_byte
     http_write(writer, SLICE("Content-Length: "));
     http_write_u64(writer, body_bytes);
     http_write(writer, SLICE("\r\n"));
+    if (exchange->request_id.len > 0)
+        http_write_field(writer, SLICE("X-Request-ID"), exchange->request_id);
     if (!exchange->keep_client)
         http_write(writer, SLICE("Connection: close\r\n"));
     else if (exchange->client_minor == 0)
@@ -349,35 +351,48 @@ static void write_page_head(struct exchange *exchange, u32 status, u64 body_byte
     http_write(writer, SLICE("\r\n"));
 }
 
-void response_page(struct exchange *exchange, u32 status, const char *message)
+/* A refused request is told what is wrong with it; for all else the fault's sentence will do. */
+static struct page page_of(const struct exchange *exchange)
+{
+    const struct fault_row *row = fault_row((enum fault)exchange->fault);
+    const struct http_reject_info *reject =
+        exchange->reject == HTTP_REJECT_NONE ? NULL
+                                             : http_reject_info((enum http_reject)exchange->reject);
+    return (struct page){.status = reject ? reject->status : row->status,
+                         .message = slice_of_string(reject ? reject->text : row->text),
+                         .request_id = exchange->request_id,
+                         .html = exchange->accepts_html};
+}
+
+struct slice response_page_write(struct exchange *exchange)
 {
     enum { PAGE_HEAD_BYTES_MAX = 512 };
-    struct proxy *proxy = exchange->proxy;
     struct http_writer writer = block_writer(exchange);
-    if (!exchange->response_block) {
-        exchange_cancel(exchange, FAULT_EXHAUSTED);
-        return;
-    }
+    if (!exchange->response_block)
+        return (struct slice){0};
+    const struct page page = page_of(exchange);
     struct http_writer body = {.at = writer.at + PAGE_HEAD_BYTES_MAX, .end = writer.end};
     const char *body_data = body.at;
-    const struct page page = {.status = status,
-                              .message = slice_of_string(message),
-                              .request_id = exchange->request_id,
-                              .html = exchange->accepts_html};
-    page_write(&proxy->config->error_templates, &page, &body);
+    page_write(&exchange->proxy->config->error_templates, &page, &body);
     u64 body_bytes = (u64)(body.at - body_data);
-    write_page_head(exchange, status, body_bytes, &writer);
+    write_page_head(exchange, page.status, body_bytes, &writer);
     ASSERT(!writer.full && writer.at <= body_data);
     if (exchange->method != HTTP_METHOD_HEAD) {
         memmove(writer.at, body_data, body_bytes);
         writer.at += body_bytes;
     }
-    exchange->status = (u16)status;
+    exchange->status = (u16)page.status;
+    return slice_of(exchange->response_block, (usize)(writer.at - exchange->response_block));
+}
+
+void response_page(struct exchange *exchange)
+{
+    struct proxy *proxy = exchange->proxy;
+    struct slice page = response_page_write(exchange);
     exchange->phase = EXCHANGE_REPLYING;
     exchange->response_begun = true;
     relay_begin(&exchange->response, (struct http_framing){.body = HTTP_BODY_NONE});
-    if (!send_head(exchange, slice_of(exchange->response_block,
-                                      (usize)(writer.at - exchange->response_block)))) {
+    if (page.len == 0 || !send_head(exchange, page)) {
         exchange_cancel(exchange, FAULT_EXHAUSTED);
         return;
     }

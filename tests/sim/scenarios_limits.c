@@ -195,6 +195,37 @@ static void too_many_exchanges(struct sim *sim)
     }
     scenario_expect_page(sim, clients[3], "503");
     scenario_expect_end(sim, clients[3], SIM_FIN);
+    SIM_CHECK(sim_counters(sim)->faults[FAULT_EXHAUSTED] >= 1);
+    SIM_CHECK(sim_counters(sim)->responses_by_class[5] >= 1);
+}
+
+/* Many more than there are exchanges, all at once and with bodies: each gets its answer. */
+static void crowd(struct sim *sim)
+{
+    enum { CROWD = 200, FILLING = 3 };
+    struct sim_peer *clients[FILLING + CROWD];
+    sim_backend_set(sim, 0, SIM_CONNECT_LOST);
+    for (u32 i = 0; i < FILLING + CROWD; i++) {
+        clients[i] = sim_connect(sim);
+        if (i < FILLING)
+            sim_say(clients[i], "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        if (i == FILLING - 1)
+            SIM_UNTIL(sim, sim_counters(sim)->requests == FILLING);
+    }
+    for (u32 i = FILLING; i < FILLING + CROWD; i++) {
+        sim_say(clients[i], "POST / HTTP/1.1\r\nHost: a\r\nX-Request-ID: mine\r\n"
+                            "Content-Length: 100\r\n\r\n");
+        scenario_send_body(clients[i], i, 0, sim_random(sim, 101));
+    }
+    for (u32 i = FILLING; i < FILLING + CROWD; i++) {
+        EXPECT_HEAD(sim, clients[i], "HTTP/1.1 503 Service Unavailable", "Connection: close",
+                    "X-Request-ID: mine");
+        scenario_drop(sim, clients[i]);
+        SIM_CHECK(sim_end(clients[i]) == SIM_FIN);
+        sim_close(clients[i]);
+    }
+    SIM_CHECK(sim_counters(sim)->faults[FAULT_EXHAUSTED] == CROWD);
+    SIM_CHECK(sim_counters(sim)->responses_by_class[5] == CROWD);
 }
 
 static void too_many_upstreams(struct sim *sim)
@@ -269,6 +300,10 @@ static const struct scenario scenarios[] = {
      64},
     {"too many clients", too_many_clients, CONFIG_SMALL, 0},
     {"too many exchanges", too_many_exchanges, CONFIG_SMALL, 0},
+    {"a crowd beyond the exchanges", crowd,
+     "{'backends':[{'url':'http://127.0.0.1:9000'}],'limits':{'clients':210,'exchanges':3},"
+     "'timeouts':{'requestHead':200000,'connect':200000}}",
+     0},
     {"too many upstreams", too_many_upstreams, CONFIG_SMALL, 0},
     {"no sockets", no_sockets, CONFIG_SMALL, 0},
     {"idle upstreams", idle_upstreams, CONFIG_SMALL, 0},
