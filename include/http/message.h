@@ -48,6 +48,7 @@ enum http_reject {
     HTTP_REJECT_CHUNK,             /* malformed or overflowing chunk header, or missing CRLF */
     HTTP_REJECT_TRAILER,           /* malformed trailer section */
     HTTP_REJECT_SINGLE,            /* a field that may come once came twice */
+    HTTP_REJECT_MAX_FORWARDS,      /* TRACE or OPTIONS: not a plain number, or repeated */
     HTTP_REJECT_COUNT,
 };
 
@@ -82,13 +83,15 @@ struct http_request {
                                where an absolute-form target has none */
     struct slice query;     /* with its '?'; may be empty */
     u32 head_bytes;
+    u32 max_forwards; /* valid with has_max_forwards; what is larger counts as 2^31 - 1 */
     enum http_method method;
     enum http_reject reject; /* valid after HTTP_PARSE_REJECTED */
     u8 minor;                /* HTTP/1.minor: 0 or 1 (a higher minor counts as 1) */
     bool keep_alive;         /* what the client wants, from version and Connection */
     bool upgrade;            /* Connection names Upgrade and an Upgrade field is there (1.1 only) */
     bool expect_continue;
-    bool accepts_html; /* Accept prefers text/html: which form an error page takes */
+    bool has_max_forwards; /* TRACE and OPTIONS only: it means nothing elsewhere */
+    bool accepts_html;     /* Accept prefers text/html: which form an error page takes */
     struct http_fields fields;
 };
 

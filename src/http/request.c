@@ -118,6 +118,26 @@ static bool read_expect(struct http_request *request)
     return request->expect_continue;
 }
 
+/* RFC 9110 §7.6.2: 1*DIGIT, and of no meaning for other methods. */
+static bool read_max_forwards(const struct http_head *head, struct http_request *request)
+{
+    if (LIKELY(request->fields.first[HTTP_FIELD_MAX_FORWARDS] == 0) ||
+        (request->method != HTTP_METHOD_TRACE && request->method != HTTP_METHOD_OPTIONS))
+        return true;
+    struct slice digits = http_field_first(&request->fields, HTTP_FIELD_MAX_FORWARDS);
+    if (digits.len == 0 || (head->repeated & HTTP_FIELD_BIT(HTTP_FIELD_MAX_FORWARDS)) != 0)
+        return false;
+    u64 value = 0;
+    for (u32 i = 0; i < digits.len; i++) {
+        if (!http_byte_is(digits.data[i], HTTP_BYTE_DIGIT))
+            return false;
+        value = min_u64(value * 10 + (u64)(digits.data[i] - '0'), INT32_MAX);
+    }
+    request->max_forwards = (u32)value;
+    request->has_max_forwards = true;
+    return true;
+}
+
 static enum http_reject read_meaning(const struct http_head *head, struct http_request *request,
                                      const struct http_origin *origin)
 {
@@ -126,6 +146,8 @@ static enum http_reject read_meaning(const struct http_head *head, struct http_r
         return HTTP_REJECT_HOST;
     if (!read_expect(request))
         return HTTP_REJECT_EXPECT;
+    if (!read_max_forwards(head, request))
+        return HTTP_REJECT_MAX_FORWARDS;
     struct http_connection connection;
     if (!http_connection_read(head, fields, &connection))
         return HTTP_REJECT_FIELD_COUNT;

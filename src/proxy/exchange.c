@@ -102,6 +102,15 @@ void exchange_fail(struct exchange *exchange, enum fault fault)
     exchange_answer(exchange, fault);
 }
 
+/* What is still to come of the request is not wanted; no backend is. */
+static void end_request(struct exchange *exchange, bool keep_client)
+{
+    bool complete = exchange->request.state != RELAY_FLOWING;
+    attempt_end(exchange, false);
+    relay_abort(&exchange->request, exchange->proxy);
+    exchange->keep_client = exchange->keep_client && keep_client && complete;
+}
+
 void exchange_answer(struct exchange *exchange, enum fault fault)
 {
     const struct fault_row *row = fault_row(fault);
@@ -112,10 +121,7 @@ void exchange_answer(struct exchange *exchange, enum fault fault)
         return;
     }
     proxy->counters.faults[fault]++;
-    bool request_complete = exchange->request.state != RELAY_FLOWING;
-    attempt_end(exchange, false);
-    relay_abort(&exchange->request, proxy);
-    exchange->keep_client = exchange->keep_client && row->keep_client && request_complete;
+    end_request(exchange, row->keep_client);
     response_page(exchange);
 }
 
@@ -270,6 +276,7 @@ void exchange_note(struct exchange *exchange, const struct http_request *request
     exchange->keep_client = request->keep_alive && !proxy->draining;
     exchange->upgrade = upgrade_wanted(request);
     exchange->expect_continue = request->expect_continue;
+    exchange->last_hop = request->has_max_forwards && request->max_forwards == 0;
     exchange->accepts_html = request->accepts_html;
     exchange->route =
         &proxy->config->routes[route_find(proxy->config, request->host, request->path)];
@@ -338,6 +345,18 @@ static enum fault take_request(struct exchange *exchange, const struct http_requ
     return fault_of_body(relay_feed(&exchange->request, proxy, data));
 }
 
+/* RFC 9110 §7.6.2: a request with Max-Forwards: 0 is answered by whom it has reached. Echoing it to
+ * a TRACE would show scripts what they may not see, and nothing requires it (§9.3.8). */
+static void answer_as_last(struct exchange *exchange)
+{
+    if (exchange->method == HTTP_METHOD_TRACE) {
+        exchange_fail(exchange, FAULT_TRACE_REFUSED);
+        return;
+    }
+    end_request(exchange, true);
+    response_options(exchange);
+}
+
 static enum fault admit(struct exchange *exchange)
 {
     struct proxy *proxy = exchange->proxy;
@@ -364,6 +383,10 @@ void exchange_start(struct client *client, const struct http_request *request, u
         forwarding_note_refused(exchange, request);
     if (!client_keep_back(client, data)) {
         exchange_cancel(exchange, FAULT_EXHAUSTED);
+        return;
+    }
+    if (fault == FAULT_NONE && exchange->last_hop) {
+        answer_as_last(exchange);
         return;
     }
     if (fault == FAULT_NONE)

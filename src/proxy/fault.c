@@ -52,6 +52,11 @@ static const struct fault_row rows[FAULT_COUNT] = {
         "",
         "PROXY protocol header missing or malformed",
         NULL},
+    [FAULT_TRACE_REFUSED] = {
+        "trace_refused", 405, BLAME_CLIENT, RETRY_NEVER, LOG_INFO, true,
+        "TRACE is not answered here.",
+        "TRACE with Max-Forwards: 0",
+        NULL},
     [FAULT_NO_BACKEND] = {
         "no_backend", 503, BLAME_US, RETRY_NEVER, LOG_ERROR, true,
         "No server is available to answer this request.",

@@ -1,7 +1,7 @@
 /*
  * What the proxy says about the client to the backend: X-Forwarded-For, -Proto and -Host,
- * X-Real-IP, Via (RFC 9110 §7.6.3) and X-Request-ID. A peer's own claims are believed only when it
- * is one of trustedProxies; otherwise they are replaced.
+ * X-Real-IP, Via (RFC 9110 §7.6.3), X-Request-ID, and Max-Forwards (§7.6.2). A peer's own claims
+ * are believed only when it is one of trustedProxies; otherwise they are replaced.
  */
 #include <arpa/inet.h>
 
@@ -158,6 +158,13 @@ static bool says(const struct exchange *exchange, enum http_field_id id)
     return edits->count == 0 || !header_edits_drop(edits, http_field_info(id)->name);
 }
 
+static void write_max_forwards(u32 received, struct http_writer *writer)
+{
+    http_write(writer, SLICE("Max-Forwards: "));
+    http_write_u64(writer, received - (received > 0)); /* with 0 nothing is forwarded */
+    http_write(writer, SLICE("\r\n"));
+}
+
 void forwarding_write(struct exchange *exchange, const struct http_request *request,
                       struct http_writer *writer)
 {
@@ -176,6 +183,8 @@ void forwarding_write(struct exchange *exchange, const struct http_request *requ
                                                : SLICE("Via: 1.1 nextproxy\r\n"));
     if (says(exchange, HTTP_FIELD_X_REQUEST_ID))
         write_request_id(exchange, fields, writer);
+    if (request->has_max_forwards && says(exchange, HTTP_FIELD_MAX_FORWARDS))
+        write_max_forwards(request->max_forwards, writer);
 }
 
 /* Four hexadecimal digits. */

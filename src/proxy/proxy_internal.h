@@ -145,6 +145,7 @@ struct exchange {
     bool counted; /* state_backend_begin was called for `backend` */
     bool route_entered;
     bool expect_continue; /* the client sends its body when it is told to */
+    bool last_hop;        /* Max-Forwards: 0: the answer is ours to give */
     bool cut;            /* the response ended early: the client gets what there is, then the cut */
     char *request_block; /* rewritten request head and inline body */
     /* Rewritten response head and inline body, or our own page; NULL until there is one. Taken so
@@ -197,6 +198,8 @@ void response_on_data(struct exchange *exchange, struct lease_chain *data);
 void response_on_end(struct exchange *exchange, struct ring_done done);
 /* Answers from ourselves, with the page of exchange->fault. */
 void response_page(struct exchange *exchange);
+/* Answers an OPTIONS that goes no further. */
+void response_options(struct exchange *exchange);
 /* Writes that page, head and body, into the response block and sets the status. Empty when there is
  * no block to be had. */
 struct slice response_page_write(struct exchange *exchange);

@@ -326,8 +326,8 @@ void response_on_data(struct exchange *exchange, struct lease_chain *data)
 
 /* ---- Our own answers ---- */
 
-static void write_page_head(struct exchange *exchange, u32 status, u64 body_bytes,
-                            struct http_writer *writer)
+static void write_own_head(struct exchange *exchange, u32 status, u64 body_bytes,
+                           struct http_writer *writer)
 {
     char code[4] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10),
                     (char)('0' + status % 10), ' '};
@@ -336,9 +336,13 @@ static void write_page_head(struct exchange *exchange, u32 status, u64 body_byte
     http_write(writer, http_reason(status));
     http_write(writer, SLICE("\r\n"));
     http_write_field(writer, SLICE("Date"), proxy_date(exchange->proxy));
-    http_write_field(writer, SLICE("Content-Type"),
-                     exchange->accepts_html ? SLICE("text/html; charset=utf-8")
-                                            : SLICE("application/json"));
+    if (body_bytes > 0)
+        http_write_field(writer, SLICE("Content-Type"),
+                         exchange->accepts_html ? SLICE("text/html; charset=utf-8")
+                                                : SLICE("application/json"));
+    if (exchange->last_hop) /* what is forwarded; any other method is as well, but for CONNECT */
+        http_write_field(writer, SLICE("Allow"),
+                         SLICE("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"));
     http_write(writer, SLICE("Content-Length: "));
     http_write_u64(writer, body_bytes);
     http_write(writer, SLICE("\r\n"));
@@ -349,6 +353,31 @@ static void write_page_head(struct exchange *exchange, u32 status, u64 body_byte
     else if (exchange->client_minor == 0)
         http_write(writer, SLICE("Connection: keep-alive\r\n"));
     http_write(writer, SLICE("\r\n"));
+}
+
+/* An answer that lies in the response block; it is empty when there was no block to be had. */
+static void reply(struct exchange *exchange, struct slice answer)
+{
+    exchange->phase = EXCHANGE_REPLYING;
+    exchange->response_begun = true;
+    relay_begin(&exchange->response, (struct http_framing){.body = HTTP_BODY_NONE});
+    if (answer.len == 0 || !send_head(exchange, answer)) {
+        exchange_cancel(exchange, FAULT_EXHAUSTED);
+        return;
+    }
+    relay_pump(&exchange->response, exchange->proxy);
+    exchange_step(exchange);
+}
+
+void response_options(struct exchange *exchange)
+{
+    enum { STATUS_OK = 200 };
+    struct http_writer writer = block_writer(exchange);
+    const char *start = writer.at;
+    if (start)
+        write_own_head(exchange, STATUS_OK, 0, &writer);
+    exchange->status = start ? STATUS_OK : 0;
+    reply(exchange, slice_of(start, start ? (usize)(writer.at - start) : 0));
 }
 
 /* A refused request is told what is wrong with it; for all else the fault's sentence will do. */
@@ -375,7 +404,7 @@ struct slice response_page_write(struct exchange *exchange)
     const char *body_data = body.at;
     page_write(&exchange->proxy->config->error_templates, &page, &body);
     u64 body_bytes = (u64)(body.at - body_data);
-    write_page_head(exchange, page.status, body_bytes, &writer);
+    write_own_head(exchange, page.status, body_bytes, &writer);
     ASSERT(!writer.full && writer.at <= body_data);
     if (exchange->method != HTTP_METHOD_HEAD) {
         memmove(writer.at, body_data, body_bytes);
@@ -387,15 +416,5 @@ struct slice response_page_write(struct exchange *exchange)
 
 void response_page(struct exchange *exchange)
 {
-    struct proxy *proxy = exchange->proxy;
-    struct slice page = response_page_write(exchange);
-    exchange->phase = EXCHANGE_REPLYING;
-    exchange->response_begun = true;
-    relay_begin(&exchange->response, (struct http_framing){.body = HTTP_BODY_NONE});
-    if (page.len == 0 || !send_head(exchange, page)) {
-        exchange_cancel(exchange, FAULT_EXHAUSTED);
-        return;
-    }
-    relay_pump(&exchange->response, proxy);
-    exchange_step(exchange);
+    reply(exchange, response_page_write(exchange));
 }

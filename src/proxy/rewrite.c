@@ -59,6 +59,8 @@ static bool request_drops(const struct request_rewrite *rewrite, u32 index)
         return rewrite->own_host;
     if (id == HTTP_FIELD_VIA) /* only ever appended to */
         return false;
+    if (id == HTTP_FIELD_MAX_FORWARDS) /* one less is written by forwarding.c */
+        return rewrite->request->has_max_forwards;
     if (id == HTTP_FIELD_FORWARDED)
         return !rewrite->keep_forwarding;
     if (id == HTTP_FIELD_X_REQUEST_ID) /* forwarding.c writes it, as it came or anew */

@@ -276,6 +276,27 @@ static void test_expect(void **state)
     assert_false(request.expect_continue);
 }
 
+/* --- Max-Forwards --- */
+
+static void test_max_forwards(void **state)
+{
+    (void)state;
+    parse_request("TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n");
+    assert_true(request.has_max_forwards);
+    assert_int_equal(request.max_forwards, 0);
+    parse_request("OPTIONS * HTTP/1.1\r\nHost: a\r\nMAX-FORWARDS:  0012 \r\n\r\n");
+    assert_int_equal(request.max_forwards, 12);
+    parse_request("OPTIONS / HTTP/1.0\r\nMax-Forwards: 2147483648\r\n\r\n");
+    assert_int_equal(request.max_forwards, INT32_MAX);
+    parse_request("OPTIONS / HTTP/1.1\r\nHost: a\r\n"
+                  "Max-Forwards: 18446744073709551616000000000000000\r\n\r\n");
+    assert_int_equal(request.max_forwards, INT32_MAX);
+    parse_request("OPTIONS / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_false(request.has_max_forwards);
+    parse_request("GET / HTTP/1.1\r\nHost: a\r\nMax-Forwards: x\r\nMax-Forwards: 1\r\n\r\n");
+    assert_false(request.has_max_forwards);
+}
+
 static void test_accept(void **state)
 {
     static const struct {
@@ -340,6 +361,7 @@ int main(void)
         cmocka_unit_test(test_connection_names_are_bounded),
         cmocka_unit_test(test_upgrade),
         cmocka_unit_test(test_expect),
+        cmocka_unit_test(test_max_forwards),
         cmocka_unit_test(test_accept),
         cmocka_unit_test(test_response_line),
     };
