@@ -15,7 +15,11 @@ struct control_options {
 
 /* Runs the proxy on the calling thread until it is told to stop: SIGTERM or SIGINT stop gracefully,
  * a second one at once. Returns the process' exit status: 0 after a stop, 1 when it could not start
- * (with the reason on stderr). */
+ * (with the reason on stderr and in the error log). */
 MUST_CHECK int control_run(const struct control_options *options);
+
+/* For a caller that finds out by itself that the proxy cannot start: writes `why` to stderr and to
+ * the error log. */
+void control_refuse(const struct config *config, const char *why);
 
 #endif

@@ -14,9 +14,12 @@
 
 /* ---- Listening sockets ---- */
 
+/* Room for every reason that this module gives. */
+enum { WORKER_WHY_BYTES = 512 };
+
 /* Opens the listening socket of one worker. TCP sockets share their port with the other workers'
  * (SO_REUSEPORT); a unix socket is opened once and used by all. -1 with what failed and what to do
- * about it in `why` (>= 256 bytes). */
+ * about it in `why` (WORKER_WHY_BYTES). */
 MUST_CHECK int listener_open(const struct config_listener *listener, char *why, usize why_bytes);
 
 /* ---- Workers ---- */
@@ -38,8 +41,9 @@ struct worker_options {
     int cpu; /* to be pinned to; -1 = not */
 };
 
-/* Starts the thread and waits until it accepts connections. NULL with the reason in `why` (>= 256
- * bytes) when it cannot. `options` may go; what it points at must outlive the worker. */
+/* Starts the thread and waits until it accepts connections. NULL with the reason in `why`
+ * (WORKER_WHY_BYTES) when it cannot. `options` may go; what it points at must outlive the worker.
+ */
 MUST_CHECK struct worker *worker_start(const struct worker_options *options, char *why,
                                        usize why_bytes);
 /* WORKER_DRAIN: no new connections, what runs may finish within timeouts.drain. WORKER_STOP: cut

@@ -8,13 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "demo_connection.h"
 #include "ring/probe.h"
 
 enum {
-    BACKEND_COUNT = 3,
-    PORT_FIRST = 3001,
     CONNECTIONS_MAX = 512, /* below the usual limit of 1024 descriptors */
     RING_ENTRIES = 256,
     LEASES = 1024,
@@ -29,7 +28,7 @@ struct backend {
 
 struct server {
     struct demo demo;
-    struct backend backends[BACKEND_COUNT];
+    struct backend backends[DEMO_BACKENDS];
     struct ring_op signal_op;
     int signal_fd;
     int exit_status;
@@ -44,10 +43,12 @@ static void on_accept(struct ring_op *op, struct ring_done done)
     struct server *server = backend->server;
     if (done.status == RING_OK) {
         demo_connection_open(&server->demo, done.result, backend->id);
-        if (!done.more)
+        if (!done.more && !server->stopping)
             ring_accept(server->demo.ring, op, backend->fd);
         return;
     }
+    if (server->stopping)
+        return;
     (void)fprintf(stderr, "nextproxy: %s cannot accept connections: %s\n", backend->id,
                   strerror(done.error));
     server->stopping = true;
@@ -71,7 +72,10 @@ static bool listen_on(struct backend *backend, u16 port)
         return true;
     (void)fprintf(stderr, "nextproxy: %s cannot listen on 127.0.0.1:%u: %s%s\n", backend->id, port,
                   strerror(errno),
-                  errno == EADDRINUSE ? "; stop the program that listens there" : "");
+                  errno == EADDRINUSE
+                      ? "; stop the program that listens there (ss -ltnp shows it), or choose "
+                        "other ports with --port"
+                      : "");
     return false;
 }
 
@@ -110,12 +114,12 @@ static struct ring *create_ring(void)
     return ring;
 }
 
-static bool prepare(struct server *server)
+static bool prepare(struct server *server, u16 port_first)
 {
-    static const char *const ids[BACKEND_COUNT] = {"backend-1", "backend-2", "backend-3"};
-    for (u32 i = 0; i < BACKEND_COUNT; i++) {
+    static const char *const ids[DEMO_BACKENDS] = {"backend-1", "backend-2", "backend-3"};
+    for (u32 i = 0; i < DEMO_BACKENDS; i++) {
         server->backends[i] = (struct backend){.server = server, .id = ids[i]};
-        if (!listen_on(&server->backends[i], (u16)(PORT_FIRST + i)))
+        if (!listen_on(&server->backends[i], (u16)(port_first + i)))
             return false;
     }
     if (!catch_signals(server) ||
@@ -129,19 +133,19 @@ static bool prepare(struct server *server)
 
 /* ---- Running ---- */
 
-static void serve(struct server *server)
+static void serve(struct server *server, u16 port_first)
 {
     struct demo *demo = &server->demo;
     wheel_init(&demo->wheel, ring_now_ns(demo->ring));
     transport_reaper_init(&demo->reaper);
     ring_op_init(&server->signal_op, &signal_class);
     ring_poll_readable(demo->ring, &server->signal_op, server->signal_fd);
-    for (u32 i = 0; i < BACKEND_COUNT; i++) {
+    for (u32 i = 0; i < DEMO_BACKENDS; i++) {
         ring_op_init(&server->backends[i].accept_op, &accept_class);
         ring_accept(demo->ring, &server->backends[i].accept_op, server->backends[i].fd);
     }
-    (void)fprintf(stderr, "nextproxy: sample backends on http://127.0.0.1:%d to %d\n", PORT_FIRST,
-                  PORT_FIRST + BACKEND_COUNT - 1);
+    (void)fprintf(stderr, "nextproxy: sample backends on http://127.0.0.1:%d to %d\n", port_first,
+                  port_first + DEMO_BACKENDS - 1);
     while (!server->stopping) {
         u64 now_ns = ring_turn(demo->ring, wheel_next_ns(&demo->wheel));
         wheel_run(&demo->wheel, now_ns);
@@ -149,13 +153,37 @@ static void serve(struct server *server)
     }
 }
 
-/* What is still open ends with the process. */
-int demo_run(void)
+static bool accepts_owed(const struct server *server)
+{
+    for (u32 i = 0; i < DEMO_BACKENDS; i++)
+        if (server->backends[i].accept_op.owed)
+            return true;
+    return false;
+}
+
+/* A listening socket that an accept still refers to outlives the process for a moment, and who
+ * starts again at once would find its port taken. What else is open ends with the process. */
+static void stop_listening(struct server *server)
+{
+    struct demo *demo = &server->demo;
+    for (u32 i = 0; i < DEMO_BACKENDS; i++)
+        if (server->backends[i].accept_op.owed)
+            ring_cancel(demo->ring, &server->backends[i].accept_op);
+    while (accepts_owed(server)) {
+        (void)ring_turn(demo->ring, wheel_next_ns(&demo->wheel));
+        transport_reap(&demo->reaper);
+    }
+    for (u32 i = 0; i < DEMO_BACKENDS; i++)
+        (void)close(server->backends[i].fd);
+}
+
+int demo_run(u16 port_first)
 {
     struct server server = {.exit_status = 0};
-    if (!prepare(&server))
+    if (!prepare(&server, port_first))
         return 1;
-    serve(&server);
+    serve(&server, port_first);
+    stop_listening(&server);
     ring_destroy(server.demo.ring);
     slab_deinit(&server.demo.connections);
     return server.exit_status;

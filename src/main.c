@@ -1,4 +1,6 @@
 /* The command line. Everything it offers is a row of `commands`. */
+#include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,10 +21,25 @@ enum exit_status {
     EXIT_CANNOT_RUN = 2, /* the configuration, the command line or this kernel will not do */
 };
 
+enum { DEMO_PORT_FIRST = 3001, DEMO_PORT_FIRST_MAX = UINT16_MAX - (DEMO_BACKENDS - 1) };
+
 struct arguments {
+    const struct command *command; /* NULL = run the proxy */
     const char *config_file;
-    bool json;
-    int (*command)(const struct arguments *arguments);
+    u32 given; /* enum option, one bit each */
+    u16 port;
+};
+
+/* What goes with a command. Each may be given once. */
+enum option { OPTION_CONFIG, OPTION_JSON, OPTION_PORT, OPTION_COUNT };
+
+static const struct option_row {
+    const char *name;
+    const char *value; /* what must follow; NULL = nothing does */
+} option_rows[OPTION_COUNT] = {
+    [OPTION_CONFIG] = {"--config", "a file name"},
+    [OPTION_JSON] = {"--json", NULL},
+    [OPTION_PORT] = {"--port", "the first of three ports"},
 };
 
 /* ---- What needs a configuration ---- */
@@ -93,25 +110,23 @@ static int run_print_budget(const struct arguments *arguments)
 }
 
 /* The capabilities that must not be used: named by the environment, or not offered by the
- * kernel. */
-static bool ring_disabled(u32 *disabled)
+ * kernel. False with the reason in `why` when there can be no ring at all. */
+static bool ring_disabled(u32 *disabled, char *why, usize why_bytes)
 {
     const char *list = getenv("NEXTPROXY_RING_DISABLE");
     const char *unknown = NULL;
     *disabled = 0;
     if (list && !ring_capabilities_parse(list, disabled, &unknown)) {
-        (void)fprintf(stderr,
-                      "nextproxy: NEXTPROXY_RING_DISABLE: no capability is called \"%s\"; "
-                      "`nextproxy doctor` lists them\n",
-                      unknown);
+        (void)snprintf(why, why_bytes,
+                       "NEXTPROXY_RING_DISABLE: no capability is called \"%.*s\"; "
+                       "`nextproxy doctor` lists them",
+                       (int)strcspn(unknown, ", \t"), unknown);
         return false;
     }
     struct ring_probe probe;
     ring_probe_run(&probe);
     if (!probe.usable) {
-        char why[RING_EXPLANATION_BYTES];
-        ring_explain_setup_error(probe.error, why, sizeof(why));
-        (void)fprintf(stderr, "nextproxy: %s\n", why);
+        ring_explain_setup_error(probe.error, why, why_bytes);
         return false;
     }
     *disabled |= ~probe.capabilities;
@@ -125,8 +140,11 @@ static int run_proxy(const struct arguments *arguments)
     struct config *config = load(arguments, &problems);
     int status = EXIT_CANNOT_RUN;
     struct control_options options = {.config = config, .notes = &problems};
-    if (config)
-        status = ring_disabled(&options.ring_disabled) ? control_run(&options) : EXIT_CANNOT_RUN;
+    char why[RING_EXPLANATION_BYTES];
+    if (config && ring_disabled(&options.ring_disabled, why, sizeof(why)))
+        status = control_run(&options);
+    else if (config)
+        control_refuse(config, why);
     if (config)
         config_destroy(config);
     config_problems_deinit(&problems);
@@ -137,13 +155,12 @@ static int run_proxy(const struct arguments *arguments)
 
 static int run_doctor(const struct arguments *arguments)
 {
-    return (int)doctor_run(arguments->json);
+    return (int)doctor_run(arguments->given >> OPTION_JSON & 1);
 }
 
 static int run_demo(const struct arguments *arguments)
 {
-    (void)arguments;
-    return demo_run();
+    return demo_run(arguments->port);
 }
 
 static int run_print_schema(const struct arguments *arguments)
@@ -171,21 +188,34 @@ static int run_version(const struct arguments *arguments)
 
 static int run_help(const struct arguments *arguments);
 
+enum {
+    TAKES_CONFIG = 1 << OPTION_CONFIG,
+    TAKES_JSON = 1 << OPTION_JSON,
+    TAKES_PORT = 1 << OPTION_PORT,
+};
+
 static const struct command {
     const char *name;
     int (*run)(const struct arguments *arguments);
+    u32 takes;        /* options */
     const char *help; /* NULL = for developers */
 } commands[] = {
-    {"--check", run_check, "check the configuration and exit (0 valid, 2 not)"},
-    {"--print-config", run_print_config, "print the effective configuration with all defaults"},
-    {"--print-budget", run_print_budget, "print what memory the configuration may take"},
-    {"--demo", run_demo, "run three sample backends on ports 3001 to 3003"},
-    {"--version", run_version, "print version, features and libraries"},
-    {"--help", run_help, "print this"},
-    {"doctor", run_doctor, "report what this kernel offers (--json for machines)"},
-    {"--print-schema", run_print_schema, NULL},
-    {"--print-config-reference", run_print_reference, NULL},
+    {"--check", run_check, TAKES_CONFIG, "check the configuration and exit (0 valid, 2 not)"},
+    {"--print-config", run_print_config, TAKES_CONFIG,
+     "print the effective configuration with all defaults"},
+    {"--print-budget", run_print_budget, TAKES_CONFIG,
+     "print what memory the configuration may take"},
+    {"--demo", run_demo, TAKES_PORT,
+     "run three sample backends on ports 3001 to 3003 (--port N: from N on)"},
+    {"--version", run_version, 0, "print version, features and libraries"},
+    {"--help", run_help, 0, "print this"},
+    {"doctor", run_doctor, TAKES_JSON, "report what this kernel offers (--json for machines)"},
+    {"--print-schema", run_print_schema, 0, NULL},
+    {"--print-config-reference", run_print_reference, 0, NULL},
 };
+
+/* Without a command. */
+static const struct command proxy_command = {"the proxy", run_proxy, TAKES_CONFIG, NULL};
 
 static int run_help(const struct arguments *arguments)
 {
@@ -201,6 +231,19 @@ static int run_help(const struct arguments *arguments)
     return EXIT_OK;
 }
 
+/* ---- Reading the command line ---- */
+
+PRINTF_LIKE(1, 2) static bool refuse(const char *format, ...)
+{
+    va_list arguments;
+    (void)fputs("nextproxy: ", stderr);
+    va_start(arguments, format);
+    (void)vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    (void)fputs("; `nextproxy --help` lists what there is\n", stderr);
+    return false;
+}
+
 static const struct command *find_command(const char *name)
 {
     for (usize i = 0; i < ARRAY_COUNT(commands); i++)
@@ -209,34 +252,95 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-static bool parse_arguments(int count, char **values, struct arguments *arguments)
+/* The option that `word` begins with, and its value when it stands behind "=" in the same word. */
+static enum option find_option(const char *word, const char **value)
 {
-    for (int i = 1; i < count; i++) {
-        const char *value = values[i];
-        const struct command *command = find_command(value);
-        if (strcmp(value, "--config") == 0 && i + 1 < count) {
-            arguments->config_file = values[++i];
-        } else if (strncmp(value, "--config=", 9) == 0) {
-            arguments->config_file = value + 9;
-        } else if (strcmp(value, "--json") == 0) {
-            arguments->json = true;
-        } else if (command) {
-            arguments->command = command->run;
-        } else {
-            (void)fprintf(stderr, "nextproxy: %s \"%s\"; `nextproxy --help` lists what there is\n",
-                          strcmp(value, "--config") == 0 ? "a file name must follow"
-                                                         : "unknown argument",
-                          value);
-            return false;
-        }
-    }
+    usize len = strcspn(word, "=");
+    *value = word[len] == '=' ? word + len + 1 : NULL;
+    for (u32 i = 0; i < OPTION_COUNT; i++)
+        if (strlen(option_rows[i].name) == len && memcmp(option_rows[i].name, word, len) == 0)
+            return (enum option)i;
+    return OPTION_COUNT;
+}
+
+static bool port_parse(const char *text, u16 *port)
+{
+    char *end = NULL;
+    unsigned long value = strtoul(text, &end, 10);
+    *port = (u16)value;
+    return *text >= '0' && *text <= '9' && *end == '\0' && value > 0 &&
+           value <= DEMO_PORT_FIRST_MAX;
+}
+
+static bool take_option(struct arguments *arguments, enum option option, const char *value)
+{
+    const struct option_row *row = &option_rows[option];
+    if (arguments->given >> option & 1)
+        return refuse("%s is given twice", row->name);
+    arguments->given |= 1U << option;
+    if (!row->value)
+        return !value || refuse("%s takes no value, but is given \"%s\"", row->name, value);
+    if (!value || *value == '\0')
+        return refuse("%s must follow %s", row->value, row->name);
+    if (option == OPTION_CONFIG)
+        arguments->config_file = value;
+    else if (!port_parse(value, &arguments->port))
+        return refuse("--port is \"%s\", but must be from 1 to %d", value, DEMO_PORT_FIRST_MAX);
     return true;
 }
 
-int main(int argument_count, char **argument_values)
+static bool take_command(struct arguments *arguments, const struct command *command)
 {
-    struct arguments arguments = {.config_file = "config.json", .command = run_proxy};
-    if (!parse_arguments(argument_count, argument_values, &arguments))
+    if (arguments->command && arguments->command != command)
+        return refuse("%s and %s cannot be given together: choose one", arguments->command->name,
+                      command->name);
+    arguments->command = command;
+    return true;
+}
+
+/* Nothing that was given may be ignored in silence. */
+static bool check_options(const struct arguments *arguments)
+{
+    const struct command *command = arguments->command;
+    for (u32 i = 0; i < OPTION_COUNT; i++)
+        if (arguments->given & ~command->takes & 1U << i)
+            return refuse("%s does not go with %s", option_rows[i].name, command->name);
+    return true;
+}
+
+static bool parse_arguments(int count, char **words, struct arguments *arguments)
+{
+    for (int i = 1; i < count; i++) {
+        const char *value;
+        const struct command *command = find_command(words[i]);
+        enum option option = find_option(words[i], &value);
+        if (!command && option == OPTION_COUNT)
+            return refuse("unknown argument \"%s\"", words[i]);
+        /* A word of ours is no value: `--config --check` has forgotten the file. */
+        if (option < OPTION_COUNT && option_rows[option].value && !value && i + 1 < count &&
+            strncmp(words[i + 1], "--", 2) != 0)
+            value = words[++i];
+        if (command ? !take_command(arguments, command) : !take_option(arguments, option, value))
+            return false;
+    }
+    if (!arguments->command)
+        arguments->command = &proxy_command;
+    return check_options(arguments);
+}
+
+/* What was asked for must not be lost in silence on a full disk. */
+static int close_output(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    (void)fprintf(stderr, "nextproxy: cannot write to standard output: %s\n", strerror(errno));
+    return status == EXIT_OK ? EXIT_FAILED : status;
+}
+
+int main(int argument_count, char **argument_words)
+{
+    struct arguments arguments = {.config_file = "config.json", .port = DEMO_PORT_FIRST};
+    if (!parse_arguments(argument_count, argument_words, &arguments))
         return EXIT_CANNOT_RUN;
-    return arguments.command(&arguments);
+    return close_output(arguments.command->run(&arguments));
 }

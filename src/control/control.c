@@ -104,6 +104,8 @@ static bool catch_signals(struct control *control)
 
 /* ---- Starting ---- */
 
+static const char *const no_memory = "no memory to start: lower workers, or raise the memory limit";
+
 /* Connections are file descriptors: take as many as the hard limit gives. */
 static void raise_file_limit(void)
 {
@@ -112,11 +114,6 @@ static void raise_file_limit(void)
         return;
     limit.rlim_cur = limit.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &limit); /* `nextproxy doctor` says what the limit means */
-}
-
-static void explain(const char *why)
-{
-    (void)fprintf(stderr, "nextproxy: %s\n", why);
 }
 
 static bool create_buffers(struct control *control)
@@ -150,11 +147,13 @@ static bool create_buffers(struct control *control)
 static bool open_listeners(struct control *control)
 {
     const struct config *config = control->config;
-    char why[256];
+    char why[WORKER_WHY_BYTES];
     u32 total = config->workers * config->listener_count;
     control->listen_fds = calloc(total, sizeof(int));
-    if (!control->listen_fds)
+    if (!control->listen_fds) {
+        control_refuse(config, no_memory);
         return false;
+    }
     memset(control->listen_fds, 0xff, total * sizeof(int)); /* -1: not open */
     for (u32 i = 0; i < total; i++) {
         const struct config_listener *listener = &config->listeners[i % config->listener_count];
@@ -163,7 +162,7 @@ static bool open_listeners(struct control *control)
         else
             control->listen_fds[i] = listener_open(listener, why, sizeof(why));
         if (control->listen_fds[i] < 0) {
-            explain(why);
+            control_refuse(config, why);
             return false;
         }
     }
@@ -192,10 +191,12 @@ static int cpu_for(u32 index)
 static bool start_workers(struct control *control)
 {
     const struct config *config = control->config;
-    char why[256];
+    char why[WORKER_WHY_BYTES];
     control->workers = calloc(config->workers, sizeof(struct worker *));
-    if (!control->workers)
+    if (!control->workers) {
+        control_refuse(config, no_memory);
         return false;
+    }
     for (u32 i = 0; i < config->workers; i++) {
         const struct worker_options options = {
             .config = config,
@@ -210,7 +211,7 @@ static bool start_workers(struct control *control)
         };
         control->workers[i] = worker_start(&options, why, sizeof(why));
         if (!control->workers[i]) {
-            explain(why);
+            control_refuse(config, why);
             return false;
         }
         control->started++;
@@ -218,15 +219,26 @@ static bool start_workers(struct control *control)
     return true;
 }
 
+/* The listeners' names, as many as fit. */
+static void list_listeners(const struct config *config, char *out, usize bytes)
+{
+    usize len = 0;
+    for (u32 i = 0; i < config->listener_count; i++) {
+        struct slice name = config->listeners[i].name;
+        if (len + name.len + sizeof(", ...") > bytes) {
+            (void)snprintf(out + len, bytes - len, "...");
+            return;
+        }
+        len += (usize)snprintf(out + len, bytes - len, "%.*s%s", (int)name.len, name.data,
+                               i + 1 < config->listener_count ? ", " : "");
+    }
+}
+
 static void announce(struct control *control, const struct config_problems *notes)
 {
     const struct config *config = control->config;
     char line[512], message[600];
-    usize len = 0;
-    for (u32 i = 0; i < config->listener_count; i++)
-        len += (usize)snprintf(line + len, sizeof(line) - len, "%s%s", i > 0 ? ", " : "",
-                               config->listeners[i].name.data) %
-               (sizeof(line) - len);
+    list_listeners(config, line, sizeof(line));
     (void)fprintf(stderr, "nextproxy: serving on %s with %u worker%s and %u backend%s\n", line,
                   config->workers, config->workers == 1 ? "" : "s", config->backend_count,
                   config->backend_count == 1 ? "" : "s");
@@ -310,7 +322,7 @@ static void close_listeners(struct control *control)
 static void free_logs(struct control *control, bool started)
 {
     if (control->log_writer) {
-        if (started) /* a failed start leaves no files behind: it was told on stderr */
+        if (started) /* why a start failed is in the log already */
             (void)log_writer_flush(control->log_writer,
                                    clock_monotonic_ns() + FLUSH_MS * NS_PER_MS);
         if (!log_writer_is_quiet(control->log_writer))
@@ -327,13 +339,13 @@ static void free_logs(struct control *control, bool started)
 
 static bool start(struct control *control, const struct control_options *options)
 {
-    char why[256];
+    char why[WORKER_WHY_BYTES];
     raise_file_limit();
     const struct ring_options ring_options = {.entries = CONTROL_RING_ENTRIES,
                                               .disabled = options->ring_disabled};
     control->ring = ring_create(&ring_options, why, sizeof(why));
     if (!control->ring) {
-        explain(why);
+        control_refuse(control->config, why);
         return false;
     }
     if (!catch_signals(control)) {
@@ -341,11 +353,12 @@ static bool start(struct control *control, const struct control_options *options
                        "no file descriptor for signals: %s; raise the limit "
                        "(ulimit -n, LimitNOFILE=)",
                        strerror(errno));
-        explain(why);
+        control_refuse(control->config, why);
         return false;
     }
     if (!create_buffers(control)) {
-        explain("no memory for the log buffers: lower workers, or raise the memory limit");
+        control_refuse(control->config,
+                       "no memory for the log buffers: lower workers, or raise the memory limit");
         return false;
     }
     control->state = state_create(control->config);

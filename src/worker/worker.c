@@ -43,7 +43,7 @@ struct worker {
     enum worker_command obeyed;
     _Atomic int command; /* enum worker_command */
     struct proxy_counters counters;
-    char why[256];
+    char why[WORKER_WHY_BYTES];
 };
 
 /* ---- Accepting ---- */

@@ -2,11 +2,12 @@
 import json
 import os
 import re
+import subprocess
 
 import pytest
 
 from lib.client import request
-from lib.proxy import port_free, run
+from lib.proxy import BINARY, port_free, run
 from lib.wire import WAIT_SECONDS
 
 GOOD = {"listeners": [{"address": "127.0.0.1", "port": 1}],
@@ -45,6 +46,48 @@ def test_unknown_option():
     done = run("--chekc")
     assert done.returncode == 2
     assert "--chekc" in done.stderr
+
+
+@pytest.mark.parametrize("words, named", [
+    (["--check", "--print-config"], ["--check", "--print-config"]),
+    (["--print-budget", "doctor"], ["--print-budget", "doctor"]),
+    (["--demo", "--version"], ["--demo", "--version"]),
+    (["--check", "--json"], ["--json", "--check"]),
+    (["--json"], ["--json", "the proxy"]),
+    (["--port", "4000"], ["--port", "the proxy"]),
+    (["--demo", "--config", "x.json"], ["--config", "--demo"]),
+    (["doctor", "--config=x.json"], ["--config", "doctor"]),
+    (["--config", "a.json", "--config", "b.json"], ["--config is given twice"]),
+    (["--config"], ["a file name must follow --config"]),
+    (["--config="], ["a file name must follow --config"]),
+    (["--config", "--check"], ["a file name must follow --config"]),
+    (["doctor", "--json=yes"], ["--json takes no value", "yes"]),
+    (["--demo", "--port", "0"], ["--port", '"0"', "1 to 65533"]),
+    (["--demo", "--port", "65534"], ["--port", '"65534"', "1 to 65533"]),
+    (["--demo", "--port", "80x"], ["--port", '"80x"']),
+    (["--demo", "--port", "18446744073709551617"], ["--port", "18446744073709551617"])])
+def test_what_does_not_go_together(words, named):
+    """Refused with exit status 2 and named; nothing that was given is ignored in silence."""
+    done = run(*words)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    for name in named:
+        assert name in done.stderr, done.stderr
+    assert "--help" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["--check"], ["--print-config"], ["--print-budget"], ["--help"],
+                                   ["--print-schema"], ["doctor", "--json"]])
+def test_output_that_cannot_be_written(config, words):
+    """On a full disk `--print-config > file` must not look as if it had worked."""
+    command = [BINARY, *words, *([] if "doctor" in words else ["--config", config(GOOD)])]
+    if words in (["--help"], ["--print-schema"]):
+        command = [BINARY, *words]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+                              timeout=WAIT_SECONDS)
+    assert done.returncode in (1, 2)
+    assert "cannot write to standard output: No space left on device" in done.stderr
 
 
 def test_check_of_a_good_file(config):
@@ -134,6 +177,21 @@ def test_bad_environment(config):
     done = run("--config", config(GOOD), "--check", env={"NEXTPROXY_PROXY_RETRIES": "many"})
     assert done.returncode == 2
     assert "NEXTPROXY_PROXY_RETRIES" in done.stderr and "many" in done.stderr
+
+
+@pytest.mark.parametrize("value, place, allowed", [
+    ("http://127.0.0.1:1,htp://a", "backends[1].url", "begins with http:// or unix:/"),
+    ("http://127.0.0.1:70000", "backends[0].url", "a port from 1 to 65535"),
+    ("http://nowhere.invalid:80", "backends[0].url", "an address, or a name that"),
+    ("", "backends[0].url", "begins with http:// or unix:/"),
+    ("http://127.0.0.1:1,", "backends[1].url", "begins with http:// or unix:/")])
+def test_bad_backends_from_the_environment(config, value, place, allowed):
+    """The variable, the place in the list, the value, and what is allowed instead."""
+    done = run("--config", config(GOOD), "--check", env={"BACKENDS": value})
+    assert done.returncode == 2
+    line = done.stderr.strip()
+    assert line.startswith(f"environment BACKENDS: {place}: ")
+    assert "allowed" in line and allowed in line
 
 
 def test_sections_of_later_releases_are_noted(config):

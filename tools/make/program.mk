@@ -15,10 +15,12 @@ build: $(PROGRAM) ## build build/nextproxy (the default)
 debug: ## build build/debug/nextproxy: no optimisation, all assertions
 	@$(MAKE) BUILD=$(BUILD)/debug OPT='-O0 -g3 -DNEXTPROXY_DEBUG=1' build
 
+# Without exec there would be a shell between make and the script, which Ctrl-C kills at once: make
+# would end, with a complaint, before everything is stopped.
 run: ## install build packages, build, start the demo backends and the proxy on config.json
 	@tools/install.sh build
-	@$(MAKE) build
-	@NEXTPROXY_BIN='$(PROGRAM)' tools/run.sh
+	@$(MAKE) --no-print-directory build
+	@exec env NEXTPROXY_BIN='$(PROGRAM)' tools/run.sh
 
 ifneq ($(filter src/main.c,$(SOURCES)),)
 $(PROGRAM): $(MAIN_OBJECT) $(LIBRARY)

@@ -1,0 +1,194 @@
+"""A start that fails: each cause has its own words (path, reason, cure), on stderr and in the error
+log (issue: "start-up failures name the cause and the cure")."""
+import ctypes
+import json
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from lib import proxy as lib_proxy
+from lib import under_seccomp
+from lib.proxy import port_free
+
+PR_CAPBSET_DROP = 24
+DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, NET_BIND_SERVICE = 1, 2, 3, 10
+
+
+def without_privileges():
+    """Root without the rights that make it root: permission bits and low ports count for it."""
+    for capability in (DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, NET_BIND_SERVICE):
+        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+
+
+def start(folder, listener, before=(), env=None, logging=None):
+    """A start that is meant to fail: the process, and the entries of its error log."""
+    log = {"enabled": True, "directory": str(folder / "logs"), "filePattern": "x.log"}
+    file = folder / "config.json"
+    file.write_text(json.dumps({
+        "listeners": [listener], "backends": [{"url": "http://127.0.0.1:1"}], "workers": 2,
+        "logging": {"errorLog": {**log, "level": "error", **(logging or {})},
+                    "accessLog": {**log, "enabled": False}}}))
+    done = subprocess.run(
+        [*before, lib_proxy.BINARY, "--config", str(file)],
+        env={**lib_proxy.os.environ, **(env or {})}, stdin=subprocess.DEVNULL, text=True,
+        capture_output=True, timeout=lib_proxy.WAIT_SECONDS * 2, check=False,
+        preexec_fn=without_privileges)
+    logs = sorted((folder / "logs").glob("*.log"))
+    return done, [json.loads(line) for log in logs for line in log.read_text().splitlines()]
+
+
+def check(done, entries, name, *words):
+    """One line about it on stderr, and the same in the log."""
+    line = next(text for text in done.stderr.splitlines() if "cannot listen on" in text)
+    assert done.returncode == 1
+    assert name in line
+    for word in words:
+        assert word in line, line
+    assert [entry["type"] for entry in entries] == ["start_failure"]
+    assert entries[0]["level"] == "error"
+    assert line == f"nextproxy: {entries[0]['message']}"
+    return line
+
+
+# --- What can be in the way of a unix socket ---
+
+def no_directory(folder):
+    return folder / "no" / "such" / "x.sock", "No such file", "create it"
+
+
+def file_in_the_way(folder):
+    (folder / "x.sock").write_text("precious")
+    return folder / "x.sock", "Address already in use", "no socket: remove it"
+
+
+def directory_in_the_way(folder):
+    (folder / "x.sock").mkdir()
+    return folder / "x.sock", "Address already in use", "a directory of that name"
+
+
+def file_above(folder):
+    (folder / "file").write_text("")
+    return folder / "file" / "x.sock", "Not a directory", "correct the path"
+
+
+def directory_not_writable(folder):
+    (folder / "closed").mkdir(mode=0o500)
+    return folder / "closed" / "x.sock", "Permission denied", "write and search permission"
+
+
+def directory_not_searchable(folder):
+    (folder / "closed").mkdir(mode=0o000)
+    return folder / "closed" / "x.sock", "Permission denied", "write and search permission"
+
+
+def stale_and_not_removable(folder):
+    (folder / "closed").mkdir()
+    with socket.socket(socket.AF_UNIX) as old:
+        old.bind(str(folder / "closed" / "x.sock"))
+    (folder / "closed").chmod(0o500)
+    return folder / "closed" / "x.sock", "Address already in use", "may not remove it"
+
+
+@pytest.mark.parametrize("obstacle", [
+    no_directory, file_in_the_way, directory_in_the_way, file_above, directory_not_writable,
+    directory_not_searchable, stale_and_not_removable])
+def test_unix_socket(tmp_path, obstacle):
+    path, reason, cure = obstacle(tmp_path)
+    done, entries = start(tmp_path, {"unixSocket": str(path)})
+    line = check(done, entries, f"unix:{path}", reason, cure)
+    assert "port" not in line and "CAP_NET_BIND" not in line
+    if obstacle is file_in_the_way:
+        assert path.read_text() == "precious"
+
+
+@pytest.mark.parametrize("mode, cure", [(0o777, "another program listens there"),
+                                        (0o000, "may not connect to")])
+def test_unix_socket_of_another_program(tmp_path, mode, cure):
+    """It goes on listening, whether we may ask it or not."""
+    path = tmp_path / "x.sock"
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        path.chmod(mode)
+        done, entries = start(tmp_path, {"unixSocket": str(path)})
+        check(done, entries, f"unix:{path}", "Address already in use", cure)
+        path.chmod(0o777)
+        assert lib_proxy.connects(str(path))
+
+
+# --- TCP ---
+
+def test_port_taken(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done, entries = start(tmp_path, {"address": "127.0.0.1", "port": port})
+    check(done, entries, f"127.0.0.1:{port}", "Address already in use",
+          "another program listens there", "choose another port")
+
+
+def test_port_that_needs_a_right(tmp_path):
+    first = int(pathlib.Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    if first < 2:
+        pytest.skip("every port is free for all here")
+    done, entries = start(tmp_path, {"address": "127.0.0.1", "port": 1})
+    line = check(done, entries, "127.0.0.1:1", "Permission denied", f"ports below {first}", "setcap",
+                 "AmbientCapabilities", "ip_unprivileged_port_start")
+    assert "directory" not in line
+
+
+def test_address_of_another_machine(tmp_path):
+    done, entries = start(tmp_path, {"address": "192.0.2.1", "port": port_free()})
+    check(done, entries, "192.0.2.1:", "no such address")
+
+
+# --- The kernel and the environment; the log itself ---
+
+def test_kernel_that_refuses(tmp_path):
+    """Exit status 2, and the operator reads the doctor's cause in the log."""
+    before = [sys.executable, under_seccomp.__file__, "--deny", "io_uring_setup=EPERM"]
+    done, entries = start(tmp_path, {"address": "127.0.0.1", "port": port_free()}, before=before)
+    if done.returncode == under_seccomp.EXIT_NOT_PERMITTED:
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 2
+    assert [entry["type"] for entry in entries] == ["start_failure"]
+    assert "cannot set up io_uring" in entries[0]["message"] and "cure: " in entries[0]["message"]
+    assert entries[0]["message"] in done.stderr
+
+
+def test_capability_that_does_not_exist(tmp_path):
+    done, entries = start(tmp_path, {"address": "127.0.0.1", "port": port_free()},
+                          env={"NEXTPROXY_RING_DISABLE": "bundle,warp_drive,x"})
+    assert done.returncode == 2
+    assert re.search(r'no capability is called "warp_drive"', entries[0]["message"])
+    assert entries[0]["message"] in done.stderr
+
+
+def test_log_that_is_off_stays_off(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        done, _ = start(tmp_path, {"address": "127.0.0.1", "port": other.getsockname()[1]},
+                        logging={"enabled": False})
+    assert done.returncode == 1 and "cannot listen on" in done.stderr
+    assert not (tmp_path / "logs").exists()
+
+
+def test_log_that_cannot_be_written(tmp_path):
+    """The cause is still told, and why it is not in the log."""
+    (tmp_path / "logs").write_text("")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        done, _ = start(tmp_path, {"address": "127.0.0.1", "port": other.getsockname()[1]})
+    assert done.returncode == 1 and "cannot listen on" in done.stderr
+    assert f"error log: cannot write {tmp_path}/logs/x.log: Not a directory" in done.stderr
+
+
+def test_log_on_a_full_disk(tmp_path):
+    """A file that may not grow is as good as a full disk: what is told is told on stderr."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        done, entries = start(tmp_path, {"address": "127.0.0.1", "port": other.getsockname()[1]},
+                              before=["prlimit", "--fsize=0"])
+    assert done.returncode == 1 and "cannot listen on" in done.stderr
+    assert f"error log: cannot write {tmp_path}/logs/x.log: File too large" in done.stderr
+    assert entries == []
