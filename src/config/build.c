@@ -181,8 +181,11 @@ static void backend_resolve(struct builder *builder, u32 index, const struct url
     struct arena *scratch = &builder->reader->problems->arena;
     const char *why = builder->world->resolve(scratch, url->name, &to->address);
     if (why != NULL)
-        reader_complain(builder->reader, &path, "the name \"%.*s\" cannot be resolved: %s",
-                        (int)url->name.len, url->name.data, why);
+        reader_complain(
+            builder->reader, &path,
+            "the name \"%.*s\" cannot be resolved: %s; allowed is an address, or a name "
+            "that DNS or /etc/hosts knows when nextproxy starts",
+            (int)url->name.len, url->name.data, why);
     else
         address_set_port(&to->address, url->port);
 }

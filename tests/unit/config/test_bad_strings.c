@@ -93,7 +93,8 @@ static const struct bad bad_urls[] = {
      "letters, digits, \"-\", \"_\", \".\"\n"},
     {"{'backends':[{'url':'http://nosuch.example'}]}",
      "c.json:1:21: backends[0].url: the name \"nosuch.example\" cannot be resolved: Name or "
-     "service not known\n"},
+     "service not known; allowed is "
+     "an address, or a name that DNS or /etc/hosts knows when nextproxy starts\n"},
     {"{'backends':[{'url':'unix:'}]}",
      "c.json:1:21: backends[0].url: \"unix:\" is not allowed: unix: and an absolute path of at "
      "most 107 bytes, like unix:/run/app.sock\n"},
