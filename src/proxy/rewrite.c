@@ -109,8 +109,8 @@ static void write_host(struct exchange *exchange, struct slice authority,
 {
     const struct config *config = exchange->proxy->config;
     if (authority.len == 0) /* HTTP/1.0 without Host: HTTP/1.1 needs one (RFC 9112 §3.2) */
-        authority = backend_authority(
-            &config->backends[config->pools[exchange->route->pool].backends[0]]);
+        authority =
+            backend_authority(&config->backends[config->pools[exchange->route->pool].backends[0]]);
     http_write_field(writer, SLICE("Host"), authority);
 }
 

@@ -6,7 +6,7 @@ HEADERS   := $(filter %.h,$(C_FILES))
 # --- The whole run ----------------------------------------------------------------------------------
 # A suite is left out only while its folder does not exist. Steps go on after a failure, so that one
 # run shows everything; the last line and the exit status tell.
-TEST_STEPS := build unit $(if $(SIM_SOURCES),sim) tidy \
+TEST_STEPS := build unit $(if $(SIM_SOURCES),sim) tidy format-check \
   $(if $(wildcard tests/integration),integration matrix) $(if $(wildcard tests/conformance),conformance) \
   $(if $(FUZZ_SOURCES),fuzz) asan build-clang musl-check lint \
   $(if $(wildcard bench/Makefile),bench-test)
@@ -17,9 +17,8 @@ test: ## install what tests need, build, run every suite; ends with "N passed, N
 	+@rm -rf $(RESULTS); for step in $(TEST_STEPS); do \
 	  $(RUNNER) step $$step -- $(MAKE) --no-print-directory $$step; done; $(RUNNER) summary
 
-check: ## everything CI does: test, format-check, tsan, coverage
+check: ## everything CI does: test, tsan, coverage
 	@$(MAKE) test
-	@$(MAKE) format-check
 	@$(MAKE) tsan
 	@$(MAKE) coverage
 
@@ -115,8 +114,10 @@ coverage: ## line coverage of src/ by all suites; fails under 85 %
 	    --print-summary --fail-under-line $(COVERAGE_PERCENT) $(BUILD)/coverage || status=1; \
 	  exit $$status
 
-kernel-check: $(PROGRAM) ## what this kernel offers and what nextproxy does without the rest
-	@$(PROGRAM) doctor
+# The build speaks on stderr, so that JSON=1 leaves nothing but JSON on stdout.
+kernel-check: ## what this kernel offers (JSON=1 for programs); fails unless all of it is there
+	@$(MAKE) --no-print-directory build >&2
+	@NEXTPROXY_BIN='$(PROGRAM)' tools/kernel-check.sh $(if $(filter-out 0,$(JSON)),--json)
 
 bench: $(PROGRAM) ## compare with HAProxy, nginx and the floor (see bench/README.md)
 	@tools/install.sh bench
@@ -128,7 +129,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | sort | \
 	  awk -F '\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 	@echo '  make fuzz-NAME      one fuzz target for FUZZ_SECONDS'
-	@echo 'Variables: BUILD CC OPT SANITIZE LTO WERROR ONLY PREFIX DESTDIR SEED FUZZ_SECONDS PYTEST_ARGS BENCH_ARGS'
+	@echo 'Variables: BUILD CC OPT SANITIZE LTO WERROR ONLY PREFIX DESTDIR SEED JSON DEMO_PORT FUZZ_SECONDS PYTEST_ARGS BENCH_ARGS'
 
 clean: ## remove everything that was built
 	rm -rf $(BUILD)

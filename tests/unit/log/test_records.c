@@ -154,6 +154,64 @@ static void test_forgery(void **state)
     json_decref(object);
 }
 
+static struct log_access access_of(struct slice all)
+{
+    return (struct log_access){
+        .wall_ns = UINT64_MAX,
+        .method = all,
+        .path = all,
+        .host = all,
+        .route = all,
+        .backend_id = all,
+        .client_ip = all,
+        .request_id = all,
+        .fault = all,
+        .bytes_in = UINT64_MAX,
+        .bytes_out = UINT64_MAX,
+        .duration_us = UINT64_MAX,
+        .head_us = UINT32_MAX,
+        .queue_us = UINT32_MAX,
+        .connect_us = UINT32_MAX,
+        .first_byte_us = UINT32_MAX,
+        .body_us = UINT32_MAX,
+        .own_us = UINT32_MAX,
+        .status = UINT16_MAX,
+        .attempts = UINT8_MAX,
+        .protocol_minor = UINT8_MAX,
+    };
+}
+
+static struct log_event event_of(struct slice all)
+{
+    return (struct log_event){
+        .wall_ns = UINT64_MAX,
+        .severity = LOG_ERROR,
+        .type = all,
+        .backend_id = all,
+        .url = all,
+        .error = all,
+        .message = all,
+        .client_ip = all,
+        .request_id = all,
+        .route = all,
+        .attempt = UINT32_MAX,
+    };
+}
+
+/* `out` was filled with '#' and holds a formatted line: nothing stands behind the largest line, and
+ * the line is one object that says that it is cut. */
+static void check_cut_line(const char *out, usize length)
+{
+    assert_in_range(length, 1, LOG_LINE_BYTES_MAX);
+    assert_int_equal(out[LOG_LINE_BYTES_MAX], '#');
+    assert_int_equal(out[length - 1], '\n');
+    json_t *object =
+        json_loadb(out, length, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
+    assert_non_null(object);
+    assert_true(json_is_true(json_object_get(object, "cut")));
+    json_decref(object);
+}
+
 /* Every value as long and as costly to escape as can be: the line fits, and says that it is cut. */
 static void test_longest_lines(void **state)
 {
@@ -162,57 +220,12 @@ static void test_longest_lines(void **state)
     static char out[LOG_LINE_BYTES_MAX + 64];
     for (usize i = 0; i < sizeof fills; i++) {
         memset(bytes, fills[i], sizeof bytes);
-        struct slice all = slice_of(bytes, sizeof bytes);
-        struct log_access entry = {
-            .wall_ns = UINT64_MAX,
-            .method = all,
-            .path = all,
-            .host = all,
-            .route = all,
-            .backend_id = all,
-            .client_ip = all,
-            .request_id = all,
-            .fault = all,
-            .bytes_in = UINT64_MAX,
-            .bytes_out = UINT64_MAX,
-            .duration_us = UINT64_MAX,
-            .head_us = UINT32_MAX,
-            .queue_us = UINT32_MAX,
-            .connect_us = UINT32_MAX,
-            .first_byte_us = UINT32_MAX,
-            .body_us = UINT32_MAX,
-            .own_us = UINT32_MAX,
-            .status = UINT16_MAX,
-            .attempts = UINT8_MAX,
-            .protocol_minor = UINT8_MAX,
-        };
-        struct log_event event = {
-            .wall_ns = UINT64_MAX,
-            .severity = LOG_ERROR,
-            .type = all,
-            .backend_id = all,
-            .url = all,
-            .error = all,
-            .message = all,
-            .client_ip = all,
-            .request_id = all,
-            .route = all,
-            .attempt = UINT32_MAX,
-        };
-        usize lengths[2];
-        for (usize kind = 0; kind < 2; kind++) {
-            memset(out, '#', sizeof out);
-            lengths[kind] = kind == 0 ? log_access_format(out, LOG_LINE_BYTES_MAX, &entry)
-                                      : log_event_format(out, LOG_LINE_BYTES_MAX, &event);
-            assert_in_range(lengths[kind], 1, LOG_LINE_BYTES_MAX);
-            assert_int_equal(out[LOG_LINE_BYTES_MAX], '#');
-            assert_int_equal(out[lengths[kind] - 1], '\n');
-            json_t *object = json_loadb(out, lengths[kind],
-                                        JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
-            assert_non_null(object);
-            assert_true(json_is_true(json_object_get(object, "cut")));
-            json_decref(object);
-        }
+        struct log_access entry = access_of(slice_of(bytes, sizeof bytes));
+        struct log_event event = event_of(slice_of(bytes, sizeof bytes));
+        memset(out, '#', sizeof out);
+        check_cut_line(out, log_access_format(out, LOG_LINE_BYTES_MAX, &entry));
+        memset(out, '#', sizeof out);
+        check_cut_line(out, log_event_format(out, LOG_LINE_BYTES_MAX, &event));
     }
 }
 
