@@ -187,33 +187,49 @@ static json_t *variable_value(const struct variable *variable)
     return value != NULL ? value : json_string(variable->value);
 }
 
-/* The object that holds the path's last key, made where nothing is. NULL when there is no such
- * list entry (a problem is added), or when something else stands there (which the reader reports).
- */
+/* The member of an object, made as an empty object where nothing is; NULL when `holder` is no
+ * object, which the reader reports. */
+static json_t *member_make(json_t *holder, struct slice key)
+{
+    if (!json_is_object(holder))
+        return NULL;
+    json_t *member = json_object_getn(holder, key.data, key.len);
+    if (member == NULL) {
+        member = json_object();
+        json_object_setn_new(holder, key.data, key.len, member);
+    }
+    return member;
+}
+
+/* The list in `holder` that steps[0] names; NULL, with a problem, when it has no entry steps[1]. */
+static json_t *list_find(const struct overriding *overriding, const struct variable *variable,
+                         json_t *holder, const struct path_step steps[2])
+{
+    struct slice key = steps[0].key;
+    json_t *list = json_object_getn(holder, key.data, key.len);
+    usize count = json_array_size(list);
+    if (steps[1].index < count)
+        return list;
+    struct arena *arena = &overriding->problems->arena;
+    variable_problem(
+        overriding, variable,
+        arena_printf(arena, "there is no such entry: %.*s has %zu", (int)key.len, key.data, count));
+    return NULL;
+}
+
+/* The object that holds the path's last key; NULL when there is none: a problem is added here or
+ * by the reader. */
 static json_t *holder_find(const struct overriding *overriding, const struct variable *variable)
 {
+    const struct path_step *steps = variable->path.steps;
     json_t *at = overriding->root;
     for (u32 i = 0; i + 1 < variable->path.depth; i++) {
-        const struct path_step *step = &variable->path.steps[i];
-        const struct path_step *next = &variable->path.steps[i + 1];
-        if (step->key.data == NULL) {
-            at = json_array_get(at, step->index);
-            continue;
-        }
-        json_t *child = json_object_getn(at, step->key.data, step->key.len);
-        if (child == NULL && next->key.data != NULL) {
-            child = json_object();
-            json_object_setn_new(at, step->key.data, step->key.len, child);
-        }
-        if (next->key.data == NULL && next->index >= json_array_size(child)) {
-            struct arena *arena = &overriding->problems->arena;
-            variable_problem(overriding, variable,
-                             arena_printf(arena, "there is no such entry: %.*s has %zu",
-                                          (int)step->key.len, step->key.data,
-                                          json_array_size(child)));
-            return NULL;
-        }
-        at = child;
+        if (steps[i].key.data == NULL)
+            at = json_array_get(at, steps[i].index);
+        else if (steps[i + 1].key.data == NULL)
+            at = list_find(overriding, variable, at, &steps[i]);
+        else
+            at = member_make(at, steps[i].key);
     }
     return json_is_object(at) ? at : NULL;
 }

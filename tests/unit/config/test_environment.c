@@ -179,15 +179,38 @@ static void test_bad(void **state)
     }
 }
 
+struct wrong_holder {
+    const char *json;
+    const char *variable;
+    const char *problem;
+};
+
+static const struct wrong_holder wrong_holders[] = {
+    {"{'proxy':[],\n" BACKENDS "}", "NEXTPROXY_PROXY_PORT=80",
+     "c.json:1:10: proxy: a list is not allowed: an object\n"},
+    {"{'logging':5,\n" BACKENDS "}", "NEXTPROXY_LOGGING_ERROR_LOG_LEVEL=debug",
+     "c.json:1:12: logging: 5 is not allowed: an object\n"},
+    {"{'backends':[5]}", "NEXTPROXY_BACKENDS_0_WEIGHT=2",
+     "c.json:1:14: backends[0]: 5 is not allowed: an object\n"},
+    {"{'backends':[5]}", "NEXTPROXY_BACKENDS_0_HEALTH_CHECK_PATH=/x",
+     "c.json:1:14: backends[0]: 5 is not allowed: an object\n"},
+    {"{'routes':['x']," BACKENDS "}", "NEXTPROXY_ROUTES_0_TIMEOUTS_CONNECT=1",
+     "c.json:1:12: routes[0]: \"x\" is not allowed: an object\n"},
+};
+
 /* Where the file itself is wrong, the file is complained about. */
 static void test_wrong_holder(void **state)
 {
     (void)state;
-    char *environment[] = {(char[]){"NEXTPROXY_PROXY_PORT=80"}, NULL};
-    struct loaded loaded = load("{'proxy':[],\n" BACKENDS "}", environment);
-    assert_null(loaded.config);
-    assert_string_equal(loaded.text, "c.json:1:10: proxy: a list is not allowed: an object\n");
-    unload(&loaded);
+    for (usize i = 0; i < ARRAY_COUNT(wrong_holders); i++) {
+        char *variable = strdup(wrong_holders[i].variable);
+        char *environment[] = {variable, NULL};
+        struct loaded loaded = load(wrong_holders[i].json, environment);
+        assert_null(loaded.config);
+        assert_string_equal(loaded.text, wrong_holders[i].problem);
+        unload(&loaded);
+        free(variable);
+    }
 }
 
 int main(void)
