@@ -18,26 +18,28 @@ static u32 quality_value(struct slice text)
     return min_u32(quality, QUALITY_ONE);
 }
 
-/* The media range in front of the parameters; *quality is that of its q parameter. */
+/* Takes what stands before the next semicolon. */
+static struct slice part_take(struct slice *rest)
+{
+    const char *semicolon = memchr(rest->data, ';', rest->len);
+    u32 len = semicolon == NULL ? rest->len : (u32)(semicolon - rest->data);
+    struct slice part = slice_trim(slice_of(rest->data, len));
+    u32 taken = min_u32(len + 1, rest->len);
+    *rest = slice_of(rest->data + taken, rest->len - taken);
+    return part;
+}
+
+/* The media range in front of the parameters; *quality is that of the last q parameter. */
 static struct slice split_range(struct slice element, u32 *quality)
 {
+    struct slice range = part_take(&element);
     *quality = QUALITY_ONE;
-    const char *semicolon = memchr(element.data, ';', element.len);
-    if (semicolon == NULL)
-        return element;
-    u32 range_len = (u32)(semicolon - element.data);
-    for (u32 i = range_len + 1; i + 1 < element.len; i++) {
-        char before = element.data[i - 1];
-        bool starts = before == ';' || before == ' ' || before == '\t';
-        if (starts && (element.data[i] | 0x20) == 'q' && element.data[i + 1] == '=') {
-            u32 at = i + 2;
-            u32 len = 0;
-            while (at + len < element.len && element.data[at + len] != ';')
-                len++;
-            *quality = quality_value(slice_trim(slice_of(element.data + at, len)));
-        }
+    while (element.len > 0) {
+        struct slice parameter = part_take(&element);
+        if (parameter.len >= 2 && (parameter.data[0] | 0x20) == 'q' && parameter.data[1] == '=')
+            *quality = quality_value(slice_of(parameter.data + 2, parameter.len - 2));
     }
-    return slice_trim(slice_of(element.data, range_len));
+    return range;
 }
 
 bool http_accept_html(struct slice accept)

@@ -320,6 +320,11 @@ static void test_accept(void **state)
         {"text/html;q=0.001", true},
         {"text/html;q=1.000", true},
         {"text/html;q=nonsense", true},
+        {"text/html;q", true},
+        {"text/html;", true},
+        {"text/html;Q=0", false},
+        {"text/html\t; level=1\t; q=0\t;", false},
+        {"text/html;level=1 q=0", true}, /* no parameter of its own */
         {"text/html2, */*", false},
         {"a/b;c=\"text/html, text/html\"", false},
         {"image/webp , text/html;q=0.1", true},
