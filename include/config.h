@@ -107,7 +107,8 @@ struct config_pool {
 struct config_route {
     struct slice id;
     struct slice host; /* lower case; "" = any; of a wildcard what follows '*': ".example.com" */
-    struct slice path; /* prefix; matches whole segments: "/a" matches /a and /a/b, not /ab */
+    struct slice path; /* prefix, escapes decoded, without a slash at its end but for "/" alone;
+                          matches whole segments: "/a" matches /a and /a/b, not /ab */
     struct config_header_edits request_headers;
     struct config_header_edits response_headers;
     struct config_timeouts timeouts;
@@ -180,6 +181,7 @@ struct config {
     u32 backend_count;
     u32 pool_count;
     u32 route_count;
+    bool routes_by_path; /* some route has another path than "/" */
 
     u32 workers;                     /* "auto" resolved to the number of allowed CPUs */
     u32 retries;                     /* on other backends, for connect failures and timeouts */

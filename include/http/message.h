@@ -27,6 +27,7 @@ enum http_reject {
     HTTP_REJECT_METHOD,            /* not a token, or followed by more than one space */
     HTTP_REJECT_TARGET,            /* empty, a control or non-ASCII byte, a fragment, bad form */
     HTTP_REJECT_TARGET_LENGTH,     /* 414 */
+    HTTP_REJECT_DOT_SEGMENT,       /* "." or ".." in a path by which a route is chosen */
     HTTP_REJECT_VERSION_SYNTAX,    /* not HTTP/d.d */
     HTTP_REJECT_VERSION,           /* 505: well formed but not 1.x */
     HTTP_REJECT_LINE_END,          /* bare CR or bare LF */
@@ -115,6 +116,24 @@ MUST_CHECK enum http_parse http_request_parse(struct slice data, const struct ht
                                               struct http_request *request);
 MUST_CHECK enum http_parse http_response_parse(struct slice data, const struct http_limits *limits,
                                                struct http_response *response);
+
+/* ---- Paths, as backends may read them ---- */
+
+enum http_path {
+    HTTP_PATH_PLAIN, /* everybody reads it as it is written */
+    HTTP_PATH_ODD,   /* has escapes, empty segments, parameters (";v=1"), or a leading dot */
+    HTTP_PATH_DOTS,  /* has a segment that is, or may be read as, "." or ".." */
+};
+
+/* `path` is that of a request, which may hold any bytes. */
+enum http_path http_path_judge(struct slice path);
+/* True when the path is the prefix or below it: with escapes decoded, encoded slashes and
+ * backslashes as slashes, several slashes as one, and without parameters. The prefix is written
+ * so, without a slash at its end. */
+bool http_path_below(struct slice path, struct slice prefix);
+/* Writes the path with its escapes decoded, backslashes as slashes; `out` has room for path.len
+ * bytes. Returns how many were written. */
+u32 http_path_decode(struct slice path, char *out);
 
 /* How many bytes of CRLF stand before a request line (RFC 9112 §2.2): at most one pair is allowed,
  * so 0 or 2. */

@@ -162,12 +162,19 @@ static void host_build(struct arena *arena, struct slice written, struct config_
         to->host = lower_copy(arena, written);
 }
 
+/* Requests are compared with their escapes decoded, and so is this. */
+static struct slice path_decoded(struct arena *arena, struct slice written)
+{
+    char *decoded = arena_alloc(arena, written.len);
+    return slice_of(decoded, http_path_decode(written, decoded));
+}
+
 static void route_build(struct builder *builder, u32 index, u32 *seen, struct config_route *to)
 {
     const struct settings_route *from = settings_route_at(builder->settings, index);
     struct path backends = path_member("routes", index, "backends");
     to->id = from->id;
-    to->path = from->path;
+    to->path = path_decoded(&builder->config->arena, from->path);
     to->timeouts = from->timeouts;
     to->active_max = from->active_max;
     to->queue_max = from->queue_max;
@@ -298,8 +305,10 @@ void routes_build(struct builder *builder)
     if (count > 0)
         qsort(ranked, count, sizeof(*ranked), ranked_compare);
     duplicates_check(builder, ranked, count);
-    for (u32 i = 0; i < count; i++)
+    for (u32 i = 0; i < count; i++) {
         routes[i] = ranked[i].route;
+        config->routes_by_path |= routes[i].path.len > 1;
+    }
     config->routes = routes;
     config->route_count = count + 1;
 }

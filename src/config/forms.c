@@ -17,28 +17,45 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static bool is_alphanumeric(char c)
+static bool is_hex(char c)
 {
     char lower = ascii_lower(c);
-    return is_digit(c) || (lower >= 'a' && lower <= 'z');
+    return is_digit(c) || (lower >= 'a' && lower <= 'f');
 }
 
-/* RFC 9110 §5.6.2 */
-static bool is_token(struct slice value)
+/* True for letters, digits and the characters in `others`. */
+static bool is_made_of(struct slice value, const char *others)
 {
-    for (u32 i = 0; i < value.len; i++)
-        if (!is_alphanumeric(value.data[i]) &&
-            (value.data[i] == '\0' || strchr("!#$%&'*+-.^_`|~", value.data[i]) == NULL))
+    for (u32 i = 0; i < value.len; i++) {
+        char c = value.data[i];
+        bool letter = ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
+        if (!letter && !is_digit(c) && (c == '\0' || strchr(others, c) == NULL))
             return false;
-    return value.len > 0;
+    }
+    return true;
+}
+
+/* RFC 9110 §5.6.2, of at most `bytes_max` */
+static bool is_token(struct slice value, u32 bytes_max)
+{
+    return value.len > 0 && value.len <= bytes_max && is_made_of(value, "!#$%&'*+-.^_`|~");
+}
+
+/* A control byte other than those in `allowed`. */
+static bool has_control_but(struct slice value, const char *allowed)
+{
+    for (u32 i = 0; i < value.len; i++) {
+        char c = value.data[i];
+        bool control = (u8)c < 0x20 || c == 0x7f;
+        if (control && (c == '\0' || strchr(allowed, c) == NULL))
+            return true;
+    }
+    return false;
 }
 
 static bool has_control(struct slice value)
 {
-    for (u32 i = 0; i < value.len; i++)
-        if ((u8)value.data[i] < 0x20 || value.data[i] == 0x7f)
-            return true;
-    return false;
+    return has_control_but(value, "");
 }
 
 static bool is_visible_ascii(struct slice value)
@@ -58,10 +75,8 @@ static bool contains(struct slice value, struct slice part)
 
 static const char *id_complaint(struct slice value)
 {
-    for (u32 i = 0; i < value.len; i++)
-        if (!is_alphanumeric(value.data[i]) && strchr("-_.", value.data[i]) == NULL)
-            return form_id.allowed;
-    return value.len > 0 && value.len <= ID_BYTES_MAX ? NULL : form_id.allowed;
+    bool good = value.len > 0 && value.len <= ID_BYTES_MAX && is_made_of(value, "-_.");
+    return good ? NULL : form_id.allowed;
 }
 
 const struct setting_form form_id = {
@@ -72,7 +87,7 @@ const struct setting_form form_id = {
 
 static const char *cookie_name_complaint(struct slice value)
 {
-    return is_token(value) && value.len <= NAME_BYTES_MAX ? NULL : form_cookie_name.allowed;
+    return is_token(value, NAME_BYTES_MAX) ? NULL : form_cookie_name.allowed;
 }
 
 const struct setting_form form_cookie_name = {
@@ -86,7 +101,7 @@ const struct setting_form form_cookie_name = {
 static const char *url_complaint(struct slice value)
 {
     struct url url;
-    return url_parse(value, &url);
+    return has_control(value) ? "a URL without control characters" : url_parse(value, &url);
 }
 
 /* A password must not get into the logs that keep what is printed at the start. */
@@ -133,22 +148,41 @@ static bool has_odd_segment(struct slice path)
     return false;
 }
 
+/* True when each '%' is followed by two hexadecimal digits that do not say NUL. */
+static bool escapes_valid(struct slice path)
+{
+    for (u32 i = 0; i < path.len; i++) {
+        if (path.data[i] != '%')
+            continue;
+        if (path.len - i < 3 || !is_hex(path.data[i + 1]) || !is_hex(path.data[i + 2]) ||
+            (path.data[i + 1] == '0' && path.data[i + 2] == '0'))
+            return false;
+    }
+    return true;
+}
+
 static const char *route_path_complaint(struct slice value)
 {
+    char decoded[TARGET_BYTES_MAX];
     if (target_complaint(value) != NULL || contains(value, SLICE("?")))
         return form_route_path.allowed;
-    if (slice_equal(value, SLICE("/")))
+    if (contains(value, SLICE(";")) || contains(value, SLICE("\\")))
+        return "a path without ; and \\: what follows ; in a segment is not looked at";
+    if (!escapes_valid(value))
+        return "a path in which % is followed by two hexadecimal digits other than 00";
+    struct slice path = slice_of(decoded, http_path_decode(value, decoded));
+    if (slice_equal(path, SLICE("/")))
         return NULL;
-    if (value.data[value.len - 1] == '/')
+    if (path.data[path.len - 1] == '/')
         return "a path without / at its end: \"/api\" matches /api and all below it";
-    return has_odd_segment(value) ? "a path without empty, \".\" or \"..\" segments" : NULL;
+    return has_odd_segment(path) ? "a path without empty, \".\" or \"..\" segments" : NULL;
 }
 
 const struct setting_form form_route_path = {
     .complaint = route_path_complaint,
     .allowed =
         "a path that begins with /, has no white space, query or fragment, and at most 1024 bytes",
-    .pattern = "^/([!\"$->@-~]*[!\"$-.0->@-~])?$",
+    .pattern = "^/([!\"$-:<->@-\\[\\]-~]*[!\"$-.0-:<->@-\\[\\]-~])?$",
 };
 
 static bool is_ipv6_in_brackets(struct slice value)
@@ -270,7 +304,7 @@ const struct setting_form form_socket_mode = {
  * edit could make two readers of one message disagree (RFC 9110 §7.6.1, RFC 9112 §6). */
 static const char *field_complaint(struct slice name)
 {
-    if (!is_token(name) || name.len > NAME_BYTES_MAX)
+    if (!is_token(name, NAME_BYTES_MAX))
         return form_field.allowed;
     enum http_field_id id = http_field_find(name);
     bool framing = id == HTTP_FIELD_CONTENT_LENGTH || id == HTTP_FIELD_TRANSFER_ENCODING ||
@@ -306,12 +340,9 @@ const struct setting_form form_field_removed = {
 
 static const char *field_value_complaint(struct slice value)
 {
-    if (value.len > FIELD_VALUE_BYTES_MAX || !slice_equal(slice_trim(value), value))
-        return form_field_value.allowed;
-    for (u32 i = 0; i < value.len; i++)
-        if (((u8)value.data[i] < 0x20 && value.data[i] != '\t') || value.data[i] == 0x7f)
-            return form_field_value.allowed;
-    return NULL;
+    bool good = value.len <= FIELD_VALUE_BYTES_MAX && slice_equal(slice_trim(value), value) &&
+                !has_control_but(value, "\t");
+    return good ? NULL : form_field_value.allowed;
 }
 
 /* Authorization fields are set like all others. */

@@ -215,7 +215,8 @@ static const struct setting route_rows[] = {
     {.key = "path", .type = SETTING_STRING, MEMBER(struct settings_route, path),
      .fallback = "\"/\"", .form = &form_route_path,
      .text = "Prefix of the path in whole segments: `/api` matches `/api` and `/api/users`, not "
-             "`/apis`. The longest wins within a host."},
+             "`/apis`. The longest wins within a host. A request's path is compared with its "
+             "escapes decoded, several slashes as one, and without what follows `;` in a segment."},
     {.key = "strategy", .type = SETTING_CHOICE, MEMBER(struct settings_route, strategy),
      .choice = &choice_strategy, .absent = BALANCE_STRATEGY_COUNT,
      .inherits = "`loadBalancing.strategy`",

@@ -9,6 +9,8 @@ static const struct http_reject_info reject_infos[HTTP_REJECT_COUNT] = {
     [HTTP_REJECT_TARGET] = {400, "bad_target", "The request target is malformed."},
     [HTTP_REJECT_TARGET_LENGTH] = {414, "target_too_long",
                                    "The request target is longer than allowed."},
+    [HTTP_REJECT_DOT_SEGMENT] = {400, "dot_segment",
+                                 "The path has a segment that is, or may be read as, . or .."},
     [HTTP_REJECT_VERSION_SYNTAX] = {400, "bad_version", "The protocol version is malformed."},
     [HTTP_REJECT_VERSION] = {505, "unsupported_version",
                              "The protocol version is not HTTP/1.0 or HTTP/1.1."},

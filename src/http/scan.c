@@ -14,7 +14,27 @@ const char *http_scan_scalar(const char *at, const char *end, enum http_byte kin
     return at;
 }
 
+const char *http_scan_odd_scalar(const char *at, const char *end)
+{
+    for (; at < end; at++) {
+        bool pair = *at == '/' && end - at > 1 && (at[1] == '/' || at[1] == '.');
+        if (pair || *at == '%' || *at == ';')
+            return at;
+    }
+    return end;
+}
+
 #ifdef __SSE2__
+
+const char *http_scan_odd_sse2(const char *at, const char *end)
+{
+    for (; end - at > 16; at += 16) {
+        u32 stop = http_mask_odd(http_load_16(at), http_load_16(at + 1));
+        if (stop != 0)
+            return at + __builtin_ctz(stop);
+    }
+    return http_scan_odd_scalar(at, end);
+}
 
 const char *http_scan_value_sse2(const char *at, const char *end)
 {

@@ -19,7 +19,12 @@
 /* The reference: byte by byte through the table. */
 const char *http_scan_scalar(const char *at, const char *end, enum http_byte kind);
 
+/* The first byte that can be read in more than one way in a path: '%', ';', or a '/' in front of
+ * '/' or '.'. */
+const char *http_scan_odd_scalar(const char *at, const char *end);
+
 #ifdef __SSE2__
+const char *http_scan_odd_sse2(const char *at, const char *end);
 const char *http_scan_value_sse2(const char *at, const char *end);
 const char *http_scan_name_sse2(const char *at, const char *end);
 const char *http_scan_path_sse2(const char *at, const char *end);
@@ -83,6 +88,18 @@ static inline u32 http_mask_path(__m128i bytes)
     return http_mask_query(bytes) | (u32)_mm_movemask_epi8(stop);
 }
 
+/* Bit n is set when byte n is one for http_scan_odd; `next` are the bytes one further on. */
+static inline u32 http_mask_odd(__m128i bytes, __m128i next)
+{
+    /* '.' and '/' differ in the lowest bit. */
+    __m128i dot_or_slash = _mm_or_si128(next, _mm_set1_epi8(1));
+    __m128i pair = _mm_and_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('/')),
+                                 _mm_cmpeq_epi8(dot_or_slash, _mm_set1_epi8('/')));
+    __m128i single = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('%')),
+                                  _mm_cmpeq_epi8(bytes, _mm_set1_epi8(';')));
+    return (u32)_mm_movemask_epi8(_mm_or_si128(pair, single));
+}
+
 static inline __m128i http_load_16(const char *at)
 {
     return _mm_loadu_si128((const __m128i *)(const void *)at);
@@ -121,6 +138,15 @@ static inline const char *http_scan_path(const char *at, const char *end)
     return http_scan_path_sse2(at, end);
 #else
     return http_scan_scalar(at, end, HTTP_BYTE_PATH);
+#endif
+}
+
+static inline const char *http_scan_odd(const char *at, const char *end)
+{
+#ifdef __SSE2__
+    return http_scan_odd_sse2(at, end);
+#else
+    return http_scan_odd_scalar(at, end);
 #endif
 }
 

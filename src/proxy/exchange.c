@@ -278,8 +278,12 @@ void exchange_note(struct exchange *exchange, const struct http_request *request
     exchange->expect_continue = request->expect_continue;
     exchange->last_hop = request->has_max_forwards && request->max_forwards == 0;
     exchange->accepts_html = request->accepts_html;
-    exchange->route =
-        &proxy->config->routes[route_find(proxy->config, request->host, request->path)];
+    u32 route = route_find(proxy->config, request->host, request->path);
+    if (UNLIKELY(route == ROUTE_NONE)) {
+        exchange->reject = HTTP_REJECT_DOT_SEGMENT;
+        route = proxy->config->route_count - 1;
+    }
+    exchange->route = &proxy->config->routes[route];
     exchange->request.body_bytes_max = proxy->config->limits.body_bytes_max;
 }
 
@@ -324,6 +328,8 @@ static enum fault take_request(struct exchange *exchange, const struct http_requ
                                u32 head_bytes, struct lease_chain *data)
 {
     struct proxy *proxy = exchange->proxy;
+    if (exchange->reject != HTTP_REJECT_NONE)
+        return FAULT_BAD_REQUEST;
     struct http_framing framing = http_request_framing(request);
     struct http_writer writer = {
         .at = exchange->request_block,

@@ -288,7 +288,10 @@ void header_edits_write(const struct config_header_edits *edits, struct http_wri
 
 /* ---- Route (route.c) ---- */
 
-/* The most specific route for host and path; the default route matches everything. */
+#define ROUTE_NONE UINT32_MAX
+
+/* The most specific route for host and path; the default route matches everything. ROUTE_NONE when
+ * nobody can say which, because of dot segments. */
 u32 route_find(const struct config *config, struct slice host, struct slice path);
 
 /* ---- Faults (fault.c) ---- */

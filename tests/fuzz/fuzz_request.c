@@ -40,6 +40,26 @@ static void check_framing(const struct http_request *parsed)
         REQUIRE(framing_fields <= 1);
 }
 
+static bool has(struct slice text, struct slice part)
+{
+    return memmem(text.data, text.len, part.data, part.len) != NULL;
+}
+
+/* A slash is put behind the path, so that the last segment is found like the others. */
+static void check_path(struct slice path)
+{
+    static char decoded[HTTP_HEAD_BYTES_MAX + 1];
+    enum http_path kind = http_path_judge(path);
+    struct slice read = slice_of(decoded, http_path_decode(path, decoded));
+    REQUIRE(read.len > 0 && read.len <= path.len);
+    REQUIRE(kind != HTTP_PATH_PLAIN || slice_equal(read, path));
+    decoded[read.len++] = '/';
+    if (has(read, SLICE("/../")) || has(read, SLICE("/./")))
+        REQUIRE(kind == HTTP_PATH_DOTS);
+    if (path.data[path.len - 1] != '/')
+        REQUIRE(kind != HTTP_PATH_PLAIN || http_path_below(path, path));
+}
+
 static void check_accepted(struct slice data, const struct http_limits *limits)
 {
     struct slice head = slice_of(data.data, request.head_bytes);
@@ -55,6 +75,7 @@ static void check_accepted(struct slice data, const struct http_limits *limits)
     REQUIRE(request.query.len == 0 || request.query.data[0] == '?');
     REQUIRE(request.path.len > 0 && memchr(request.path.data, '?', request.path.len) == NULL);
     REQUIRE(request.path.data[0] == '/' || slice_equal(request.path, SLICE("*")));
+    check_path(request.path);
     REQUIRE(request.method != HTTP_METHOD_CONNECT);
     REQUIRE(request.minor == 0 || request.fields.first[HTTP_FIELD_HOST] != 0);
     REQUIRE(!(request.upgrade || request.expect_continue) || request.minor == 1);

@@ -45,6 +45,44 @@ def test_which_route(shared, proxy, host, path, expected):
     assert bodies == (set("0123456") if expected == "default" else {expected})
 
 
+# The target, and the route whose path a backend may read in it.
+ODD_TARGETS = [("/%61pi", "4"), ("//api", "4"), ("/api;v=1", "4"), ("/api;v=1/v2", "5"),
+               ("/api%2Fv2", "5"), ("/api%5cv2", "5"), ("/api//v2?x=/..", "5"),
+               ("/.well-known/api", "1"), ("/%2561pi", "1"), ("/%41PI", "1")]
+
+
+@pytest.mark.parametrize("target,expected", ODD_TARGETS)
+def test_other_spellings_of_a_path(shared, proxy, target, expected):
+    """No spelling of a path leads past its route, and the backend gets it as it was sent."""
+    for origin in shared.origins:
+        origin.requests.clear()
+    response = shared.ask(proxy, request("GET", target, host="www.example.com"))
+    assert response.body.decode() == expected
+    assert [seen.target for origin in shared.origins for seen in origin.requests] == [target]
+
+
+DOTS = ["/static/../api", "/static/%2e%2E/api", "/static%2f..%2fapi", "/static/..;/api", "/.",
+        "/static;..%2f..%2fapi", "/api/..", "/./api"]
+
+
+@pytest.mark.parametrize("target", DOTS)
+def test_dot_segments_have_no_route(shared, proxy, target):
+    """Who resolves them decides where they lead: refused as soon as routes have paths."""
+    for origin in shared.origins:
+        origin.requests.clear()
+    response = shared.ask(proxy, request("POST", target, body=b"ab"))
+    assert response.status == 400 and response.has_token("Connection", "close")
+    assert not any(origin.requests for origin in shared.origins)
+
+
+@pytest.mark.parametrize("target", DOTS)
+def test_dot_segments_without_paths(lab, target):
+    """Where every path takes one route nothing depends on them."""
+    origin = lab.origin()
+    assert lab.ask(lab.proxy(origin), request("GET", target)).status == 200
+    assert origin.requests[0].target == target
+
+
 def test_host_of_an_absolute_target(shared, proxy):
     """RFC 9112 section 3.2.2: its authority is the host."""
     response = shared.ask(proxy, b"GET http://x.deep.example.com/ HTTP/1.1\r\n"

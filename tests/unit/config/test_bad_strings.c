@@ -142,6 +142,30 @@ static const struct bad bad_forms[] = {
     {"{'routes':[{'path':'/./b'}]," BACKENDS "}",
      "c.json:1:20: routes[0].path: \"/./b\" is not allowed: a path without empty, \".\" or "
      "\"..\" segments\n"},
+    {"{'routes':[{'path':'/a%2f%2E'}]," BACKENDS "}",
+     "c.json:1:20: routes[0].path: \"/a%2f%2E\" is not allowed: a path without empty, \".\" or "
+     "\"..\" segments\n"},
+    {"{'routes':[{'path':'/a%2f'}]," BACKENDS "}",
+     "c.json:1:20: routes[0].path: \"/a%2f\" is not allowed: a path without / at its end: "
+     "\"/api\" matches /api and all below it\n"},
+    {"{'routes':[{'path':'/100%'}]," BACKENDS "}",
+     "c.json:1:20: routes[0].path: \"/100%\" is not allowed: a path in which % is followed by two "
+     "hexadecimal digits other than 00\n"},
+    {"{'routes':[{'path':'/%0g'}]," BACKENDS "}",
+     "c.json:1:20: routes[0].path: \"/%0g\" is not allowed: a path in which % is followed by two "
+     "hexadecimal digits other than 00\n"},
+    {"{'routes':[{'path':'/%00'}]," BACKENDS "}",
+     "c.json:1:20: routes[0].path: \"/%00\" is not allowed: a path in which % is followed by two "
+     "hexadecimal digits other than 00\n"},
+    {"{'routes':[{'path':'/a;b'}]," BACKENDS "}",
+     "c.json:1:20: routes[0].path: \"/a;b\" is not allowed: a path without ; and \\: what follows "
+     "; in a segment is not looked at\n"},
+    {"{'routes':[{'path':'/a\\\\b'}]," BACKENDS "}",
+     "c.json:1:20: routes[0].path: \"/a\\\\b\" is not allowed: a path without ; and \\: what "
+     "follows ; in a segment is not looked at\n"},
+    {"{'backends':[{'url':'unix:/run/a\\nb'}]}",
+     "c.json:1:21: backends[0].url: \"unix:/run/a\\nb\" is not allowed: a URL without control "
+     "characters\n"},
     {"{'routes':[{'path':'/a?b'}]," BACKENDS "}",
      "c.json:1:20: routes[0].path: \"/a?b\" is not allowed: a path that begins with /, has no "
      "white space, query or fragment, and at most 1024 bytes\n"},

@@ -92,6 +92,24 @@ static void test_every_byte_at_every_place(void **state)
     guard_page_destroy(&page);
 }
 
+/* Paths made of what http_scan_odd looks for, with the end of the data at each place. */
+static void test_odd_paths(void **state)
+{
+    struct guard_page page = guard_page_create(RUN_BYTES_MAX);
+    struct rng rng;
+    rng_seed(&rng, 20261121);
+    for (u32 round = 0; round < ROUNDS; round++) {
+        char bytes[RUN_BYTES_MAX];
+        u32 len = rng_below(&rng, RUN_BYTES_MAX + 1);
+        u32 strange = 1 + rng_below(&rng, 100);
+        for (u32 i = 0; i < len; i++)
+            bytes[i] = rng_below(&rng, strange) > 0 ? 'a' : "/./;%-0"[rng_below(&rng, 7)];
+        const char *data = guard_page_copy(&page, bytes, len);
+        assert_ptr_equal(http_scan_odd(data, data + len), http_scan_odd_scalar(data, data + len));
+    }
+    guard_page_destroy(&page);
+}
+
 /* Random bytes: all of them, and mostly good ones so that long runs come up too. */
 static void test_random_bytes(void **state)
 {
@@ -154,6 +172,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_byte_at_every_place),
+        cmocka_unit_test(test_odd_paths),
         cmocka_unit_test(test_random_bytes),
         cmocka_unit_test(test_widest_version_is_chosen),
         cmocka_unit_test(test_table),

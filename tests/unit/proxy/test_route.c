@@ -19,7 +19,8 @@ static const char json[] = "{\"backends\":[{\"url\":\"http://127.0.0.1:1\"}],\"r
                            "{\"id\":\"www\",\"vHost\":\"www.example.com\"},"
                            "{\"id\":\"www-a\",\"vHost\":\"WWW.example.com\",\"path\":\"/a\"},"
                            "{\"id\":\"www-a-b\",\"vHost\":\"www.example.com\",\"path\":\"/a/b\"},"
-                           "{\"id\":\"six\",\"vHost\":\"[::1]\"}"
+                           "{\"id\":\"six\",\"vHost\":\"[::1]\"},"
+                           "{\"id\":\"cafe\",\"vHost\":\"*\",\"path\":\"/caf%C3%A9\"}"
                            "]}";
 
 static const struct {
@@ -57,6 +58,17 @@ static const struct {
     {"nowhere.test", "/static/x", "any"},
     {"nowhere.test", "/staticx", "default"},
     {".", "/", "default"},
+    /* what a backend may read as another path (tests/unit/http/test_path.c has more) */
+    {"www.example.com", "/%61", "www-a"},
+    {"www.example.com", "//a", "www-a"},
+    {"www.example.com", "/a;x", "www-a"},
+    {"www.example.com", "/a%2fb", "www-a-b"},
+    {"www.example.com", "/a/.b", "www-a"},
+    {"www.example.com", "/.well-known/a", "www"},
+    {"nowhere.test", "/caf%c3%a9/x", "cafe"},
+    {"nowhere.test", "/static/..", NULL},
+    {"nowhere.test", "/x/%2E%2e/static", NULL},
+    {"www.example.com", "/./a", NULL},
 };
 
 static void the_most_specific_route_is_taken(void **state)
@@ -70,6 +82,10 @@ static void the_most_specific_route_is_taken(void **state)
     for (usize i = 0; i < ARRAY_COUNT(rows); i++) {
         u32 found =
             route_find(config, slice_of_string(rows[i].host), slice_of_string(rows[i].path));
+        if (rows[i].route == NULL) {
+            assert_int_equal(found, ROUTE_NONE);
+            continue;
+        }
         assert_true(found < config->route_count);
         struct slice id = config->routes[found].id;
         if (!slice_equal(id, slice_of_string(rows[i].route)))
@@ -88,6 +104,7 @@ static void without_routes_all_take_the_default(void **state)
     assert_non_null(config);
     assert_int_equal(config->route_count, 1);
     assert_int_equal(route_find(config, SLICE("a"), SLICE("/")), 0);
+    assert_int_equal(route_find(config, SLICE("a"), SLICE("/a/../b")), 0);
     config_destroy(config);
 }
 
