@@ -16,10 +16,12 @@ int scenarios_run(const struct scenario *scenarios, usize count)
     for (usize i = 0; i < count; i++) {
         for (u64 seed = first; seed <= last; seed++) {
             sim_set_title(scenarios[i].name, seed);
-            struct sim *sim = sim_create(&(struct sim_options){.seed = seed,
-                                                               .config = scenarios[i].config,
-                                                               .leases = scenarios[i].leases,
-                                                               .logs = seed % 2 == 0});
+            struct sim *sim =
+                sim_create(&(struct sim_options){.seed = seed,
+                                                 .config = scenarios[i].config,
+                                                 .leases = scenarios[i].leases,
+                                                 .completions = scenarios[i].completions,
+                                                 .logs = seed % 2 == 0});
             scenarios[i].run(sim);
             sim_destroy(sim);
         }
@@ -134,6 +136,13 @@ struct sim_peer *scenario_accept(struct sim *sim, u32 backend)
     return peer;
 }
 
+struct sim_peer *scenario_next(struct sim *sim, struct sim_peer *backend)
+{
+    struct sim_peer *fresh = NULL;
+    SIM_UNTIL(sim, (backend && sim_received(backend).len > 0) || (fresh = sim_accept(sim, 0)));
+    return fresh ? fresh : backend;
+}
+
 struct sim_peer *scenario_get(struct sim *sim, struct sim_peer *client)
 {
     sim_say(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -142,14 +151,65 @@ struct sim_peer *scenario_get(struct sim *sim, struct sim_peer *client)
     return backend;
 }
 
+void scenario_answer(struct sim *sim, struct sim_peer *client, struct sim_peer *backend)
+{
+    sim_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK", "Content-Length: 2", "!Connection:");
+    scenario_expect(sim, client, "ok");
+}
+
 struct sim_peer *scenario_warm(struct sim *sim, struct sim_peer **client)
 {
     *client = sim_connect(sim);
     struct sim_peer *backend = scenario_get(sim, *client);
-    sim_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    EXPECT_HEAD(sim, *client, "HTTP/1.1 200 OK", "Content-Length: 2", "!Connection:");
-    scenario_expect(sim, *client, "ok");
+    scenario_answer(sim, *client, backend);
     return backend;
+}
+
+void scenario_tunnel(struct sim *sim, struct sim_peer **client, struct sim_peer **backend)
+{
+    *client = sim_connect(sim);
+    sim_say(*client, "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    *backend = scenario_accept(sim, ANY_BACKEND);
+    EXPECT_HEAD(sim, *backend, "GET / HTTP/1.1", "Connection: upgrade", "Upgrade: x");
+    sim_say(*backend, "HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    EXPECT_HEAD(sim, *client, "HTTP/1.1 101 Go", "Connection: upgrade", "Upgrade: x");
+}
+
+void scenario_end(struct sim *sim, struct sim_peer *peer)
+{
+    static void (*const ways[])(struct sim_peer *) = {sim_finish, sim_close, sim_reset};
+    ways[sim_random(sim, ARRAY_COUNT(ways))](peer);
+}
+
+/* ---- What else there is to see ---- */
+
+void scenario_check_after(struct sim *sim, u64 since_ns, u64 ms)
+{
+    /* Late: the wheel's slot, and what the turns take. Early: the peer learns a little later than
+     * the proxy that the time has begun. */
+    enum { LATE_MS = 100, EARLY_MS = 20 };
+    u64 passed_ms = (sim_now_ns(sim) - since_ns) / 1000000;
+    if (passed_ms + EARLY_MS < ms || passed_ms > ms + LATE_MS)
+        sim_fail("after %llu ms instead of %llu", (unsigned long long)passed_ms,
+                 (unsigned long long)ms);
+}
+
+static struct slice last_line(struct slice text)
+{
+    const char *before = text.len > 1 ? memrchr(text.data, '\n', text.len - 1) : NULL;
+    u32 at = before ? (u32)(before + 1 - text.data) : 0;
+    return slice_of(text.data + at, text.len - at);
+}
+
+void scenario_expect_record(struct sim *sim, enum log_file file, const char *const *parts)
+{
+    if (!sim_has_logs(sim))
+        return;
+    struct slice line = last_line(sim_log(sim, file));
+    for (; *parts; parts++)
+        if (!memmem(line.data, line.len, *parts, strlen(*parts)))
+            sim_fail("no %s in the record: %.*s", *parts, (int)line.len, line.data);
 }
 
 /* ---- Bodies ---- */

@@ -1,4 +1,26 @@
-/* Scenarios: a few lines each that say who sends what, and what the other side must get. */
+/*
+ * Scenarios: a few lines each that say who sends what, and what the other side must get.
+ *
+ *   scenarios_messages.c   messages that end well
+ *   scenarios_tunnels.c    what follows an upgrade
+ *   scenarios_origins.c    who the client is: PROXY protocol, unix sockets, IPv6
+ *   scenarios_endings.c    clients and backends that go, in each phase, and malformed messages
+ *   scenarios_retry.c      what is tried again, where, and how often
+ *   scenarios_choice.c     each strategy: backends that are down, and up again
+ *   scenarios_limits.c     what is used up, row by row of the memory plan, and what is too large
+ *   scenarios_crowd.c      many clients at once: few leases, a completion queue that overflows
+ *   scenarios_time.c       each timeout
+ *   scenarios_stop.c       drain and stop
+ *
+ * To add one: write a function that takes the sim (sim.h says what peers can do, the functions
+ * below what they may expect), and give it a row in the table at the end of the file where it
+ * belongs. A new file needs nothing but a table and a main() like the others'. It runs under many
+ * seeds, each another kernel; what does not matter to the scenario is left to chance with
+ * sim_chance(). It need not clean up: connections may be in any state when it returns.
+ *
+ *   make sim                                all of them
+ *   SEED=7 build/sim/scenarios_retry        one file under one seed, as a failure names it
+ */
 #ifndef NEXTPROXY_SCENARIO_H
 #define NEXTPROXY_SCENARIO_H
 
@@ -9,6 +31,7 @@ struct scenario {
     void (*run)(struct sim *sim);
     const char *config; /* NULL = SIM_CONFIG_ONE */
     u32 leases;         /* 0 = as many as the configuration asks for */
+    u32 completions;    /* room in the completion queue; 0 = the seed decides */
 };
 
 /* Runs each under the seeds 1 to $SEEDS, or only under $SEED, and reports in TAP. */
@@ -35,11 +58,30 @@ void scenario_drop(struct sim *sim, struct sim_peer *peer);
 /* The next connection of a backend; of any of the three when `backend` is SIM_BACKENDS_MAX. */
 struct sim_peer *scenario_accept(struct sim *sim, u32 backend);
 #define ANY_BACKEND SIM_BACKENDS_MAX
+/* The connection on which the next request arrives at backend 0: this one, which may be NULL, or a
+ * new one. An upstream whose response was seen before the end of its send is not used again. */
+struct sim_peer *scenario_next(struct sim *sim, struct sim_peer *backend);
 
 /* A GET from a client, and the backend's connection that got it; `client` is one that is idle. */
 struct sim_peer *scenario_get(struct sim *sim, struct sim_peer *client);
 /* The same with 200 and a body of 2 bytes: afterwards both connections are idle. */
 struct sim_peer *scenario_warm(struct sim *sim, struct sim_peer **client);
+/* Answers what scenario_get() has sent with 200 and a body of 2 bytes, which the client gets. */
+void scenario_answer(struct sim *sim, struct sim_peer *client, struct sim_peer *backend);
+/* The two ends of a tunnel through a new client; nothing has gone through it yet. */
+void scenario_tunnel(struct sim *sim, struct sim_peer **client, struct sim_peer **backend);
+/* Ends a connection from the peer's side in one of the ways there are: FIN, close or reset. */
+void scenario_end(struct sim *sim, struct sim_peer *peer);
+
+/* ---- What else there is to see ---- */
+
+/* Fails when it is not `ms` since then, but for what a timer may be late. */
+void scenario_check_after(struct sim *sim, u64 since_ns, u64 ms);
+/* The last line of a log must have each of these in it. Without logs, under every second seed,
+ * there is nothing to see. */
+void scenario_expect_record(struct sim *sim, enum log_file file, const char *const *parts);
+#define EXPECT_RECORD(sim, file, ...)                                                              \
+    scenario_expect_record(sim, file, (const char *const[]){__VA_ARGS__, NULL})
 
 /* ---- Bodies: bytes that depend on their place, so that a lost or moved one shows ---- */
 

@@ -4,12 +4,6 @@
 
 #include "scenario.h"
 
-static void end_somehow(struct sim *sim, struct sim_peer *peer)
-{
-    static void (*const ways[])(struct sim_peer *) = {sim_finish, sim_close, sim_reset};
-    ways[sim_random(sim, ARRAY_COUNT(ways))](peer);
-}
-
 /* ---- The client goes ---- */
 
 static void client_gone_in_head(struct sim *sim)
@@ -18,7 +12,7 @@ static void client_gone_in_head(struct sim *sim)
     sim_say(client, "GET / HTTP/1.1\r\nHos");
     if (sim_chance(sim, 50))
         sim_pass(sim, 10);
-    end_somehow(sim, client);
+    scenario_end(sim, client);
     SIM_UNTIL(sim, sim_gone(client));
     SIM_CHECK(sim_counters(sim)->requests == 0);
     SIM_CHECK(sim_upstreams(sim) == 0);
@@ -31,7 +25,7 @@ static void client_gone_while_connecting(struct sim *sim)
     sim_say(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     SIM_UNTIL(sim, sim_upstreams(sim) == 1);
     sim_backend_set(sim, 0, sim_chance(sim, 50) ? SIM_CONNECT_ACCEPTED : SIM_CONNECT_LOST);
-    end_somehow(sim, client);
+    scenario_end(sim, client);
     SIM_UNTIL(sim, sim_gone(client) && sim_upstreams(sim) == 0);
 }
 
@@ -39,7 +33,7 @@ static void client_gone_waiting_for_head(struct sim *sim)
 {
     struct sim_peer *client = sim_connect(sim);
     struct sim_peer *backend = scenario_get(sim, client);
-    end_somehow(sim, client);
+    scenario_end(sim, client);
     SIM_UNTIL(sim, sim_gone(client) && sim_gone(backend));
     SIM_CHECK(sim_counters(sim)->faults[FAULT_CLIENT_GONE] == 1);
 }
@@ -54,7 +48,7 @@ static void client_gone_in_request_body(struct sim *sim)
     scenario_send_body(client, 1, 0, 100000);
     struct sim_peer *backend = scenario_accept(sim, 0);
     EXPECT_HEAD(sim, backend, "PUT / HTTP/1.1");
-    end_somehow(sim, client);
+    scenario_end(sim, client);
     SIM_UNTIL(sim, sim_gone(client) && sim_gone(backend));
     SIM_CHECK(sim_received(backend).len <= 100007);
 }
@@ -68,27 +62,8 @@ static void client_gone_in_response_body(struct sim *sim)
     scenario_send_body(backend, 2, 0, ended ? 300000 : 200000);
     EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK");
     scenario_expect_body(sim, client, 2, 100);
-    end_somehow(sim, client);
+    scenario_end(sim, client);
     SIM_UNTIL(sim, sim_gone(client) && sim_leases_held(sim) == 0);
-}
-
-static void client_gone_in_tunnel(struct sim *sim)
-{
-    struct sim_peer *client = sim_connect(sim);
-    sim_say(client, "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
-    struct sim_peer *backend = scenario_accept(sim, 0);
-    (void)scenario_head(sim, backend);
-    sim_say(backend,
-            "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
-    (void)scenario_head(sim, client);
-    scenario_send_body(backend, 3, 0, 100000);
-    scenario_send_body(client, 4, 0, 100000);
-    struct sim_peer *gone = sim_chance(sim, 50) ? client : backend;
-    struct sim_peer *other = gone == client ? backend : client;
-    sim_chance(sim, 50) ? sim_reset(gone) : sim_close(gone);
-    scenario_drop(sim, other);
-    sim_close(other);
-    SIM_UNTIL(sim, sim_gone(client) && sim_gone(backend));
 }
 
 /* ---- The backend goes ---- */
@@ -97,7 +72,7 @@ static void backend_gone_before_head(struct sim *sim)
 {
     struct sim_peer *client = sim_connect(sim);
     struct sim_peer *backend = scenario_get(sim, client);
-    end_somehow(sim, backend);
+    scenario_end(sim, backend);
     scenario_expect_page(sim, client, "502");
     SIM_CHECK(sim_counters(sim)->faults[FAULT_UPSTREAM_RESET] == 1);
     (void)scenario_get(sim, client); /* the connection can go on */
@@ -110,7 +85,7 @@ static void backend_gone_in_head(struct sim *sim)
     sim_say(backend, "HTTP/1.1 200 OK\r\nContent-Le");
     if (sim_chance(sim, 50))
         sim_pass(sim, 1);
-    end_somehow(sim, backend);
+    scenario_end(sim, backend);
     scenario_expect_page(sim, client, "502");
 }
 
@@ -125,7 +100,7 @@ static void backend_gone_in_body(struct sim *sim)
     sim_say(backend, "HTTP/1.1 200 OK\r\n");
     sim_say(backend, framings[sim_random(sim, ARRAY_COUNT(framings))]);
     scenario_send_body(backend, 5, 0, sent);
-    end_somehow(sim, backend);
+    scenario_end(sim, backend);
     usize got = 0;
     do {
         got += sim_received(client).len;
@@ -162,7 +137,7 @@ static void backend_gone_after_response(struct sim *sim)
     if (sim_chance(sim, 30))
         sim_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"); /* nobody asked */
     else
-        end_somehow(sim, backend);
+        scenario_end(sim, backend);
     SIM_UNTIL(sim, sim_gone(backend));
     struct sim_peer *next = scenario_get(sim, client);
     sim_say(next, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood");
@@ -187,94 +162,6 @@ static void bytes_behind_response(struct sim *sim)
     SIM_UNTIL(sim, sim_gone(backend));
     EXPECT_HEAD(sim, next, "GET / HTTP/1.1");
     SIM_CHECK(!memmem(sim_received(client).data, sim_received(client).len, "evil", 4));
-}
-
-/* ---- A reused connection dies before the response ---- */
-
-static void stale_get(struct sim *sim)
-{
-    struct sim_peer *client;
-    struct sim_peer *backend = scenario_warm(sim, &client);
-    sim_say(client, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
-    (void)scenario_head(sim, backend);
-    end_somehow(sim, backend);
-    struct sim_peer *fresh = scenario_accept(sim, 0);
-    EXPECT_HEAD(sim, fresh, "GET /x HTTP/1.1", "Host: a");
-    if (sim_chance(sim, 50)) {
-        sim_say(fresh, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-        EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK");
-        scenario_expect(sim, client, "ok");
-    } else { /* once is enough */
-        end_somehow(sim, fresh);
-        scenario_expect_page(sim, client, "502");
-    }
-    SIM_CHECK(sim_counters(sim)->retries == 1);
-}
-
-static void stale_put(struct sim *sim)
-{
-    struct sim_peer *client;
-    struct sim_peer *backend = scenario_warm(sim, &client);
-    sim_say(client, "PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
-    (void)scenario_head(sim, backend);
-    end_somehow(sim, backend);
-    /* Sent again if all of the body is still there, which depends on how it arrived. */
-    struct sim_peer *fresh = NULL;
-    SIM_UNTIL(sim, (fresh = sim_accept(sim, 0)) != NULL || sim_received(client).len > 0);
-    if (fresh) {
-        EXPECT_HEAD(sim, fresh, "PUT /x HTTP/1.1");
-        scenario_expect(sim, fresh, "hello");
-        sim_say(fresh, "HTTP/1.1 204 OK\r\n\r\n");
-        EXPECT_HEAD(sim, client, "HTTP/1.1 204 OK");
-    } else {
-        scenario_expect_page(sim, client, "502");
-    }
-}
-
-static void stale_post(struct sim *sim)
-{
-    struct sim_peer *client;
-    struct sim_peer *backend = scenario_warm(sim, &client);
-    sim_say(client, "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
-    (void)scenario_head(sim, backend);
-    end_somehow(sim, backend);
-    scenario_expect_page(sim, client, "502");
-    SIM_CHECK(sim_counters(sim)->retries == 0);
-}
-
-/* ---- Connecting fails ---- */
-
-static enum sim_connect bad_connect(struct sim *sim)
-{
-    return SIM_CONNECT_REFUSED + sim_random(sim, SIM_CONNECT_TIMED_OUT);
-}
-
-static void other_backend(struct sim *sim)
-{
-    u32 good = sim_random(sim, 3);
-    struct sim_peer *client = sim_connect(sim);
-    for (u32 i = 0; i < 3; i++)
-        sim_backend_set(sim, i, i == good ? SIM_CONNECT_ACCEPTED : bad_connect(sim));
-    sim_say(client, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
-    scenario_send_body(client, 6, 0, 100000);
-    struct sim_peer *backend = scenario_accept(sim, good);
-    EXPECT_HEAD(sim, backend, "POST / HTTP/1.1");
-    scenario_expect_body(sim, backend, 6, 100000);
-    sim_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK");
-    scenario_expect(sim, client, "ok");
-}
-
-static void no_backend_connects(struct sim *sim)
-{
-    struct sim_peer *client = sim_connect(sim);
-    for (u32 i = 0; i < 3; i++)
-        sim_backend_set(sim, i, bad_connect(sim));
-    sim_say(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    const char *head = scenario_head(sim, client);
-    SIM_CHECK(strncmp(head, "HTTP/1.1 50", 11) == 0 && (head[11] == '2' || head[11] == '4'));
-    SIM_CHECK(sim_counters(sim)->retries == 2);
-    SIM_UNTIL(sim, sim_upstreams(sim) == 0);
 }
 
 /* What comes while a page is on its way is the next request, not the rest of the refused one. */
@@ -360,7 +247,7 @@ static void malformed_requests(struct sim *sim)
     scenario_expect_page(sim, client, malformed[which].status);
     scenario_expect_end(sim, client, SIM_FIN);
     SIM_CHECK(sim_upstreams(sim) == 0);
-    end_somehow(sim, client);
+    scenario_end(sim, client);
     SIM_UNTIL(sim, sim_gone(client));
 }
 
@@ -400,29 +287,23 @@ static void backend_answers_and_closes(struct sim *sim)
 }
 
 static const struct scenario scenarios[] = {
-    {"client gone in its head", client_gone_in_head, NULL, 0},
-    {"client gone while connecting", client_gone_while_connecting, NULL, 0},
-    {"client gone before the response", client_gone_waiting_for_head, NULL, 0},
-    {"client gone in its body", client_gone_in_request_body, NULL, 0},
-    {"client gone in the response", client_gone_in_response_body, NULL, 0},
-    {"one side of a tunnel gone", client_gone_in_tunnel, NULL, 0},
-    {"backend gone before its head", backend_gone_before_head, NULL, 0},
-    {"backend gone in its head", backend_gone_in_head, NULL, 0},
-    {"backend gone in its body", backend_gone_in_body, NULL, 0},
-    {"a cut that no framing shows", cut_without_framing, NULL, 0},
-    {"backend gone after its response", backend_gone_after_response, NULL, 0},
-    {"bytes behind a response", bytes_behind_response, NULL, 0},
-    {"a stale connection: GET again", stale_get, NULL, 0},
-    {"a stale connection: PUT again if it is all there", stale_put, NULL, 0},
-    {"a stale connection: POST never again", stale_post, NULL, 0},
-    {"another backend when connecting fails", other_backend, SIM_CONFIG_THREE, 0},
-    {"no backend can be connected to", no_backend_connects, SIM_CONFIG_THREE, 0},
-    {"a request behind a page", request_behind_page, NULL, 0},
-    {"malformed responses", malformed_responses, NULL, 0},
-    {"malformed chunks from a backend", malformed_chunks_from_backend, NULL, 0},
-    {"malformed requests", malformed_requests, NULL, 0},
-    {"malformed chunks from a client", malformed_chunks_from_client, NULL, 0},
-    {"a backend that answers early and closes", backend_answers_and_closes, NULL, 0},
+    {.name = "client gone in its head", .run = client_gone_in_head},
+    {.name = "client gone while connecting", .run = client_gone_while_connecting},
+    {.name = "client gone before the response", .run = client_gone_waiting_for_head},
+    {.name = "client gone in its body", .run = client_gone_in_request_body},
+    {.name = "client gone in the response", .run = client_gone_in_response_body},
+    {.name = "backend gone before its head", .run = backend_gone_before_head},
+    {.name = "backend gone in its head", .run = backend_gone_in_head},
+    {.name = "backend gone in its body", .run = backend_gone_in_body},
+    {.name = "a cut that no framing shows", .run = cut_without_framing},
+    {.name = "backend gone after its response", .run = backend_gone_after_response},
+    {.name = "bytes behind a response", .run = bytes_behind_response},
+    {.name = "a request behind a page", .run = request_behind_page},
+    {.name = "malformed responses", .run = malformed_responses},
+    {.name = "malformed chunks from a backend", .run = malformed_chunks_from_backend},
+    {.name = "malformed requests", .run = malformed_requests},
+    {.name = "malformed chunks from a client", .run = malformed_chunks_from_client},
+    {.name = "a backend that answers early and closes", .run = backend_answers_and_closes},
 };
 
 int main(void)

@@ -1,4 +1,5 @@
-/* Everything has an end: leases, slots, patience. And so has the worker: drain and stop. */
+/* Everything has an end: each row of the memory plan (src/README.md), used up and free again; and
+ * what is too large. Leases that are used up: scenarios_crowd.c. */
 #include <stdio.h>
 
 #include "scenario.h"
@@ -7,6 +8,16 @@
     "{'backends':[{'url':'http://127.0.0.1:9000'}],"                                               \
     "'limits':{'clients':6,'exchanges':3,'headBytes':1024,'targetBytes':64,'bodyBytes':5000},"     \
     "'upstream':{'maxConnections':2,'idleConnections':1}}"
+
+#define CONFIG_EXCHANGES                                                                           \
+    "{'backends':[{'url':'http://127.0.0.1:9000'}],'limits':{'clients':6,'exchanges':3},"          \
+    "'upstream':{'maxConnections':8}}"
+#define CONFIG_CROWD                                                                               \
+    "{'backends':[{'url':'http://127.0.0.1:9000'}],'limits':{'clients':210,'exchanges':3},"        \
+    "'timeouts':{'requestHead':200000,'connect':200000}}"
+#define CONFIG_INBOXES                                                                             \
+    "{'backends':[{'url':'http://127.0.0.1:9000'}],"                                               \
+    "'limits':{'clients':2,'exchanges':2,'headBytes':1024},'upstream':{'maxConnections':8}}"
 
 /* ---- Leases ---- */
 
@@ -49,123 +60,6 @@ static void pipelining_without_reading(struct sim *sim)
     sim_reset(client);
 }
 
-enum { STARVING = 200, STARVED_BODY = 9000 };
-
-struct starved {
-    struct sim_peer *client;
-    struct sim_peer *backend;
-    u64 up;   /* bytes that the backend has got */
-    u64 down; /* bytes that the client has got */
-    bool answered;
-    bool refused;
-    bool headed;
-};
-
-static bool whole_head(struct sim_peer *peer, usize *len)
-{
-    struct slice received = sim_received(peer);
-    const char *end = memmem(received.data, received.len, "\r\n\r\n", 4);
-    *len = end ? (usize)(end - received.data) + 4 : 0;
-    return end != NULL;
-}
-
-static void check_bytes(struct sim_peer *peer, u32 stream, u64 *at)
-{
-    struct slice received = sim_received(peer);
-    for (u32 i = 0; i < received.len; i++)
-        if (received.data[i] != scenario_byte(stream, *at + i))
-            sim_fail("byte %llu of stream %u to peer %u is wrong: %.*s",
-                     (unsigned long long)(*at + i), stream, sim_number(peer),
-                     (int)min_u32(received.len - i, 60), received.data + i);
-    *at += received.len;
-    sim_take(peer, received.len);
-}
-
-static bool starved_done(struct starved *one)
-{
-    return one->refused || one->down == STARVED_BODY;
-}
-
-static void starved_client(struct starved *one, u32 stream)
-{
-    usize len = 0;
-    if (starved_done(one))
-        return;
-    if (!one->headed && whole_head(one->client, &len)) {
-        one->headed = true;
-        one->refused = memcmp(sim_received(one->client).data, "HTTP/1.1 200 ", 13) != 0;
-        sim_take(one->client, len);
-    }
-    if (one->headed && !one->refused)
-        check_bytes(one->client, stream, &one->down);
-    if (sim_end(one->client) != SIM_OPEN && !starved_done(one))
-        one->refused = true;
-    if (one->refused)
-        sim_close(one->client);
-}
-
-/* The backend learns from the target whose request it has got. */
-static void starved_backend(struct starved *all, struct sim_peer **backend)
-{
-    usize len = 0;
-    if (!whole_head(*backend, &len))
-        return;
-    u32 stream = 0;
-    SIM_CHECK(memcmp(sim_received(*backend).data, "PUT /", 5) == 0);
-    for (const char *at = sim_received(*backend).data + 5; *at != ' '; at++)
-        stream = stream * 10 + (u32)(*at - '0');
-    SIM_CHECK(stream < STARVING && !all[stream].backend);
-    all[stream].backend = *backend;
-    sim_take(*backend, len);
-    *backend = NULL;
-}
-
-static void starved_answer(struct starved *one, u32 stream)
-{
-    if (!one->backend || one->answered)
-        return;
-    check_bytes(one->backend, stream, &one->up);
-    if (one->up < STARVED_BODY)
-        return;
-    one->answered = true;
-    sim_say(one->backend, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9000\r\n\r\n");
-    scenario_send_body(one->backend, stream, 0, STARVED_BODY);
-}
-
-/* Sixty-four leases for two hundred clients: slow, but nobody gets a wrong byte, and nobody is
- * forgotten. */
-static void starvation(struct sim *sim)
-{
-    static struct starved all[STARVING];
-    struct sim_peer *unknown[STARVING] = {NULL};
-    u32 unknown_count = 0;
-    memset(all, 0, sizeof(all));
-    for (u32 i = 0; i < STARVING; i++) {
-        char head[128];
-        int len = snprintf(head, sizeof(head),
-                           "PUT /%u HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n", i);
-        all[i].client = sim_connect(sim);
-        sim_send(all[i].client, head, (usize)len);
-        scenario_send_body(all[i].client, i, 0, STARVED_BODY);
-    }
-    u32 done = 0;
-    for (u64 end_ns = sim_now_ns(sim) + 300 * 1000000000ull; done < STARVING;) {
-        SIM_CHECK(sim_now_ns(sim) < end_ns);
-        sim_step(sim);
-        for (struct sim_peer *peer; (peer = sim_accept(sim, 0)) != NULL;)
-            unknown[unknown_count++] = peer;
-        for (u32 i = 0; i < unknown_count; i++)
-            if (unknown[i])
-                starved_backend(all, &unknown[i]);
-        done = 0;
-        for (u32 i = 0; i < STARVING; i++) {
-            starved_answer(&all[i], i);
-            starved_client(&all[i], i);
-            done += starved_done(&all[i]);
-        }
-    }
-}
-
 /* ---- Slots ---- */
 
 static void too_many_clients(struct sim *sim)
@@ -184,19 +78,21 @@ static void too_many_clients(struct sim *sim)
 
 static void too_many_exchanges(struct sim *sim)
 {
-    struct sim_peer *clients[4];
-    sim_backend_set(sim, 0, SIM_CONNECT_LOST);
-    for (u32 i = 0; i < 4; i++) {
+    struct sim_peer *clients[3], *backends[3];
+    for (u32 i = 0; i < 3; i++) {
         clients[i] = sim_connect(sim);
-        sim_say(clients[i], "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-        if (i < 3)
-            SIM_UNTIL(sim,
-                      sim_counters(sim)->requests == i + 1 || sim_received(clients[i]).len > 0);
+        backends[i] = scenario_get(sim, clients[i]);
     }
-    scenario_expect_page(sim, clients[3], "503");
-    scenario_expect_end(sim, clients[3], SIM_FIN);
-    SIM_CHECK(sim_counters(sim)->faults[FAULT_EXHAUSTED] >= 1);
-    SIM_CHECK(sim_counters(sim)->responses_by_class[5] >= 1);
+    struct sim_peer *refused = sim_connect(sim);
+    sim_say(refused, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    scenario_expect_page(sim, refused, "503");
+    scenario_expect_end(sim, refused, SIM_FIN);
+    SIM_CHECK(sim_counters(sim)->faults[FAULT_EXHAUSTED] == 1);
+    u32 over = sim_random(sim, 3);
+    scenario_answer(sim, clients[over], backends[over]);
+    sim_say(clients[over], "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); /* there is room again */
+    SIM_UNTIL(sim, sim_counters(sim)->requests == 5);
+    SIM_CHECK(sim_counters(sim)->faults[FAULT_EXHAUSTED] == 1);
 }
 
 /* Many more than there are exchanges, all at once and with bodies: each gets its answer. */
@@ -226,6 +122,54 @@ static void crowd(struct sim *sim)
     }
     SIM_CHECK(sim_counters(sim)->faults[FAULT_EXHAUSTED] == CROWD);
     SIM_CHECK(sim_counters(sim)->responses_by_class[5] == CROWD);
+}
+
+/* A client whose request and response both stop within their trailers: it takes two inboxes, and
+ * the configuration has two. */
+static struct sim_peer *take_inboxes(struct sim *sim, struct sim_peer *client)
+{
+    sim_say(client, "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    "5\r\nhello\r\n0\r\nX-Sum: ");
+    struct sim_peer *backend = scenario_accept(sim, 0);
+    EXPECT_HEAD(sim, backend, "PUT / HTTP/1.1");
+    scenario_expect(sim, backend, "5\r\nhello\r\n");
+    sim_say(backend, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                     "2\r\nok\r\n0\r\nX-Sum: ");
+    EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK");
+    scenario_expect(sim, client, "2\r\nok\r\n");
+    sim_pass(sim, 50);
+    return backend;
+}
+
+/* Who cannot do without an inbox is closed: a head in pieces without a word, trailers with a page.
+ */
+static void too_many_inboxes(struct sim *sim)
+{
+    struct sim_peer *first = sim_connect(sim), *second = sim_connect(sim);
+    struct sim_peer *backend = take_inboxes(sim, first);
+    bool trailers = sim_chance(sim, 50);
+    sim_say(second, trailers ? "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                             : "GET / HTTP");
+    sim_pass(sim, 50);
+    sim_say(second, trailers ? "0\r\nX-Sum: " : "/1.1\r\nHost: a\r\n");
+    SIM_UNTIL(sim, sim_end(second) != SIM_OPEN);
+    struct slice got = sim_received(second);
+    SIM_CHECK(got.len == 0 || (trailers && slice_starts_with(got, SLICE("HTTP/1.1 503 "))));
+    sim_close(second);
+    SIM_UNTIL(sim, sim_gone(second) && sim_upstreams(sim) == 1);
+    while (sim_accept(sim, 0)) /* the second's, if it came so far */
+        continue;
+    sim_say(first, "1\r\n\r\n");
+    scenario_expect(sim, backend, "0\r\nX-Sum: 1\r\n\r\n");
+    sim_say(backend, "2\r\n\r\n");
+    scenario_expect(sim, first, "0\r\nX-Sum: 2\r\n\r\n");
+    struct sim_peer *third = sim_connect(sim);
+    sim_say(third, "GET / HTTP"); /* there are inboxes again */
+    sim_pass(sim, 50);
+    sim_say(third, "/1.1\r\nHost: a\r\n\r\n");
+    backend = scenario_next(sim, backend);
+    EXPECT_HEAD(sim, backend, "GET / HTTP/1.1", "Host: a");
+    scenario_answer(sim, third, backend);
 }
 
 static void too_many_upstreams(struct sim *sim)
@@ -291,23 +235,16 @@ static void too_large(struct sim *sim)
 }
 
 static const struct scenario scenarios[] = {
-    {"slow readers hold little", slow_reader_holds_little, NULL, 0},
-    {"pipelining without reading", pipelining_without_reading, NULL, 0},
-    {"64 leases for 200 clients", starvation,
-     "{'backends':[{'url':'http://127.0.0.1:9000'}],'limits':{'headBytes':8192},"
-     "'timeouts':{'requestHead':200000,'requestBodyIdle':200000,'responseHead':200000,"
-     "'responseIdle':200000,'connect':200000}}",
-     64},
-    {"too many clients", too_many_clients, CONFIG_SMALL, 0},
-    {"too many exchanges", too_many_exchanges, CONFIG_SMALL, 0},
-    {"a crowd beyond the exchanges", crowd,
-     "{'backends':[{'url':'http://127.0.0.1:9000'}],'limits':{'clients':210,'exchanges':3},"
-     "'timeouts':{'requestHead':200000,'connect':200000}}",
-     0},
-    {"too many upstreams", too_many_upstreams, CONFIG_SMALL, 0},
-    {"no sockets", no_sockets, CONFIG_SMALL, 0},
-    {"idle upstreams", idle_upstreams, CONFIG_SMALL, 0},
-    {"too large", too_large, CONFIG_SMALL, 0},
+    {.name = "slow readers hold little", .run = slow_reader_holds_little},
+    {.name = "pipelining without reading", .run = pipelining_without_reading},
+    {.name = "too many clients", .run = too_many_clients, .config = CONFIG_SMALL},
+    {.name = "too many exchanges", .run = too_many_exchanges, .config = CONFIG_EXCHANGES},
+    {.name = "a crowd beyond the exchanges", .run = crowd, .config = CONFIG_CROWD},
+    {.name = "too many inboxes", .run = too_many_inboxes, .config = CONFIG_INBOXES},
+    {.name = "too many upstreams", .run = too_many_upstreams, .config = CONFIG_SMALL},
+    {.name = "no sockets", .run = no_sockets, .config = CONFIG_SMALL},
+    {.name = "idle upstreams", .run = idle_upstreams, .config = CONFIG_SMALL},
+    {.name = "too large", .run = too_large, .config = CONFIG_SMALL},
 };
 
 int main(void)

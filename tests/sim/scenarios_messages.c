@@ -1,4 +1,4 @@
-/* Messages that end well: keep-alive, pipelining, all framings, 1xx, early answers, tunnels. */
+/* Messages that end well: keep-alive, pipelining, all framings, 1xx, early answers. */
 #include <stdio.h>
 
 #include "scenario.h"
@@ -19,15 +19,6 @@ static void keep_alive(struct sim *sim)
     SIM_CHECK(sim_counters(sim)->requests == 6);
 }
 
-/* The connection on which the next request arrives. An upstream whose response was seen before the
- * end of its send is not used again. */
-static struct sim_peer *next_backend(struct sim *sim, struct sim_peer *backend)
-{
-    struct sim_peer *fresh = NULL;
-    SIM_UNTIL(sim, (backend && sim_received(backend).len > 0) || (fresh = sim_accept(sim, 0)));
-    return fresh ? fresh : backend;
-}
-
 /* Answers come in the order of the requests, whatever their bodies. */
 static void pipelining(struct sim *sim)
 {
@@ -43,7 +34,7 @@ static void pipelining(struct sim *sim)
     }
     struct sim_peer *backend = NULL;
     for (u32 i = 0; i < REQUESTS; i++) {
-        backend = next_backend(sim, backend);
+        backend = scenario_next(sim, backend);
         (void)snprintf(line, sizeof(line), "POST /%u HTTP/1.1", i);
         EXPECT_HEAD(sim, backend, line, "Host: a");
         scenario_expect_body(sim, backend, i, i * 100);
@@ -203,54 +194,6 @@ static void early_response(struct sim *sim)
     scenario_drop(sim, backend);
 }
 
-static void upgrade(struct sim *sim, struct sim_peer **client, struct sim_peer **backend)
-{
-    *backend = scenario_warm(sim, client);
-    sim_say(
-        *client,
-        "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nfirst");
-    EXPECT_HEAD(sim, *backend, "GET /ws HTTP/1.1", "Connection: upgrade", "Upgrade: websocket");
-    sim_say(*backend, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
-                      "Upgrade: websocket\r\n\r\nsecond");
-    EXPECT_HEAD(sim, *client, "HTTP/1.1 101 Switching Protocols", "Connection: upgrade",
-                "Upgrade: websocket");
-    scenario_expect(sim, *client, "second");
-    scenario_expect(sim, *backend, "first");
-}
-
-static void tunnel(struct sim *sim)
-{
-    enum { LEN = 300000 };
-    struct sim_peer *client, *backend;
-    upgrade(sim, &client, &backend);
-    scenario_send_body(client, 6, 0, LEN);
-    scenario_send_body(backend, 7, 0, LEN);
-    scenario_expect_body(sim, client, 7, LEN);
-    scenario_expect_body(sim, backend, 6, LEN);
-    struct sim_peer *first = sim_chance(sim, 50) ? client : backend;
-    struct sim_peer *second = first == client ? backend : client;
-    sim_finish(first);
-    scenario_expect_end(sim, second, SIM_FIN);
-    scenario_send_body(second, 8, 0, LEN); /* one half is closed: the other still works */
-    scenario_expect_body(sim, first, 8, LEN);
-    sim_finish(second);
-    scenario_expect_end(sim, first, SIM_FIN);
-}
-
-static void upgrade_declined(struct sim *sim)
-{
-    struct sim_peer *client;
-    struct sim_peer *backend = scenario_warm(sim, &client);
-    sim_say(client,
-            "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
-    EXPECT_HEAD(sim, backend, "GET /ws HTTP/1.1", "Upgrade: websocket");
-    sim_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno");
-    EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK", "!Upgrade:");
-    scenario_expect(sim, client, "no");
-    sim_say(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    EXPECT_HEAD(sim, backend, "GET / HTTP/1.1");
-}
-
 /* What an event source sends arrives at once, though its answer never ends. */
 static void events_at_once(struct sim *sim)
 {
@@ -268,18 +211,16 @@ static void events_at_once(struct sim *sim)
 }
 
 static const struct scenario scenarios[] = {
-    {"keep-alive on both sides", keep_alive, NULL, 0},
-    {"pipelined requests", pipelining, NULL, 0},
-    {"bodies with a length", length_both_ways, NULL, 0},
-    {"bodies in chunks", chunked_both_ways, NULL, 0},
-    {"a body until the close", until_close, NULL, 0},
-    {"chunks for an HTTP/1.0 client", chunked_to_old_client, NULL, 0},
-    {"answers without a body", no_body_in_answers, NULL, 0},
-    {"interim responses", interim_responses, NULL, 0},
-    {"an early response", early_response, NULL, 0},
-    {"a tunnel with half-close", tunnel, NULL, 0},
-    {"an upgrade that is declined", upgrade_declined, NULL, 0},
-    {"events arrive at once", events_at_once, NULL, 0},
+    {.name = "keep-alive on both sides", .run = keep_alive},
+    {.name = "pipelined requests", .run = pipelining},
+    {.name = "bodies with a length", .run = length_both_ways},
+    {.name = "bodies in chunks", .run = chunked_both_ways},
+    {.name = "a body until the close", .run = until_close},
+    {.name = "chunks for an HTTP/1.0 client", .run = chunked_to_old_client},
+    {.name = "answers without a body", .run = no_body_in_answers},
+    {.name = "interim responses", .run = interim_responses},
+    {.name = "an early response", .run = early_response},
+    {.name = "events arrive at once", .run = events_at_once},
 };
 
 int main(void)

@@ -94,10 +94,8 @@ static void stuck(struct sim *sim)
         sim_window(client, 1000);
         sim_say(scenario_get(sim, client), "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nx");
     } else {
-        sim_say(client, "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
-        struct sim_peer *backend = scenario_accept(sim, 0);
-        sim_say(backend, "HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
-        (void)scenario_head(sim, client);
+        struct sim_peer *backend;
+        scenario_tunnel(sim, &client, &backend);
     }
     sim_pass(sim, 50);
     u64 since_ns = sim_now_ns(sim);
@@ -145,13 +143,13 @@ static void after_early_response(struct sim *sim)
 }
 
 static const struct scenario scenarios[] = {
-    {"drain: idle connections are closed", idle_clients, NULL, 0},
-    {"drain: an exchange is finished", in_exchange, NULL, 0},
-    {"drain: a request that is arriving is served", in_head, NULL, 0},
-    {"drain: nobody new", new_clients, NULL, 0},
-    {"drain: what is stuck is cut in time", stuck, NULL, 0},
-    {"stop: at once", stop_at_once, NULL, 0},
-    {"drain: after an early response", after_early_response, NULL, 0},
+    {.name = "drain: idle connections are closed", .run = idle_clients},
+    {.name = "drain: an exchange is finished", .run = in_exchange},
+    {.name = "drain: a request that is arriving is served", .run = in_head},
+    {.name = "drain: nobody new", .run = new_clients},
+    {.name = "drain: what is stuck is cut in time", .run = stuck},
+    {.name = "stop: at once", .run = stop_at_once},
+    {.name = "drain: after an early response", .run = after_early_response},
 };
 
 int main(void)

@@ -10,7 +10,7 @@
  * Everything happens in one thread and depends on the seed alone. The seed decides what the kernel
  * has to offer (multishot, bundles, a buffer ring or none), how bytes are cut into pieces, when
  * they become visible, the order of completions, who wins the race with a cancellation, and how
- * late everything is.
+ * late everything is; and how many completions its queue takes before it overflows.
  *
  * What is checked all the time, in whatever world: the bytes of a pending send stay as they were;
  * no lease is used after its return; one send and one receive at a time on a socket; no descriptor
@@ -28,13 +28,15 @@ struct sim;
 
 enum {
     SIM_BACKENDS_MAX = 8,
-    SIM_BACKEND_PORT = 9000, /* backend i of a configuration is 127.0.0.1:9000+i */
+    SIM_BACKEND_PORT = 9000, /* backend i of a configuration is 127.0.0.1:9000+i, or ... */
 };
+#define SIM_BACKEND_PATH "/sim/backend-" /* ... a unix socket of this name and i */
 
 struct sim_options {
     u64 seed;
     const char *config; /* JSON, 'single' quotes allowed; NULL = SIM_CONFIG_ONE */
     u32 leases;         /* a power of two; 0 = as many as the configuration asks for */
+    u32 completions;    /* of the kernel's queue, a power of two; 0 = the seed decides */
     bool logs;          /* records are written, and read by the simulator */
 };
 
@@ -91,6 +93,12 @@ u32 sim_leases_held(const struct sim *sim);
 /* The most leases held at the end of a turn so far. */
 u32 sim_leases_held_max(const struct sim *sim);
 u32 sim_upstreams(const struct sim *sim);
+/* How many turns ended with completions that the queue had no room for. */
+u64 sim_overflows(const struct sim *sim);
+/* What was written to a log since the start, as far as it is remembered: whole lines, the last
+ * ones. Empty when the run has no logs. */
+struct slice sim_log(const struct sim *sim, enum log_file file);
+bool sim_has_logs(const struct sim *sim);
 
 /* Ends the process with the message, the seed and the last events. */
 __attribute__((noreturn)) void sim_fail(const char *format, ...) PRINTF_LIKE(1, 2);
@@ -111,10 +119,16 @@ enum sim_end {
 
 struct sim_peer;
 
-/* A client: its connection waits at the listener. */
+/* A client: its connection waits at the first listener. */
 struct sim_peer *sim_connect(struct sim *sim);
+/* The same at any listener of the configuration, and from any address: "192.0.2.1", "2001:db8::1",
+ * or NULL for 127.x.y.z. At a unix socket clients have none. */
+struct sim_peer *sim_connect_to(struct sim *sim, u32 listener, const char *address);
 /* The oldest connection of a backend that was not handed out yet, or NULL. */
 struct sim_peer *sim_accept(struct sim *sim, u32 backend);
+
+/* Whose connection it is. */
+u32 sim_backend(const struct sim_peer *peer);
 
 /* Bytes for the proxy. After the peer's own end, or a reset, they go nowhere. */
 void sim_send(struct sim_peer *peer, const void *data, usize len);
@@ -127,11 +141,11 @@ enum sim_end sim_end(const struct sim_peer *peer);
 void sim_finish(struct sim_peer *peer);
 /* close(2): whatever still comes is answered with RST, and sim_end() says so already. */
 void sim_close(struct sim_peer *peer);
-/* RST at once. */
+/* RST at once. A unix socket has none: there it is the same as sim_close(). */
 void sim_reset(struct sim_peer *peer);
 /* How many bytes it lets lie unread: a slow reader has a small window and does not take. */
 void sim_window(struct sim_peer *peer, usize bytes);
-/* The peer's IPv4 address is 127.x.y.z with this number. */
+/* A client's own IPv4 address is 127.x.y.z with this number. */
 u32 sim_number(const struct sim_peer *peer);
 /* True when the proxy has closed its socket. */
 bool sim_gone(const struct sim_peer *peer);
@@ -146,6 +160,8 @@ enum sim_connect {
     SIM_CONNECT_TIMED_OUT, /* by the kernel */
 };
 void sim_backend_set(struct sim *sim, u32 backend, enum sim_connect connect);
+/* What the health checks say of a backend. */
+void sim_backend_usable(struct sim *sim, u32 backend, bool usable);
 /* ring_socket() fails from now on with EMFILE, or works again. */
 void sim_sockets_fail(struct sim *sim, bool fail);
 

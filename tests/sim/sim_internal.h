@@ -36,18 +36,21 @@ enum sim_link {
 /* One socket of the proxy, and its peer. */
 struct sim_peer {
     struct sim *sim;
-    struct sim_bytes out; /* from the peer */
-    struct sim_bytes in;  /* from the proxy */
-    usize visible;        /* of `out`: can be received */
-    usize arrived;        /* of `in`: the peer has it */
-    u64 acked;            /* that ever arrived */
-    usize window;         /* of `in`: more is not taken from the proxy */
+    struct sim_bytes out;   /* from the peer */
+    struct sim_bytes in;    /* from the proxy */
+    usize visible;          /* of `out`: can be received */
+    usize arrived;          /* of `in`: the peer has it */
+    u64 acked;              /* that ever arrived */
+    usize window;           /* of `in`: more is not taken from the proxy */
+    struct address address; /* of a client */
     int fd;
+    int listen_fd; /* where a client waits */
     u32 number;
     u32 backend;      /* UINT32_MAX = a client */
     u8 link;          /* enum sim_link */
     u8 end;           /* enum sim_end, as the peer sees it */
     u8 end_pending;   /* ... will see it behind what is under way */
+    bool local;       /* a unix socket: nothing that was sent is lost, and there is no RST */
     bool taken;       /* accepted by the proxy, or handed out by sim_accept() */
     bool fin_sent;    /* by the peer */
     bool fin_visible; /* ... and the proxy's side knows */
@@ -100,6 +103,8 @@ u32 sim_ops_armed(const struct sim *sim);
 /* ---- The ring's memory ---- */
 
 void sim_complete(struct sim *sim, u64 user_data, i32 result, u32 flags);
+/* No completion that says that there will be more fits into the queue: such an op ends. */
+bool sim_queue_full(const struct sim *sim);
 /* A buffer of the buffer ring for a receive; false when none is offered. */
 MUST_CHECK bool sim_buffer_take(struct sim *sim, u16 *id, char **data);
 u32 sim_buffers_offered(const struct sim *sim);
@@ -120,6 +125,7 @@ struct sim_manners {
     u32 late_percent;    /* a cancellation loses the race */
     u32 refuse_percent;  /* accept fails */
     u32 completions_max; /* shown in a turn */
+    u32 queue_entries;   /* of the completion queue; 0 = as many as the ring asks for */
     usize window;        /* of new peers */
     bool shuffled;       /* completions of a turn come in any order, as ops are independent */
     bool end_takes_buffer;
@@ -136,8 +142,8 @@ struct sim {
     struct config *config;
     struct state *state;
     struct log_buffer *logs[LOG_FILE_COUNT];
-    u64 log_lines[LOG_FILE_COUNT];
-    int listen_fd;
+    struct sim_bytes log_text[LOG_FILE_COUNT];
+    int *listen_fds; /* by listener */
     u32 held_max;
     u32 turns;
 
@@ -146,13 +152,15 @@ struct sim {
     u32 peer_capacity;
     u8 connects[SIM_BACKENDS_MAX]; /* enum sim_connect */
     bool sockets_fail;
-    bool news; /* a peer could have something to do */
+    bool woken; /* by ring_wake() */
+    bool news;  /* a peer could have something to do */
 
     struct sim_op *ops;
     u32 op_count;
     u32 op_capacity;
 
     struct sim_completion *completions; /* not shown yet */
+    u32 overflow_count;                 /* of them, the first: they have found the queue full */
     u32 completion_count;
     u32 completion_capacity;
     struct io_uring_buf_ring *buffers;

@@ -21,14 +21,19 @@ static enum step finish(struct sim *sim, struct sim_op *op, i32 result, u32 flag
 
 /* ---- Accept ---- */
 
-static struct sim_peer *waiting_client(struct sim *sim)
+static struct sim_peer *waiting_client(struct sim *sim, int listen_fd)
 {
     for (u32 i = 0; i < sim->peer_count; i++) {
         struct sim_peer *peer = sim->peers[i];
-        if (peer->backend == UINT32_MAX && peer->link == SIM_LINK_UP && !peer->taken)
+        if (peer->listen_fd == listen_fd && peer->link == SIM_LINK_UP && !peer->taken)
             return peer;
     }
     return NULL;
+}
+
+static bool goes_on(struct sim *sim, const struct sim_op *op)
+{
+    return op->multishot && !sim_queue_full(sim) && !sim_chance(sim, sim->manners.single_percent);
 }
 
 static enum step step_accept(struct sim *sim, struct sim_op *op)
@@ -37,13 +42,13 @@ static enum step step_accept(struct sim *sim, struct sim_op *op)
     if (op->canceled && !op->late)
         return finish(sim, op, -ECANCELED, 0);
     op->late = false;
-    struct sim_peer *peer = waiting_client(sim);
+    struct sim_peer *peer = waiting_client(sim, op->fd);
     if (!peer)
         return STEP_NONE;
     if (sim_chance(sim, sim->manners.refuse_percent))
         return finish(sim, op, -errors[sim_random(sim, ARRAY_COUNT(errors))], 0);
     peer->taken = true;
-    bool more = op->multishot && !sim_chance(sim, sim->manners.single_percent);
+    bool more = goes_on(sim, op);
     sim_complete(sim, op->user_data, peer->fd, more ? IORING_CQE_F_MORE : 0);
     return more ? STEP_SOME : STEP_OVER;
 }
@@ -52,22 +57,38 @@ static enum step step_accept(struct sim *sim, struct sim_op *op)
 
 static u32 backend_of(const struct sim_op *op)
 {
-    struct sockaddr_in v4;
-    memcpy(&v4, op->iov[0].iov_base, sizeof(v4));
-    SIM_CHECK(v4.sin_family == AF_INET);
-    u32 backend = (u32)ntohs(v4.sin_port) - SIM_BACKEND_PORT;
+    struct address address = {0};
+    u32 backend = UINT32_MAX;
+    SIM_CHECK(op->iov[0].iov_len <= sizeof(address.local));
+    memcpy(&address.local, op->iov[0].iov_base, op->iov[0].iov_len);
+    const char *path = address.local.sun_path;
+    if (address.any.sa_family == AF_INET)
+        backend = (u32)ntohs(address.v4.sin_port) - SIM_BACKEND_PORT;
+    else if (address.any.sa_family == AF_INET6)
+        backend = (u32)ntohs(address.v6.sin6_port) - SIM_BACKEND_PORT;
+    else if (strncmp(path, SIM_BACKEND_PATH, strlen(SIM_BACKEND_PATH)) == 0)
+        backend = (u32)(path[strlen(SIM_BACKEND_PATH)] - '0');
     SIM_CHECK(backend < SIM_BACKENDS_MAX);
     return backend;
 }
 
+/* A unix socket is not there, has nobody who listens, forbids it, or has too many who wait. */
+static i32 connect_error(const struct sim_peer *peer, enum sim_connect outcome)
+{
+    static const struct {
+        i32 tcp;
+        i32 local;
+    } errors[] = {
+        [SIM_CONNECT_REFUSED] = {ECONNREFUSED, ECONNREFUSED},
+        [SIM_CONNECT_UNREACHABLE] = {EHOSTUNREACH, ENOENT},
+        [SIM_CONNECT_RESET] = {ECONNRESET, EACCES},
+        [SIM_CONNECT_TIMED_OUT] = {ETIMEDOUT, EAGAIN},
+    };
+    return peer->local ? errors[outcome].local : errors[outcome].tcp;
+}
+
 static enum step step_connect(struct sim *sim, struct sim_op *op)
 {
-    static const i32 errors[] = {
-        [SIM_CONNECT_REFUSED] = ECONNREFUSED,
-        [SIM_CONNECT_UNREACHABLE] = EHOSTUNREACH,
-        [SIM_CONNECT_RESET] = ECONNRESET,
-        [SIM_CONNECT_TIMED_OUT] = ETIMEDOUT,
-    };
     struct sim_peer *peer = sim_socket(sim, op->fd);
     u32 backend = backend_of(op);
     enum sim_connect outcome = (enum sim_connect)sim->connects[backend];
@@ -77,7 +98,7 @@ static enum step step_connect(struct sim *sim, struct sim_op *op)
         return STEP_NONE;
     if (outcome != SIM_CONNECT_ACCEPTED) {
         peer->link = SIM_LINK_FAILED;
-        return finish(sim, op, -errors[outcome], 0);
+        return finish(sim, op, -connect_error(peer, outcome), 0);
     }
     peer->link = SIM_LINK_UP;
     peer->backend = backend;
@@ -126,7 +147,7 @@ static enum step step_send(struct sim *sim, struct sim_op *op)
     struct sim_peer *peer = sim_socket(sim, op->fd);
     if (peer->reset_visible || peer->end_pending == SIM_RESET)
         return finish_send(sim, op, sim_chance(sim, 50) ? ECONNRESET : EPIPE);
-    if (peer->shut_write)
+    if (peer->shut_write || (peer->local && peer->peer_closed))
         return finish_send(sim, op, EPIPE);
     if (op->canceled && !op->late)
         return finish_send(sim, op, ECANCELED);
@@ -211,7 +232,7 @@ static enum step deliver(struct sim *sim, struct sim_op *op, struct sim_peer *pe
     }
     u16 id = 0;
     fill_buffers(sim, peer, bytes, &id);
-    bool more = op->multishot && !sim_chance(sim, sim->manners.single_percent);
+    bool more = goes_on(sim, op);
     u32 flags = IORING_CQE_F_BUFFER | (u32)id << IORING_CQE_BUFFER_SHIFT;
     sim_complete(sim, op->user_data, (i32)bytes, more ? flags | IORING_CQE_F_MORE : flags);
     return more ? STEP_SOME : STEP_OVER;
@@ -241,10 +262,15 @@ static enum step step_poll(struct sim *sim, struct sim_op *op)
     return finish(sim, op, POLLIN, 0);
 }
 
-/* The ring's own wait for ring_wake(): the worker is never woken from outside here. */
+/* The ring's own wait for ring_wake(). */
 static enum step step_read(struct sim *sim, struct sim_op *op)
 {
-    return op->canceled ? finish(sim, op, -ECANCELED, 0) : STEP_NONE;
+    if (op->canceled)
+        return finish(sim, op, -ECANCELED, 0);
+    if (!sim->woken)
+        return STEP_NONE;
+    sim->woken = false;
+    return finish(sim, op, sizeof(u64), 0);
 }
 
 /* ---- All ops ---- */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "config/address.h"
 #include "sim_internal.h"
 
 /* ---- Bytes ---- */
@@ -57,6 +58,7 @@ struct sim_peer *sim_peer_new(struct sim *sim, enum sim_link link)
     peer->number = sim->peer_count;
     peer->link = (u8)link;
     peer->backend = UINT32_MAX;
+    peer->listen_fd = -1;
     peer->window = sim->manners.window;
     sim->peers[sim->peer_count++] = peer;
     return peer;
@@ -96,7 +98,7 @@ static void reset_peer(struct sim_peer *peer)
     if (peer->end_pending == SIM_RESET || peer->end == SIM_FIN)
         return;
     usize under_way = peer->in.len - peer->arrived;
-    if (under_way > 0)
+    if (under_way > 0 && !peer->local)
         peer->in.len -= sim_random(peer->sim, (u32)under_way + 1);
     peer->end_pending = SIM_RESET;
 }
@@ -105,7 +107,9 @@ static void reset_peer(struct sim_peer *peer)
 static void reset_proxy(struct sim_peer *peer)
 {
     peer->reset_visible = true;
-    if (sim_chance(peer->sim, 50))
+    if (peer->local)
+        peer->visible = peer->out.len;
+    else if (sim_chance(peer->sim, 50))
         peer->visible = sim_random(peer->sim, (u32)peer->visible + 1);
     peer->out.len = peer->visible;
     peer->error = true;
@@ -174,12 +178,13 @@ bool sim_sockets_advance(struct sim *sim, bool force)
 int ring_socket(struct ring *ring, const struct sockaddr *address, i32 *error)
 {
     (void)ring;
-    (void)address;
     if (sim_current->sockets_fail) {
         *error = EMFILE;
         return -1;
     }
-    return sim_peer_new(sim_current, SIM_LINK_NEW)->fd;
+    struct sim_peer *peer = sim_peer_new(sim_current, SIM_LINK_NEW);
+    peer->local = address->sa_family == AF_UNIX;
+    return peer->fd;
 }
 
 bool ring_peer_address(struct ring *ring, int fd, struct sockaddr *address,
@@ -187,20 +192,19 @@ bool ring_peer_address(struct ring *ring, int fd, struct sockaddr *address,
 {
     (void)ring;
     struct sim_peer *peer = sim_socket(sim_current, fd);
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(4000)};
-    if (peer->reset_visible)
+    if (peer->reset_visible && !peer->local)
         return false;
-    v4.sin_addr.s_addr = htonl(0x7f000000u + peer->number);
-    SIM_CHECK(*address_bytes >= sizeof(v4));
-    memcpy(address, &v4, sizeof(v4));
-    *address_bytes = sizeof(v4);
+    SIM_CHECK(*address_bytes >= peer->address.len);
+    memcpy(address, &peer->address, peer->address.len);
+    *address_bytes = peer->address.len;
     return true;
 }
 
 u64 ring_bytes_acked(struct ring *ring, int fd)
 {
     (void)ring;
-    return sim_socket(sim_current, fd)->acked;
+    const struct sim_peer *peer = sim_socket(sim_current, fd);
+    return peer->local ? peer->in.len : peer->acked;
 }
 
 void ring_shutdown(struct ring *ring, int fd, int how)
@@ -219,6 +223,12 @@ void ring_shutdown(struct ring *ring, int fd, int how)
     }
 }
 
+/* A unix socket tells its peer that it left bytes unread, and nothing else. */
+static bool close_resets(const struct sim_peer *peer, bool reset)
+{
+    return peer->local ? peer->out.len > 0 : reset || peer->visible > 0;
+}
+
 /* With unread bytes the kernel sends RST instead of FIN, and RST again for those that come later.
  */
 void ring_close(struct ring *ring, int fd, bool reset)
@@ -229,11 +239,11 @@ void ring_close(struct ring *ring, int fd, bool reset)
     if (sim_op_armed(sim_current, fd))
         sim_fail("descriptor %d is closed while an op is armed on it", fd);
     peer->closed = true;
-    if (reset || peer->visible > 0)
+    if (close_resets(peer, reset))
         reset_peer(peer);
     else if (peer->end_pending == SIM_OPEN)
         peer->end_pending = SIM_FIN;
-    peer->bounced |= peer->out.len > peer->visible;
+    peer->bounced |= !peer->local && peer->out.len > peer->visible;
 }
 
 ssize_t recv_into(int fd, void *data, usize len)
@@ -255,11 +265,31 @@ ssize_t recv_into(int fd, void *data, usize len)
 
 /* ---- What the worlds call ---- */
 
+static struct address address_of(const struct sim_peer *peer, const char *ip)
+{
+    struct address address = {.v4 = {.sin_family = AF_INET, .sin_port = htons(4000)},
+                              .len = sizeof(address.v4)};
+    address.v4.sin_addr.s_addr = htonl(0x7f000000u + peer->number);
+    if (peer->local)
+        return (struct address){.any = {.sa_family = AF_UNIX}, .len = sizeof(sa_family_t)};
+    SIM_CHECK(!ip || address_parse_ip(slice_of_string(ip), 4000, &address));
+    return address;
+}
+
+struct sim_peer *sim_connect_to(struct sim *sim, u32 listener, const char *address)
+{
+    SIM_CHECK(listener < sim->config->listener_count);
+    struct sim_peer *peer = sim_peer_new(sim, SIM_LINK_UP);
+    peer->listen_fd = sim->listen_fds[listener];
+    peer->local = sim->config->listeners[listener].address.any.sa_family == AF_UNIX;
+    peer->address = address_of(peer, address);
+    sim_trace("client", peer->number, listener);
+    return peer;
+}
+
 struct sim_peer *sim_connect(struct sim *sim)
 {
-    struct sim_peer *peer = sim_peer_new(sim, SIM_LINK_UP);
-    sim_trace("client", peer->number, 0);
-    return peer;
+    return sim_connect_to(sim, 0, NULL);
 }
 
 struct sim_peer *sim_accept(struct sim *sim, u32 backend)
@@ -274,13 +304,19 @@ struct sim_peer *sim_accept(struct sim *sim, u32 backend)
     return NULL;
 }
 
+u32 sim_backend(const struct sim_peer *peer)
+{
+    SIM_CHECK(peer->backend < SIM_BACKENDS_MAX);
+    return peer->backend;
+}
+
 void sim_send(struct sim_peer *peer, const void *data, usize len)
 {
     if (peer->fin_sent || peer->reset_sent || peer->peer_closed || peer->end == SIM_RESET)
         return;
     sim_trace("peer sends", peer->number, len);
     if (peer->closed)
-        peer->bounced = true;
+        peer->bounced = !peer->local;
     else
         sim_bytes_append(&peer->out, data, len);
 }
@@ -326,6 +362,10 @@ void sim_close(struct sim_peer *peer)
 
 void sim_reset(struct sim_peer *peer)
 {
+    if (peer->local) {
+        sim_close(peer);
+        return;
+    }
     sim_trace("peer resets", peer->number, 0);
     peer->reset_sent = true;
     peer->peer_closed = true;

@@ -26,11 +26,13 @@ static struct queues queues;
 
 int io_uring_queue_init_params(unsigned entries, struct io_uring *ring, struct io_uring_params *p)
 {
+    u32 few = sim_current->manners.queue_entries;
+    u32 completions = few > 0 ? few : p->cq_entries;
     queues = (struct queues){
         .sqes = calloc(entries, sizeof(struct io_uring_sqe)),
-        .cqes = calloc(p->cq_entries, sizeof(struct io_uring_cqe)),
-        .cq_mask = p->cq_entries - 1,
-        .cq_entries = p->cq_entries,
+        .cqes = calloc(completions, sizeof(struct io_uring_cqe)),
+        .cq_mask = completions - 1,
+        .cq_entries = completions,
     };
     SIM_CHECK(queues.sqes && queues.cqes);
     *ring = (struct io_uring){
@@ -125,38 +127,89 @@ void sim_complete(struct sim *sim, u64 user_data, i32 result, u32 flags)
         .user_data = user_data, .result = result, .flags = flags, .turn = sim->turns};
 }
 
+bool sim_queue_full(const struct sim *sim)
+{
+    return queues.cq_tail - queues.cq_head + sim->completion_count >= queues.cq_entries;
+}
+
 /* The next one to be shown. Those of one turn may come in any order, but for those of one op; those
  * of an earlier turn come first, however late they are shown. */
 static u32 next_completion(struct sim *sim)
 {
-    u32 same_turn = 1;
+    const struct sim_completion *next = &sim->completions[sim->overflow_count];
+    u32 waiting = sim->completion_count - sim->overflow_count;
+    u32 same_turn = 1, index = 0;
     if (!sim->manners.shuffled)
-        return 0;
-    while (same_turn < sim->completion_count &&
-           sim->completions[same_turn].turn == sim->completions[0].turn)
+        return sim->overflow_count;
+    while (same_turn < waiting && next[same_turn].turn == next->turn)
         same_turn++;
-    u64 wanted = sim->completions[sim_random(sim, same_turn)].user_data;
-    u32 index = 0;
-    while (sim->completions[index].user_data != wanted)
+    u64 wanted = next[sim_random(sim, same_turn)].user_data;
+    while (next[index].user_data != wanted)
         index++;
-    return index;
+    return sim->overflow_count + index;
 }
 
+static struct sim_completion take_completion(struct sim *sim, u32 index)
+{
+    struct sim_completion taken = sim->completions[index];
+    sim->completion_count--;
+    memmove(&sim->completions[index], &sim->completions[index + 1],
+            (sim->completion_count - index) * sizeof(*sim->completions));
+    return taken;
+}
+
+static bool queue_has_room(void)
+{
+    return queues.cq_tail - queues.cq_head < queues.cq_entries;
+}
+
+static void show(const struct sim_completion *completion)
+{
+    queues.cqes[queues.cq_tail & queues.cq_mask] = (struct io_uring_cqe){
+        .user_data = completion->user_data, .res = completion->result, .flags = completion->flags};
+    queues.cq_tail++;
+}
+
+/* What did not fit waits in a list of the kernel's, in its order; the flag says that there is one.
+ */
+static void overflow(struct sim *sim, u32 index)
+{
+    struct sim_completion late = take_completion(sim, index);
+    memmove(&sim->completions[sim->overflow_count + 1], &sim->completions[sim->overflow_count],
+            (sim->completion_count - sim->overflow_count) * sizeof(*sim->completions));
+    sim->completions[sim->overflow_count++] = late;
+    sim->completion_count++;
+    queues.sq_flags |= IORING_SQ_CQ_OVERFLOW;
+    sim_trace("overflow", sim->overflow_count, 0);
+}
+
+/* Every enter that asks for events begins with this. */
+static void flush_overflow(struct sim *sim)
+{
+    while (sim->overflow_count > 0 && queue_has_room()) {
+        struct sim_completion late = take_completion(sim, 0);
+        sim->overflow_count--;
+        show(&late);
+    }
+    if (sim->overflow_count == 0)
+        queues.sq_flags &= ~IORING_SQ_CQ_OVERFLOW;
+}
+
+/* As long as the list is not empty all completions go there, so that their order stays. One that
+ * says that there will be more never does: its op has not come so far yet. */
 static void show_completions(struct sim *sim)
 {
     u32 count = 1 + sim_random(sim, sim->manners.completions_max);
-    for (; count > 0 && sim->completion_count > 0; count--) {
-        if (queues.cq_tail - queues.cq_head == queues.cq_entries)
-            return;
+    for (; count > 0 && sim->completion_count > sim->overflow_count; count--) {
         u32 index = next_completion(sim);
-        struct io_uring_cqe *shown = &queues.cqes[queues.cq_tail & queues.cq_mask];
-        shown->user_data = sim->completions[index].user_data;
-        shown->res = sim->completions[index].result;
-        shown->flags = sim->completions[index].flags;
-        sim->completion_count--;
-        memmove(&sim->completions[index], &sim->completions[index + 1],
-                (sim->completion_count - index) * sizeof(*sim->completions));
-        queues.cq_tail++;
+        if (sim->overflow_count == 0 && queue_has_room()) {
+            struct sim_completion shown = take_completion(sim, index);
+            show(&shown);
+        } else if (sim->completions[index].flags & IORING_CQE_F_MORE) {
+            return;
+        } else {
+            overflow(sim, index);
+        }
     }
 }
 
@@ -223,7 +276,9 @@ int io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe 
     u64 deadline_ns = timeout ? sim->now_ns + wait_ns : UINT64_MAX;
     sim->news = false;
     sim->turns++;
-    advance(sim, deadline_ns);
+    flush_overflow(sim);
+    bool waits = queues.cq_tail == queues.cq_head;
+    advance(sim, waits ? deadline_ns : sim->now_ns);
     sim->now_ns += 1 + sim_random(sim, sim_chance(sim, 1) ? 3000000 : 20000);
     show_completions(sim);
     return sim->completion_count > 0 ? submitted : -ETIME;

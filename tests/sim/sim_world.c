@@ -17,7 +17,7 @@ static u32 sim_leases(const struct config *config);
 
 #include "proxy/proxy_internal.h"
 
-enum { LOG_BYTES = 64 * 1024, STEP_NS = 500 * 1000 * 1000 };
+enum { LOG_BYTES = 64 * 1024, LOG_REMEMBERED_BYTES = 256 * 1024, STEP_NS = 500 * 1000 * 1000 };
 
 struct sim *sim_current;
 
@@ -80,6 +80,7 @@ static void choose_manners(struct sim *sim)
         .shuffled = sim_chance(sim, 70),
         .end_takes_buffer = sim_chance(sim, 30),
         .early_enobufs = sim_chance(sim, 50),
+        .queue_entries = one_of(sim, (const u32[]){0, 0, 4, 32}),
     };
 }
 
@@ -129,11 +130,11 @@ static void start_worker(struct sim *sim)
     struct worker *worker = calloc(1, sizeof(*worker));
     SIM_CHECK(worker);
     worker->acceptors = calloc(sim->config->listener_count, sizeof(*worker->acceptors));
-    SIM_CHECK(worker->acceptors && sim->config->listener_count == 1);
+    SIM_CHECK(worker->acceptors);
     worker->with = (struct worker_options){
         .config = sim->config,
         .state = sim->state,
-        .listen_fds = &sim->listen_fd,
+        .listen_fds = sim->listen_fds,
         .ring_disabled = sim->manners.disabled,
         .index = (u32)sim->seed,
         .cpu = -1,
@@ -147,6 +148,18 @@ static void start_worker(struct sim *sim)
     accept_start(worker);
 }
 
+static void open_listeners(struct sim *sim)
+{
+    u32 count = sim->config->listener_count;
+    sim->listen_fds = calloc(count, sizeof(int));
+    SIM_CHECK(sim->listen_fds);
+    for (u32 i = 0; i < count; i++) {
+        struct sim_peer *listening = sim_peer_new(sim, SIM_LINK_LISTENING);
+        listening->local = sim->config->listeners[i].address.any.sa_family == AF_UNIX;
+        sim->listen_fds[i] = listening->fd;
+    }
+}
+
 struct sim *sim_create(const struct sim_options *options)
 {
     struct sim *sim = calloc(1, sizeof(*sim));
@@ -156,13 +169,17 @@ struct sim *sim_create(const struct sim_options *options)
     rng_seed(&sim->rng, options->seed);
     sim->now_ns = NS_PER_S * (1 + sim_random(sim, 1000000));
     choose_manners(sim);
+    if (options->completions > 0) {
+        sim->manners.queue_entries = options->completions;
+        sim->manners.completions_max = 16 * options->completions;
+    }
     leases_wanted = options->leases;
     sim->config = load_config(options->config ? options->config : SIM_CONFIG_ONE);
     sim->state = state_create(sim->config);
     SIM_CHECK(sim->state);
     for (u32 i = 0; i < LOG_FILE_COUNT && options->logs; i++)
         sim->logs[i] = log_buffer_create(LOG_BYTES);
-    sim->listen_fd = sim_peer_new(sim, SIM_LINK_LISTENING)->fd;
+    open_listeners(sim);
     start_worker(sim);
     sim->lease_count = sim->worker->ring->lease_count;
     sim->was_held = calloc(sim->lease_count, sizeof(bool));
@@ -172,7 +189,20 @@ struct sim *sim_create(const struct sim_options *options)
 
 /* ---- Steps ---- */
 
-/* The control thread's part: takes what was logged, whole lines only. */
+/* Forgets whole lines, the oldest, when there are too many. */
+static void remember(struct sim_bytes *text, struct slice lines)
+{
+    SIM_CHECK(lines.len == 0 || lines.data[lines.len - 1] == '\n');
+    sim_bytes_append(text, lines.data, lines.len);
+    while (text->len > LOG_REMEMBERED_BYTES) {
+        const char *front = sim_bytes_front(text);
+        const char *end = memchr(front, '\n', text->len);
+        SIM_CHECK(end);
+        sim_bytes_drop(text, (usize)(end - front) + 1);
+    }
+}
+
+/* The control thread's part: takes what was logged. */
 static void read_logs(struct sim *sim)
 {
     for (u32 i = 0; i < LOG_FILE_COUNT; i++) {
@@ -180,11 +210,8 @@ static void read_logs(struct sim *sim)
         if (!sim->logs[i])
             continue;
         usize bytes = log_buffer_peek(sim->logs[i], runs);
-        for (u32 r = 0; r < 2; r++) {
-            SIM_CHECK(runs[r].len == 0 || runs[r].data[runs[r].len - 1] == '\n');
-            for (u32 at = 0; at < runs[r].len; at++)
-                sim->log_lines[i] += runs[r].data[at] == '\n';
-        }
+        for (u32 r = 0; r < 2; r++)
+            remember(&sim->log_text[i], runs[r]);
         log_buffer_consume(sim->logs[i], bytes);
     }
 }
@@ -214,16 +241,22 @@ void sim_pass(struct sim *sim, u64 ms)
         step_until(sim, end_ns);
 }
 
+static void command(struct sim *sim, enum worker_command what)
+{
+    worker_command(sim->worker, what);
+    sim->woken = true;
+}
+
 void sim_command_drain(struct sim *sim)
 {
     sim_trace("drain", 0, 0);
-    worker_command(sim->worker, WORKER_DRAIN);
+    command(sim, WORKER_DRAIN);
 }
 
 void sim_command_stop(struct sim *sim)
 {
     sim_trace("stop", 0, 0);
-    worker_command(sim->worker, WORKER_STOP);
+    command(sim, WORKER_STOP);
 }
 
 bool sim_finished(const struct sim *sim)
@@ -253,6 +286,30 @@ u32 sim_upstreams(const struct sim *sim)
     return upstreams_count(sim->worker->proxy->upstreams);
 }
 
+u64 sim_overflows(const struct sim *sim)
+{
+    struct ring_stats stats;
+    ring_stats(sim->worker->ring, &stats);
+    return stats.overflows;
+}
+
+bool sim_has_logs(const struct sim *sim)
+{
+    return sim->logs[LOG_FILE_ACCESS] != NULL;
+}
+
+struct slice sim_log(const struct sim *sim, enum log_file file)
+{
+    const struct sim_bytes *text = &sim->log_text[file];
+    return text->len > 0 ? slice_of(sim_bytes_front(text), text->len) : (struct slice){"", 0};
+}
+
+void sim_backend_usable(struct sim *sim, u32 backend, bool usable)
+{
+    sim_trace(usable ? "backend up" : "backend down", backend, 0);
+    state_backend_set_usable(sim->state, backend, usable);
+}
+
 /* ---- The end ---- */
 
 static void check_nothing_left(struct sim *sim)
@@ -266,8 +323,9 @@ static void check_nothing_left(struct sim *sim)
         SIM_CHECK(state_backend_active(sim->state, i) == 0);
     for (u32 i = 0; i < sim->peer_count; i++) {
         const struct sim_peer *peer = sim->peers[i];
-        bool never_ours = peer->backend == UINT32_MAX && peer->link == SIM_LINK_UP && !peer->taken;
-        if (!peer->closed && !never_ours)
+        bool never_ours = peer->listen_fd >= 0 && !peer->taken;
+        bool controls = peer->link == SIM_LINK_LISTENING && peer->local; /* closed by control */
+        if (!peer->closed && !never_ours && !controls)
             sim_fail("descriptor %d is still open", peer->fd);
     }
     SIM_CHECK(sim_ops_armed(sim) <= 1); /* the ring's own wait for ring_wake() */
@@ -291,8 +349,11 @@ void sim_destroy(struct sim *sim)
     check_nothing_left(sim);
     free_worker_of(sim);
     state_destroy(sim->state);
-    for (u32 i = 0; i < LOG_FILE_COUNT; i++)
+    for (u32 i = 0; i < LOG_FILE_COUNT; i++) {
         log_buffer_destroy(sim->logs[i]);
+        free(sim->log_text[i].data);
+    }
+    free(sim->listen_fds);
     sim_sockets_deinit(sim);
     free(sim->ops);
     free(sim->completions);
