@@ -18,6 +18,9 @@ enum {
  * The rows are in src/http/fields.c. */
 enum http_field_id {
     HTTP_FIELD_OTHER,
+    HTTP_FIELD_UNDERSCORED, /* X_Forwarded_For for X-Forwarded-For, and the like: a backend that
+                               makes variables of fields (RFC 3875 §4.1.18) cannot tell them apart
+                             */
     HTTP_FIELD_ACCEPT,
     HTTP_FIELD_AUTHORIZATION,
     HTTP_FIELD_CONNECTION,
@@ -63,9 +66,9 @@ struct http_field_info {
     u8 flags;          /* of enum http_field_flags */
 };
 
-/* What is known of a field; valid for every id but HTTP_FIELD_OTHER (whose flags are 0). */
+/* What is known of a field; HTTP_FIELD_OTHER and HTTP_FIELD_UNDERSCORED have no name. */
 const struct http_field_info *http_field_info(enum http_field_id id);
-/* The id of a name, compared without case. */
+/* The id of a name, compared without case; never HTTP_FIELD_UNDERSCORED. */
 enum http_field_id http_field_find(struct slice name);
 
 /* One field line: `name` ":" OWS value OWS CRLF, as positions in the head. */

@@ -50,6 +50,7 @@ enum http_reject {
     HTTP_REJECT_TRAILER,           /* malformed trailer section */
     HTTP_REJECT_SINGLE,            /* a field that may come once came twice */
     HTTP_REJECT_MAX_FORWARDS,      /* TRACE or OPTIONS: not a plain number, or repeated */
+    HTTP_REJECT_UNDERSCORED,       /* X_Forwarded_For, Content_Length ...: see fields.h */
     HTTP_REJECT_COUNT,
 };
 

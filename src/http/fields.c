@@ -67,7 +67,8 @@ enum { SLOTS = 128, NAME_BYTES_MAX = 24 };
 #define CHECK_ROW(row_id, first, text, row_flags)                                                  \
     static_assert(TEXT_LEN(text) >= 2 && TEXT_LEN(text) <= NAME_BYTES_MAX, "see name_equal");
 
-static const struct http_field_info field_infos[HTTP_FIELD_COUNT] = {FIELD_ROWS(INFO_ROW)};
+static const struct http_field_info field_infos[HTTP_FIELD_COUNT] = {
+    [HTTP_FIELD_UNDERSCORED] = {.flags = HEAD}, FIELD_ROWS(INFO_ROW)};
 static const u8 field_slots[SLOTS] = {FIELD_ROWS(SLOT_ROW)};
 FIELD_ROWS(CHECK_ROW)
 
@@ -111,13 +112,28 @@ static inline bool name_equal(const char *a, const char *b, u32 len)
     return true;
 }
 
+/* A name that is unlike the row's, which has its length: whether '_' for '-' is all the difference,
+ * and the row is one by which messages are framed or clients are told apart. */
+__attribute__((cold, noinline)) static enum http_field_id
+underscored(const char *name, const struct http_field_info *info)
+{
+    for (u32 i = 0; i < info->name.len; i++) {
+        char byte = name[i] == '_' ? '-' : ascii_lower(name[i]);
+        if (byte != ascii_lower(info->name.data[i]))
+            return HTTP_FIELD_OTHER;
+    }
+    return (info->flags & (HOP | ONE | FORWARD)) != 0 ? HTTP_FIELD_UNDERSCORED : HTTP_FIELD_OTHER;
+}
+
 enum http_field_id http_field_find_token(const char *name, u32 len)
 {
     u32 id = field_slots[SLOT(len, name[0])];
     const struct http_field_info *info = &field_infos[id];
     if (info->name.len != len || id == HTTP_FIELD_OTHER)
         return HTTP_FIELD_OTHER;
-    return name_equal(name, info->name.data, len) ? (enum http_field_id)id : HTTP_FIELD_OTHER;
+    if (LIKELY(name_equal(name, info->name.data, len)))
+        return (enum http_field_id)id;
+    return underscored(name, info);
 }
 
 enum http_field_id http_field_find(struct slice name)

@@ -51,7 +51,8 @@ enum http_parse http_head_line_end(struct http_head *head, enum http_reject othe
  * refused. */
 enum http_parse http_head_fields(struct http_head *head, u32 singles, struct http_fields *fields);
 
-/* http_field_find for a name that is known to be a token: faster by not looking twice. */
+/* http_field_find for a name that is known to be a token: faster by not looking twice. May also
+ * return HTTP_FIELD_UNDERSCORED. */
 enum http_field_id http_field_find_token(const char *name, u32 len);
 
 /* The options that Connection fields carry (RFC 9110 §7.6.1). */

@@ -41,6 +41,8 @@ static const struct http_reject_info reject_infos[HTTP_REJECT_COUNT] = {
                             "The status is not 100 to 599, or is a 101 that was not asked for."},
     [HTTP_REJECT_CHUNK] = {400, "bad_chunk", "The chunked coding of the body is malformed."},
     [HTTP_REJECT_TRAILER] = {400, "bad_trailer", "The trailer section is malformed."},
+    [HTTP_REJECT_UNDERSCORED] = {400, "underscored_field",
+                                 "A field is named like one of the proxy's, with _ for -."},
     [HTTP_REJECT_SINGLE] = {400, "repeated_field", "A field that may come once came twice."},
     [HTTP_REJECT_MAX_FORWARDS] = {400, "bad_max_forwards",
                                   "Max-Forwards is repeated or not a plain number."},

@@ -144,6 +144,8 @@ static enum http_reject read_meaning(const struct http_head *head, struct http_r
     struct http_fields *fields = &request->fields;
     if (!read_host(request, origin))
         return HTTP_REJECT_HOST;
+    if (fields->first[HTTP_FIELD_UNDERSCORED] != 0)
+        return HTTP_REJECT_UNDERSCORED;
     if (!read_expect(request))
         return HTTP_REJECT_EXPECT;
     if (!read_max_forwards(head, request))

@@ -12,7 +12,7 @@
 static void test_every_id_has_a_row_and_is_found(void **state)
 {
     struct guard_page page = guard_page_create(64);
-    for (u32 i = HTTP_FIELD_OTHER + 1; i < HTTP_FIELD_COUNT; i++) {
+    for (u32 i = HTTP_FIELD_UNDERSCORED + 1; i < HTTP_FIELD_COUNT; i++) {
         struct slice name = http_field_info((enum http_field_id)i)->name;
         assert_true(name.len > 0);
         char lower[64];
@@ -35,7 +35,7 @@ static void test_every_id_has_a_row_and_is_found(void **state)
 static void test_near_misses_are_other(void **state)
 {
     char name[64];
-    for (u32 i = HTTP_FIELD_OTHER + 1; i < HTTP_FIELD_COUNT; i++) {
+    for (u32 i = HTTP_FIELD_UNDERSCORED + 1; i < HTTP_FIELD_COUNT; i++) {
         struct slice known = http_field_info((enum http_field_id)i)->name;
         assert_int_equal(http_field_find(slice_of(known.data, known.len - 1)), HTTP_FIELD_OTHER);
         memcpy(name, known.data, known.len);
@@ -54,6 +54,28 @@ static void test_near_misses_are_other(void **state)
     assert_int_equal(http_field_find((struct slice){0}), HTTP_FIELD_OTHER);
     assert_int_equal(http_field_find(SLICE("x")), HTTP_FIELD_OTHER);
     assert_int_equal(http_field_info(HTTP_FIELD_OTHER)->flags, 0);
+}
+
+/* Those by which a backend frames a message or tells who sent it; the others may be anything. */
+static void test_underscores(void **state)
+{
+    static const struct {
+        const char *name;
+        bool underscored;
+    } rows[] = {
+        {"X_Forwarded_For", true},     {"x-forwarded_for", true},   {"X_REAL-IP", true},
+        {"X_Forwarded_Host", true},    {"content_length", true},    {"Transfer_Encoding", true},
+        {"Proxy_Authorization", true}, {"X_Forwarded_Proto", true}, {"Keep_Alive", true},
+        {"Content_Type", false},       {"User_Agent", false},       {"X_Forwarded_Fox", false},
+        {"X__Forwarded_For", false},   {"X_Forwarded_", false},     {"_ost", false},
+        {"X-Custom_Name", false},
+    };
+    for (usize i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct slice name = slice_of_string(rows[i].name);
+        assert_int_equal(http_field_find_token(name.data, name.len),
+                         rows[i].underscored ? HTTP_FIELD_UNDERSCORED : HTTP_FIELD_OTHER);
+        assert_int_equal(http_field_find(name), HTTP_FIELD_OTHER);
+    }
 }
 
 static void test_flags(void **state)
@@ -80,7 +102,7 @@ static void test_flags(void **state)
 static void test_singles_agree_with_the_table(void **state)
 {
     u32 singles = 0;
-    for (u32 i = HTTP_FIELD_OTHER + 1; i < HTTP_FIELD_COUNT; i++)
+    for (u32 i = HTTP_FIELD_UNDERSCORED + 1; i < HTTP_FIELD_COUNT; i++)
         if ((http_field_info((enum http_field_id)i)->flags & HTTP_FIELD_SINGLE) != 0)
             singles |= HTTP_FIELD_BIT(i);
     assert_int_equal(singles, HTTP_REQUEST_SINGLES);
@@ -115,6 +137,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_id_has_a_row_and_is_found),
         cmocka_unit_test(test_near_misses_are_other),
+        cmocka_unit_test(test_underscores),
         cmocka_unit_test(test_flags),
         cmocka_unit_test(test_singles_agree_with_the_table),
         cmocka_unit_test(test_positions),

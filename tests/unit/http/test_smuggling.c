@@ -71,7 +71,10 @@ static const struct vector vectors[] = {
              TRANSFER_ENCODING),
     REJECTED("name with a NUL", POST("Transfer\000-Encoding: chunked\r\n"), FIELD_NAME),
     REJECTED("name with a soft hyphen", POST("Transfer\255Encoding: chunked\r\n"), FIELD_NAME),
-    ACCEPTED("name with an underscore is another field", POST("Transfer_Encoding: chunked\r\n")),
+    REJECTED("name with an underscore", POST("Transfer_Encoding: chunked\r\n"), UNDERSCORED),
+    REJECTED("length with an underscore", POST("Content_length: 3\r\n"), UNDERSCORED),
+    REJECTED("address with an underscore", POST("X-Forwarded_For: ::1\r\n"), UNDERSCORED),
+    ACCEPTED("an underscore in another name", POST("Content_Type: a\r\n")),
     ACCEPTED("X-Transfer-Encoding is another field", POST("X-Transfer-Encoding: chunked\r\n")),
 
     /* --- Lengths that one of two readers may not understand --- */
