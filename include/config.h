@@ -78,7 +78,7 @@ struct config_health_check { /* active from a later release on */
 struct config_backend {
     struct slice id;
     struct slice url;       /* as written, for logs */
-    struct slice host;      /* name or literal, as in the URL */
+    struct slice authority; /* host[:port] as in the URL; "localhost" for a unix socket */
     struct address address; /* resolved at load */
     struct config_health_check health_check;
     u32 weight;

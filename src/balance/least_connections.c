@@ -3,24 +3,9 @@
  */
 #include "strategy.h"
 
-struct least_connections {
-    struct balance balance;
-    struct balance *turn;
-    struct scan scan;
-};
-
-static struct balance *least_connections_create(struct arena *arena,
-                                                const struct balance_backend *backends, u32 count)
-{
-    struct least_connections *least = arena_alloc(arena, sizeof(*least));
-    least->turn = balance_create(arena, BALANCE_ROUND_ROBIN, backends, count);
-    scan_init(&least->scan, arena, backends, count);
-    return &least->balance;
-}
-
 static u32 least_connections_pick(struct balance *balance, const struct balance_request *request)
 {
-    struct least_connections *least = container_of(balance, struct least_connections, balance);
+    struct least *least = container_of(balance, struct least, balance);
     u32 proposed = balance_pick(least->turn, request);
     if (proposed == BALANCE_NONE || balance_figure(request->load->active, proposed) == 0)
         return proposed;
@@ -29,6 +14,6 @@ static u32 least_connections_pick(struct balance *balance, const struct balance_
 
 const struct strategy strategy_least_connections = {
     .name = "least-connections",
-    .create = least_connections_create,
+    .create = least_create,
     .pick = least_connections_pick,
 };

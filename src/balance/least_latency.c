@@ -14,24 +14,9 @@
  * request in EXPLORE * N. */
 enum { EXPLORE = 256 };
 
-struct least_latency {
-    struct balance balance;
-    struct balance *turn;
-    struct scan scan;
-};
-
-static struct balance *least_latency_create(struct arena *arena,
-                                            const struct balance_backend *backends, u32 count)
-{
-    struct least_latency *least = arena_alloc(arena, sizeof(*least));
-    least->turn = balance_create(arena, BALANCE_ROUND_ROBIN, backends, count);
-    scan_init(&least->scan, arena, backends, count);
-    return &least->balance;
-}
-
 static u32 least_latency_pick(struct balance *balance, const struct balance_request *request)
 {
-    struct least_latency *least = container_of(balance, struct least_latency, balance);
+    struct least *least = container_of(balance, struct least, balance);
     u32 proposed = balance_pick(least->turn, request);
     if (proposed == BALANCE_NONE)
         return BALANCE_NONE;
@@ -45,7 +30,7 @@ static u32 least_latency_pick(struct balance *balance, const struct balance_requ
 
 const struct strategy strategy_least_latency = {
     .name = "least-latency",
-    .create = least_latency_create,
+    .create = least_create,
     .pick = least_latency_pick,
 };
 

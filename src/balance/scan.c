@@ -62,6 +62,14 @@ void scan_init(struct scan *scan, struct arena *arena, const struct balance_back
     }
 }
 
+struct balance *least_create(struct arena *arena, const struct balance_backend *backends, u32 count)
+{
+    struct least *least = arena_alloc(arena, sizeof(*least));
+    least->turn = balance_create(arena, BALANCE_ROUND_ROBIN, backends, count);
+    scan_init(&least->scan, arena, backends, count);
+    return &least->balance;
+}
+
 /* Four figures from `at` on. Unless the `whole` word is within the pool, zeroes beyond its end. */
 RACY INLINE i32x4 load_figures(const u32 *figures, u32 at, u32 count, bool whole)
 {

@@ -85,6 +85,16 @@ void scan_init(struct scan *scan, struct arena *arena, const struct balance_back
 /* An open backend of the least cost; `hint`, which must be open, if that is one of them. */
 u32 scan_least(const struct scan *scan, const struct balance_request *request, enum scan_cost cost,
                u32 hint);
+/* What least-connections and least-latency are made of: smooth round robin proposes a backend, and
+ * the scan looks for a better one. */
+struct least {
+    struct balance balance;
+    struct balance *turn;
+    struct scan scan;
+};
+
+struct balance *least_create(struct arena *arena, const struct balance_backend *backends,
+                             u32 count);
 /* The sum of active over the backends that are usable and have a weight. */
 u64 scan_active_total(const struct scan *scan, const struct balance_load *load);
 

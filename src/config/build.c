@@ -200,7 +200,7 @@ static void backend_build(struct builder *builder, u32 index, struct config_back
     to->weight = from->weight;
     if (url_parse(from->url, &url) != NULL)
         return; /* a problem already */
-    to->host = url.host;
+    to->authority = url.authority;
     if (url.path.len == 0) {
         backend_resolve(builder, index, &url, to);
     } else {

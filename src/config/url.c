@@ -56,8 +56,7 @@ static const char *host_take(struct slice *rest, struct url *url)
     if (bracket && end == NULL)
         return "an IPv6 address with both brackets, like http://[::1]:8080";
     usize len = end == NULL ? rest->len : (usize)(end - rest->data) + bracket;
-    url->host = slice_of(rest->data, len);
-    url->name = bracket ? slice_of(rest->data + 1, len - 2) : url->host;
+    url->name = bracket ? slice_of(rest->data + 1, len - 2) : slice_of(rest->data, len);
     *rest = slice_of(rest->data + len, rest->len - len);
 
     struct address address;
@@ -78,6 +77,7 @@ static const char *host_take(struct slice *rest, struct url *url)
 
 static const char *authority_parse(struct slice rest, struct url *url)
 {
+    url->authority = rest;
     const char *complaint = host_take(&rest, url);
     if (complaint != NULL)
         return complaint;
@@ -124,7 +124,7 @@ const char *url_parse(struct slice text, struct url *url)
     if (!scheme_take(&text, SLICE("unix:")))
         return "a URL that begins with http:// or unix:/, like http://127.0.0.1:3001";
     struct address address;
-    url->host = SLICE("localhost");
+    url->authority = SLICE("localhost");
     url->path = text;
     if (text.len == 0 || text.data[0] != '/' || !address_from_path(text, &address))
         return "unix: and an absolute path of at most 107 bytes, like unix:/run/app.sock";

@@ -5,9 +5,9 @@
 #include "config.h"
 
 struct url {
-    struct slice host; /* a name or a literal, brackets kept; "localhost" for a unix socket */
-    struct slice name; /* the host without brackets, for resolving; empty for a unix socket */
-    struct slice path; /* of a unix socket, else empty */
+    struct slice authority; /* host[:port] as written; "localhost" for a unix socket */
+    struct slice name;      /* the host without brackets, for resolving; empty for a unix socket */
+    struct slice path;      /* of a unix socket, else empty */
     u16 port;
 };
 

@@ -92,25 +92,12 @@ static void write_request_fields(const struct request_rewrite *rewrite, struct h
     run_flush(&run, writer);
 }
 
-/* host[:port] of a backend's URL: "http://" in front and a slash behind are not part of it. */
-static struct slice backend_authority(const struct config_backend *backend)
-{
-    struct slice scheme = SLICE("http://");
-    struct slice url = backend->url;
-    if (!slice_starts_with(url, scheme)) /* a unix socket */
-        return SLICE("localhost");
-    url = slice_of(url.data + scheme.len, url.len - scheme.len);
-    const char *slash = memchr(url.data, '/', url.len);
-    return slice_of(url.data, slash ? (usize)(slash - url.data) : url.len);
-}
-
 static void write_host(struct exchange *exchange, struct slice authority,
                        struct http_writer *writer)
 {
     const struct config *config = exchange->proxy->config;
     if (authority.len == 0) /* HTTP/1.0 without Host: HTTP/1.1 needs one (RFC 9112 §3.2) */
-        authority =
-            backend_authority(&config->backends[config->pools[exchange->route->pool].backends[0]]);
+        authority = config->backends[config->pools[exchange->route->pool].backends[0]].authority;
     http_write_field(writer, SLICE("Host"), authority);
 }
 

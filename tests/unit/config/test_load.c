@@ -168,19 +168,19 @@ static void test_backends(void **state)
     const struct config_backend *backends = loaded.config->backends;
     assert_int_equal(loaded.config->backend_count, 5);
     assert_slice(backends[0].id, "backend-1");
-    assert_slice(backends[0].host, "127.0.0.1");
+    assert_slice(backends[0].authority, "127.0.0.1:3001");
     assert_int_equal(backends[0].weight, 1);
     assert_address(&backends[0].address, "127.0.0.1", 3001);
     assert_slice(backends[1].url, "HTTP://four.example/");
-    assert_slice(backends[1].host, "four.example");
+    assert_slice(backends[1].authority, "four.example");
     assert_int_equal(backends[1].weight, 7);
     assert_address(&backends[1].address, "192.0.2.4", 80);
     assert_slice(backends[2].id, "s");
     assert_address(&backends[2].address, "2001:db8::6", 81);
     assert_slice(backends[3].id, "backend-4");
-    assert_slice(backends[3].host, "[::1]");
+    assert_slice(backends[3].authority, "[::1]:82");
     assert_address(&backends[3].address, "::1", 82);
-    assert_slice(backends[4].host, "localhost");
+    assert_slice(backends[4].authority, "localhost");
     assert_string_equal(backends[4].address.local.sun_path, "/run/app.sock");
     unload(&loaded);
 }
