@@ -11,7 +11,7 @@
 
 struct state;
 
-/* NULL when memory is refused. Indexes are those of `config`. */
+/* Lives in an arena of its own, so it is never NULL. Indexes are those of `config`. */
 MUST_CHECK struct state *state_create(const struct config *config);
 void state_destroy(struct state *state);
 

@@ -126,6 +126,7 @@ static const struct hint hints[] = {
     {"end of file expected", "the configuration has ended before this: it is one object"},
     {"':' expected", "a colon is missing between key and value"},
     {"\\u0000 is not allowed", "\\u0000 is not allowed"},
+    {"NUL byte in object key", "\\u0000 is not allowed"},
     {"'[' or '{' expected", "the configuration must be one object: { ... }"},
 };
 

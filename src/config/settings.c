@@ -37,7 +37,7 @@ static const struct setting proxy_rows[] = {
      .text = "How long a backend may take: the default of `timeouts.responseHead` and "
              "`timeouts.responseIdle`."},
     {.key = "retries", .type = SETTING_INTEGER, MEMBER(struct settings_proxy, retries),
-     .min = 0, .max = 10, .fallback = "3",
+     .min = 0, .max = 10, .unit = "backends", .fallback = "3",
      .text = "How many further backends are tried when one cannot be connected to: refused, not "
              "reachable, or no connection within timeouts.connect."},
 };
@@ -82,11 +82,11 @@ static const struct setting health_check_rows[] = {
      .text = "A probe that takes longer has failed."},
     {.key = "healthyThreshold", .type = SETTING_INTEGER,
      MEMBER(struct config_health_check, healthy_threshold),
-     .min = 1, .max = 100, .fallback = "2",
+     .min = 1, .max = 100, .unit = "probes", .fallback = "2",
      .text = "Good probes in a row after which a backend that is down is up again."},
     {.key = "unhealthyThreshold", .type = SETTING_INTEGER,
      MEMBER(struct config_health_check, unhealthy_threshold),
-     .min = 1, .max = 100, .fallback = "3",
+     .min = 1, .max = 100, .unit = "probes", .fallback = "3",
      .text = "Failed probes in a row after which a backend is down."},
 };
 static const struct settings_table health_check_table =

@@ -55,8 +55,7 @@ struct setting {
     enum setting_type type;
     usize offset; /* of the member in the structure that its table describes */
     usize size;
-    u64 min; /* of a number, of a string's bytes, of a list's entries; max 0 = no limit of its own
-              */
+    u64 min; /* of a number, or of the entries of a list or of fields */
     u64 max;
     const char *unit;     /* "milliseconds", "bytes"; NULL = none */
     const char *fallback; /* the value of an absent setting, as JSON; NULL = left empty */

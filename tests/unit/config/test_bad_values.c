@@ -74,7 +74,8 @@ static const struct bad bad_ranges[] = {
      "c.json:1:21: proxy.timeout: 86400001 is not allowed: a whole number of milliseconds from "
      "1 to 86400000\n"},
     {"{'proxy':{'retries':11}," BACKENDS "}",
-     "c.json:1:21: proxy.retries: 11 is not allowed: a whole number from 0 to 10\n"},
+     "c.json:1:21: proxy.retries: 11 is not allowed: a whole number of backends from 0 to "
+     "10\n"},
     {"{'backends':[{'url':'http://127.0.0.1:1','weight':1001}]}",
      "c.json:1:51: backends[0].weight: 1001 is not allowed: a whole number from 0 to 1000\n"},
     {"{'backends':[{'url':'http://127.0.0.1:1','weight':-1}]}",
@@ -89,9 +90,9 @@ static const struct bad bad_ranges[] = {
      "c.json:1:67: backends[0].healthCheck.timeout: 9 is not allowed: a whole number of "
      "milliseconds from 10 to 86400000\n"
      "c.json:1:88: backends[0].healthCheck.healthyThreshold: 0 is not allowed: a whole number "
-     "from 1 to 100\n"
+     "of probes from 1 to 100\n"
      "c.json:1:111: backends[0].healthCheck.unhealthyThreshold: 101 is not allowed: a whole "
-     "number from 1 to 100\n"},
+     "number of probes from 1 to 100\n"},
     {"{'backends':[]}",
      "c.json:1:13: backends: 0 entries are not allowed: a list of 1 to 4096 objects\n"},
     {"{}",

@@ -102,7 +102,10 @@ static void assert_rows(const struct settings_table *table)
                     row->type == SETTING_FIELDS;
         bool number = row->type == SETTING_INTEGER || row->type == SETTING_AUTO;
         assert_true(strlen(row->key) < SETTINGS_KEY_BYTES_MAX);
-        assert_non_null(row->text);
+        assert_true(row->text != NULL && row->text[strlen(row->text) - 1] == '.');
+        bool bare = strcmp(row->key, "port") == 0 || strcmp(row->key, "weight") == 0;
+        if (number && (row->unit == NULL) != bare)
+            fail_msg("%s: a number has a unit, but for ports and weights", row->key);
         assert_int_equal(nested, row->table != NULL);
         assert_int_equal(text, row->form != NULL);
         assert_int_equal(row->type == SETTING_CHOICE, row->choice != NULL);

@@ -106,6 +106,8 @@ static const struct bad bad_syntax[] = {
      "digits\n"},
     {"{\"a\":\"\\u0000\"}",
      "c.json:1:6: not valid JSON: \\u0000 is not allowed\n"},
+    {"{\"a\\u0000\":1}",
+     "c.json:1:2: not valid JSON: \\u0000 is not allowed\n"},
     {"{\"a\":\"\xff\"}",
      "c.json:1:6: not valid JSON: a byte that is no UTF-8\n"},
     {"\xef\xbb\xbf{}",
