@@ -9,6 +9,8 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
+#include <netinet/in.h>
+
 #include "base/clock.h"
 #include "ring.h"
 

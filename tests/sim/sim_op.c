@@ -390,7 +390,7 @@ static void read_memory(struct sim_op *op, const struct io_uring_sqe *sqe)
     const struct msghdr *message = address;
     bool vector = sqe->opcode == IORING_OP_READV;
     if (sqe->opcode == IORING_OP_SENDMSG)
-        read_vector(op, message->msg_iov, message->msg_iovlen);
+        read_vector(op, message->msg_iov, (usize)message->msg_iovlen);
     else if (vector)
         read_vector(op, address, sqe->len);
     else

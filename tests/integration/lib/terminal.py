@@ -11,6 +11,11 @@ from lib.wire import WAIT_SECONDS
 CTRL_C = b"\x03"
 
 
+def interruptible():
+    """For preexec_fn: a test run in the background has SIGINT ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """A command whose terminal this is. `text` is what it has said so far."""
 
@@ -21,7 +26,7 @@ class Terminal:
         # processes of the foreground group.
         self.process = subprocess.Popen(  # pylint: disable=consider-using-with
             ["setsid", "--ctty", "--wait", *command], cwd=cwd, env={**os.environ, **env},
-            stdin=slave, stdout=slave, stderr=slave)
+            stdin=slave, stdout=slave, stderr=slave, preexec_fn=interruptible)
         os.close(slave)
 
     def read_some(self, seconds):
