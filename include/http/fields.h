@@ -66,8 +66,14 @@ struct http_field_info {
     u8 flags;          /* of enum http_field_flags */
 };
 
+extern const struct http_field_info http_field_infos[HTTP_FIELD_COUNT];
+
 /* What is known of a field; HTTP_FIELD_OTHER and HTTP_FIELD_UNDERSCORED have no name. */
-const struct http_field_info *http_field_info(enum http_field_id id);
+static inline const struct http_field_info *http_field_info(enum http_field_id id)
+{
+    ASSERT((u32)id < HTTP_FIELD_COUNT);
+    return &http_field_infos[id];
+}
 /* The id of a name, compared without case; never HTTP_FIELD_UNDERSCORED. */
 enum http_field_id http_field_find(struct slice name);
 

@@ -3,6 +3,7 @@
 #define NEXTPROXY_RING_LEASE_H
 
 #include "base/assert.h"
+#include "base/slice.h"
 #include "base/types.h"
 
 struct ring;
@@ -43,6 +44,10 @@ void ring_chain_skip(struct ring *ring, struct lease_chain *chain, u32 bytes);
  * copying its shorter part into a fresh one; false, and nothing moved, when none is free. */
 MUST_CHECK bool ring_chain_split(struct ring *ring, struct lease_chain *from, u32 bytes,
                                  struct lease_chain *to);
+/* Copies `bytes` into the room in front of the first lease's unread bytes, which skipping leaves
+ * there; false, and nothing changed, when they do not fit. */
+MUST_CHECK bool ring_chain_push_front(struct ring *ring, struct lease_chain *chain,
+                                      struct slice bytes);
 /* Copies bytes into fresh leases at the end of the chain; false, and nothing changed, when there
  * are not enough. */
 MUST_CHECK bool ring_chain_write(struct ring *ring, struct lease_chain *chain, const char *data,

@@ -67,16 +67,10 @@ enum { SLOTS = 128, NAME_BYTES_MAX = 24 };
 #define CHECK_ROW(row_id, first, text, row_flags)                                                  \
     static_assert(TEXT_LEN(text) >= 2 && TEXT_LEN(text) <= NAME_BYTES_MAX, "see name_equal");
 
-static const struct http_field_info field_infos[HTTP_FIELD_COUNT] = {
+const struct http_field_info http_field_infos[HTTP_FIELD_COUNT] = {
     [HTTP_FIELD_UNDERSCORED] = {.flags = HEAD}, FIELD_ROWS(INFO_ROW)};
 static const u8 field_slots[SLOTS] = {FIELD_ROWS(SLOT_ROW)};
 FIELD_ROWS(CHECK_ROW)
-
-const struct http_field_info *http_field_info(enum http_field_id id)
-{
-    ASSERT((u32)id < HTTP_FIELD_COUNT);
-    return &field_infos[id];
-}
 
 static inline u64 lower_8(const char *at)
 {
@@ -128,7 +122,7 @@ underscored(const char *name, const struct http_field_info *info)
 enum http_field_id http_field_find_token(const char *name, u32 len)
 {
     u32 id = field_slots[SLOT(len, name[0])];
-    const struct http_field_info *info = &field_infos[id];
+    const struct http_field_info *info = &http_field_infos[id];
     if (info->name.len != len || id == HTTP_FIELD_OTHER)
         return HTTP_FIELD_OTHER;
     if (LIKELY(name_equal(name, info->name.data, len)))
@@ -142,5 +136,5 @@ enum http_field_id http_field_find(struct slice name)
         return HTTP_FIELD_OTHER;
     enum http_field_id id = http_field_find_token(name.data, name.len);
     /* The name may hold bytes that no token has. */
-    return slice_equal_nocase(name, field_infos[id].name) ? id : HTTP_FIELD_OTHER;
+    return slice_equal_nocase(name, http_field_infos[id].name) ? id : HTTP_FIELD_OTHER;
 }

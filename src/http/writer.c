@@ -13,26 +13,6 @@ void http_write_u64(struct http_writer *writer, u64 value)
     http_write(writer, slice_of(at, (usize)(end - at)));
 }
 
-void http_write_field(struct http_writer *writer, struct slice name, struct slice value)
-{
-    usize bytes = (usize)name.len + value.len + 4;
-    if (UNLIKELY((usize)(writer->end - writer->at) < bytes)) {
-        writer->full = true;
-        writer->end = writer->at;
-        return;
-    }
-    char *at = writer->at;
-    memcpy(at, name.data, name.len);
-    at += name.len;
-    memcpy(at, ": ", 2);
-    at += 2;
-    if (value.len > 0)
-        memcpy(at, value.data, value.len);
-    at += value.len;
-    memcpy(at, "\r\n", 2);
-    writer->at = at + 2;
-}
-
 enum { STATUS_MIN = 100, STATUS_MAX = 599 };
 
 #define REASON(status, text) [(status)-STATUS_MIN] = {text, sizeof(text) - 1}

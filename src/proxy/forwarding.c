@@ -4,6 +4,7 @@
  * are believed only when it is one of trustedProxies; otherwise they are replaced.
  */
 #include <arpa/inet.h>
+#include <endian.h>
 
 #include "proxy/proxy_internal.h"
 
@@ -11,8 +12,12 @@
 static void write_forwarded_for(const struct client *client, const struct http_fields *fields,
                                 struct http_writer *writer)
 {
+    if (!client->trusted) {
+        http_write_field(writer, SLICE("X-Forwarded-For"), client_ip(client));
+        return;
+    }
     http_write(writer, SLICE("X-Forwarded-For: "));
-    for (u32 i = 0; client->trusted && i < fields->count; i++) {
+    for (u32 i = 0; i < fields->count; i++) {
         if (fields->at[i].id != HTTP_FIELD_X_FORWARDED_FOR || fields->at[i].value_len == 0)
             continue;
         http_write(writer, http_field_value(fields, i));
@@ -121,14 +126,11 @@ static void write_real_ip(struct exchange *exchange, const struct http_fields *f
                           struct http_writer *writer)
 {
     struct slice ip = real_ip(exchange->client, fields);
-    http_write(writer, SLICE("X-Real-IP: "));
-    if (exchange->client->trusted) {
-        exchange->client_ip = write_noted(writer, ip);
+    http_write_field(writer, SLICE("X-Real-IP"), ip);
+    if (exchange->client->trusted && !writer->full) {
+        exchange->client_ip = slice_of(writer->at - ip.len - 2, ip.len);
         exchange->key = hash_bytes(ip.data, ip.len, 0);
-    } else {
-        http_write(writer, ip);
     }
-    http_write(writer, SLICE("\r\n"));
 }
 
 void forwarding_note_refused(struct exchange *exchange, const struct http_request *request)
@@ -187,30 +189,36 @@ void forwarding_write(struct exchange *exchange, const struct http_request *requ
         write_max_forwards(request->max_forwards, writer);
 }
 
-/* Four hexadecimal digits. */
-static char *write_hex16(char *at, u32 value)
+/* Eight hexadecimal digits, all at once: a byte for each nibble, then from 0..15 to its digit. */
+static void write_hex32(char out[8], u32 value)
 {
-    static const char digits[] = "0123456789abcdef";
-    for (int shift = 12; shift >= 0; shift -= 4)
-        *at++ = digits[(value >> shift) & 0xf];
-    return at;
+    u64 nibbles = __builtin_bswap32(value); /* the first digit is the lowest byte */
+    nibbles = (nibbles | nibbles << 16) & 0x0000ffff0000ffffull;
+    nibbles = (nibbles | nibbles << 8) & 0x00ff00ff00ff00ffull;
+    nibbles = (nibbles >> 4 | nibbles << 8) & 0x0f0f0f0f0f0f0f0full;
+    u64 letters = (nibbles + 0x0606060606060606ull) >> 4 & 0x0101010101010101ull;
+    u64 digits = htole64(nibbles + 0x3030303030303030ull + letters * ('a' - '0' - 10));
+    memcpy(out, &digits, sizeof(digits));
 }
 
 void request_id_make(struct rng *rng, u64 wall_ns, char out[REQUEST_ID_BYTES])
 {
+    const u32 version = 7u << 12, variant = 2u << 30;
     u64 wall_ms = wall_ns / 1000000;
     u64 random = rng_next(rng);
-    u64 low = (rng_next(rng) >> 2) | 1ull << 63; /* variant 10 */
-    char *at = write_hex16(out, (u32)(wall_ms >> 32) & 0xffff);
-    at = write_hex16(at, (u32)(wall_ms >> 16) & 0xffff);
-    *at++ = '-';
-    at = write_hex16(at, (u32)wall_ms & 0xffff);
-    *at++ = '-';
-    at = write_hex16(at, 0x7000 | (u32)(random & 0xfff)); /* version 7 */
-    *at++ = '-';
-    at = write_hex16(at, (u32)(low >> 48));
-    *at++ = '-';
-    for (int shift = 32; shift >= 0; shift -= 16)
-        at = write_hex16(at, (u32)(low >> shift) & 0xffff);
-    ASSERT(at == out + REQUEST_ID_BYTES);
+    u64 more = rng_next(rng);
+    char groups[32];
+    write_hex32(groups, (u32)(wall_ms >> 16));
+    write_hex32(groups + 8, (u32)wall_ms << 16 | version | (u32)(random & 0xfff));
+    write_hex32(groups + 16, variant | (u32)(more >> 34));
+    write_hex32(groups + 24, (u32)more);
+    memcpy(out, groups, 8);
+    out[8] = '-';
+    memcpy(out + 9, groups + 8, 4);
+    out[13] = '-';
+    memcpy(out + 14, groups + 12, 4);
+    out[18] = '-';
+    memcpy(out + 19, groups + 16, 4);
+    out[23] = '-';
+    memcpy(out + 24, groups + 20, 12);
 }

@@ -148,9 +148,8 @@ struct exchange {
     bool last_hop;        /* Max-Forwards: 0: the answer is ours to give */
     bool cut;            /* the response ended early: the client gets what there is, then the cut */
     char *request_block; /* rewritten request head and inline body */
-    /* Rewritten response head and inline body, or our own page; NULL until there is one. Taken so
-     * late because it is free again with the next send: a few blocks serve all exchanges, and stay
-     * in the cache. */
+    /* Rewritten response head, or our own page; NULL when there is none. Taken late and given back
+     * early: a few blocks serve all exchanges, and stay in the cache. */
     char *response_block;
 };
 

@@ -118,24 +118,6 @@ static void decide_keeping(struct exchange *exchange, const struct http_response
         exchange->keep_client && sized && !exchange->response.decode && !exchange->proxy->draining;
 }
 
-/* A small body that is here already goes behind the head, in one plain send. */
-static void inline_body(struct exchange *exchange, struct http_writer *writer)
-{
-    struct relay *response = &exchange->response;
-    struct lease_chain *data = &exchange->response_head;
-    u64 len = response->remaining;
-    if (response->body != HTTP_BODY_LENGTH || len > INLINE_BODY_BYTES_MAX || len > data->bytes ||
-        len > (u64)(writer->end - writer->at))
-        return;
-    struct ring *ring = exchange->proxy->ring;
-    ring_chain_peek(ring, data, writer->at, (u32)len);
-    ring_chain_skip(ring, data, (u32)len);
-    writer->at += len;
-    response->body_bytes = len;
-    response->remaining = 0;
-    response->state = RELAY_ENDED;
-}
-
 /* 101: from here on both directions are bytes without framing. */
 static bool begin_tunnel(struct exchange *exchange)
 {
@@ -152,11 +134,26 @@ static bool begin_tunnel(struct exchange *exchange)
     return taken;
 }
 
+/* What came with the old head lies behind it in the same lease. When the new head fits in front of
+ * that, both go out as one piece of memory, and the block is free for the next response at once. */
+static void join_head(struct exchange *exchange)
+{
+    struct proxy *proxy = exchange->proxy;
+    struct relay *response = &exchange->response;
+    if (response->head.len == 0 ||
+        !ring_chain_push_front(proxy->ring, &response->queue, response->head))
+        return;
+    response->head.len = 0;
+    slab_release(&proxy->blocks, exchange->response_block);
+    exchange->response_block = NULL;
+}
+
 /* What follows the head, and goes on while the phase lasts. */
 static void relay_body(struct exchange *exchange, struct lease_chain *data)
 {
     struct proxy *proxy = exchange->proxy;
     enum relay_verdict verdict = relay_feed(&exchange->response, proxy, data);
+    join_head(exchange);
     if (data->bytes > 0) { /* behind the end of the message: nobody asked for it */
         exchange->keep_upstream = false;
         ring_chain_return(proxy->ring, data);
@@ -183,7 +180,6 @@ static bool begin(struct exchange *exchange, const struct http_response *respons
     exchange->status = response->status;
     ring_chain_skip(exchange->proxy->ring, &exchange->response_head, head_bytes);
     relay_begin(&exchange->response, framing);
-    inline_body(exchange, &writer);
     struct slice head =
         slice_of(exchange->response_block, (usize)(writer.at - exchange->response_block));
     if (!send_head(exchange, head))

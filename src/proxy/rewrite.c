@@ -10,12 +10,18 @@ struct run {
     const char *base;
     u32 from;
     u32 to;
+    const char *watched; /* a place in the head, or NULL; */
+    const char *copied;  /* where it is now, once it was forwarded */
 };
 
 static void run_flush(struct run *run, struct http_writer *writer)
 {
-    if (run->to > run->from)
-        http_write(writer, slice_of(run->base + run->from, run->to - run->from));
+    const char *from = run->base + run->from;
+    if (run->to == run->from)
+        return;
+    if (run->watched >= from && run->watched < run->base + run->to)
+        run->copied = writer->at + (run->watched - from);
+    http_write(writer, slice_of(from, run->to - run->from));
 }
 
 static void run_extend(struct run *run, const struct http_field *field, struct http_writer *writer)
@@ -82,14 +88,19 @@ static void write_request_line(struct exchange *exchange, const struct http_requ
     http_write(writer, SLICE(" HTTP/1.1\r\n"));
 }
 
-static void write_request_fields(const struct request_rewrite *rewrite, struct http_writer *writer)
+/* Notes where the Host value lies in the block, for the log. */
+static void write_request_fields(struct exchange *exchange, const struct request_rewrite *rewrite,
+                                 struct http_writer *writer)
 {
     const struct http_fields *fields = &rewrite->request->fields;
-    struct run run = {.base = fields->base};
+    struct slice authority = rewrite->request->authority;
+    struct run run = {.base = fields->base, .watched = authority.data};
     for (u32 i = 0; i < fields->count; i++)
         if (!request_drops(rewrite, i))
             run_extend(&run, &fields->at[i], writer);
     run_flush(&run, writer);
+    if (run.copied)
+        exchange->host = slice_of(run.copied, authority.len);
 }
 
 static void write_host(struct exchange *exchange, struct slice authority,
@@ -98,20 +109,10 @@ static void write_host(struct exchange *exchange, struct slice authority,
     const struct config *config = exchange->proxy->config;
     if (authority.len == 0) /* HTTP/1.0 without Host: HTTP/1.1 needs one (RFC 9112 §3.2) */
         authority = config->backends[config->pools[exchange->route->pool].backends[0]].authority;
-    http_write_field(writer, SLICE("Host"), authority);
-}
-
-/* Where the forwarded Host value lies in the block, for the log. */
-static void note_host(struct exchange *exchange, const struct http_request *request,
-                      const struct http_writer *writer)
-{
-    struct slice block =
-        slice_of(exchange->request_block, (usize)(writer->at - exchange->request_block));
-    const char *found =
-        request->authority.len == 0
-            ? NULL
-            : memmem(block.data, block.len, request->authority.data, request->authority.len);
-    exchange->host = found ? slice_of(found, request->authority.len) : (struct slice){0};
+    http_write(writer, SLICE("Host: "));
+    exchange->host = slice_of(writer->at, authority.len);
+    http_write(writer, authority);
+    http_write(writer, SLICE("\r\n"));
 }
 
 bool rewrite_request(struct exchange *exchange, const struct http_request *request,
@@ -128,8 +129,7 @@ bool rewrite_request(struct exchange *exchange, const struct http_request *reque
     write_request_line(exchange, request, writer);
     if (rewrite.own_host)
         write_host(exchange, request->authority, writer);
-    write_request_fields(&rewrite, writer);
-    note_host(exchange, request, writer);
+    write_request_fields(exchange, &rewrite, writer);
     if (exchange->upgrade) {
         http_write(writer, SLICE("Connection: upgrade\r\n"));
         http_write_field(writer, SLICE("Upgrade"),

@@ -286,6 +286,20 @@ bool ring_chain_split(struct ring *ring, struct lease_chain *from, u32 bytes,
     return true;
 }
 
+bool ring_chain_push_front(struct ring *ring, struct lease_chain *chain, struct slice bytes)
+{
+    if (chain->first == LEASE_NONE)
+        return false;
+    struct lease *lease = ring_lease(ring, chain->first);
+    if ((usize)(lease->data - lease_memory(ring, chain->first)) < bytes.len)
+        return false;
+    lease->data -= bytes.len;
+    lease->len += bytes.len;
+    chain->bytes += bytes.len;
+    memcpy(lease->data, bytes.data, bytes.len);
+    return true;
+}
+
 bool ring_chain_write(struct ring *ring, struct lease_chain *chain, const char *data, u32 bytes)
 {
     struct lease_chain written;

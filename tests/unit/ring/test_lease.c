@@ -93,6 +93,22 @@ static void appending_joins_in_order(void **state)
     assert_int_equal(ring_leases_held(ring), 0);
 }
 
+static void what_was_skipped_leaves_room_in_front(void **state)
+{
+    struct lease_chain chain = text("an old head, body");
+    struct slice head = SLICE("a new head, ");
+    assert_false(ring_chain_push_front(ring, &chain, head)); /* nothing was skipped yet */
+    ring_chain_skip(ring, &chain, (u32)strlen("an old head, "));
+    assert_true(ring_chain_push_front(ring, &chain, head));
+    assert_content(&chain, "a new head, body", 16);
+    assert_false(ring_chain_push_front(ring, &chain, SLICE("xx"))); /* one byte is left */
+    assert_true(ring_chain_push_front(ring, &chain, SLICE("x")));
+    assert_content(&chain, "xa new head, body", 17);
+    assert_int_equal(ring_leases_held(ring), 1);
+    ring_chain_return(ring, &chain);
+    assert_false(ring_chain_push_front(ring, &chain, head));
+}
+
 static void splitting_takes_the_front_wherever_it_cuts(void **state)
 {
     static char data[3 * LEASE_BYTES];
@@ -330,6 +346,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_empty_chain_holds_nothing, create, destroy),
         cmocka_unit_test_setup_teardown(appending_joins_in_order, create, destroy),
+        cmocka_unit_test_setup_teardown(what_was_skipped_leaves_room_in_front, create, destroy),
         cmocka_unit_test_setup_teardown(splitting_takes_the_front_wherever_it_cuts, create,
                                         destroy),
         cmocka_unit_test_setup_teardown(a_cut_at_a_lease_copies_nothing, create, destroy),
