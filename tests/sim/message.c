@@ -49,7 +49,7 @@ static void read_head(struct message *message, struct sim_peer *peer, bool head_
     bool response = strncmp(head, "HTTP/1.1 ", 9) == 0;
     enum message_side side = response ? MESSAGE_RESPONSE : MESSAGE_REQUEST;
     message->status = response ? (u32)strtoul(head + 9, NULL, 10) : 0;
-    if (response && message->status < 200)
+    if (response && message->status < 200 && message->status != 101)
         return; /* the final response follows */
     const char *number = response ? field(head, "\r\nX-Number: ") : field(head, " /");
     const char *length = field(head, "\r\nContent-Length: ");
@@ -63,8 +63,9 @@ static void read_head(struct message *message, struct sim_peer *peer, bool head_
     message->chunked = field(head, "\r\nTransfer-Encoding: chunked") != NULL;
     message->until_close = response && !length && !message->chunked;
     message->remaining = length ? strtoull(length, NULL, 10) : 0;
+    message->upgrade = field(head, "\r\nUpgrade: ") != NULL;
     SIM_CHECK(!(length && message->chunked));
-    if (head_only)
+    if (head_only || message->status == 101)
         message->state = MESSAGE_DONE;
     else if (message->chunked)
         message->state = MESSAGE_CHUNK_SIZE;
@@ -74,14 +75,29 @@ static void read_head(struct message *message, struct sim_peer *peer, bool head_
         message->state = MESSAGE_DONE;
 }
 
+static void check_bytes(const struct sim_peer *peer, u32 stream, u64 at, u64 len)
+{
+    struct slice received = sim_received(peer);
+    for (u64 i = 0; i < len; i++)
+        if (received.data[i] != body_byte(stream, at + i))
+            sim_fail("byte %llu of the body of %u is wrong", (unsigned long long)(at + i),
+                     stream / 2);
+}
+
+u64 message_take_part(struct sim_peer *peer, u32 number, enum message_side side, u64 at)
+{
+    u32 len = sim_received(peer).len;
+    check_bytes(peer, stream_of(number, side), at, len);
+    sim_take(peer, len);
+    return len;
+}
+
 static void read_bytes(struct message *message, struct sim_peer *peer)
 {
     struct slice received = sim_received(peer);
     u64 len = message->until_close ? received.len : min_u64(received.len, message->remaining);
-    for (u64 i = 0; message->ours && i < len; i++)
-        if (received.data[i] != body_byte(message->stream, message->body_bytes + i))
-            sim_fail("byte %llu of the body of %u is wrong",
-                     (unsigned long long)(message->body_bytes + i), message->number);
+    if (message->ours)
+        check_bytes(peer, message->stream, message->body_bytes, len);
     sim_take(peer, (usize)len);
     message->body_bytes += len;
     if (!message->until_close)
@@ -144,7 +160,8 @@ void message_read(struct message *message, struct sim_peer *peer, bool head_only
 {
     while (read_some(message, peer, head_only))
         continue;
-    bool sized = message->state == MESSAGE_DONE && message->ours && !head_only;
+    bool switched = message->status == 101;
+    bool sized = message->state == MESSAGE_DONE && message->ours && !head_only && !switched;
     if (sized && message->body_bytes != message->length)
         sim_fail("%llu bytes of the body of %u, which has %llu",
                  (unsigned long long)message->body_bytes, message->number,
@@ -182,9 +199,10 @@ usize message_end_head(char *head, usize len, usize capacity, enum message_frami
     return len + (usize)added;
 }
 
-static void send_bytes(struct sim_peer *peer, u32 stream, u64 at, u64 len)
+void message_send_part(struct sim_peer *peer, u32 number, enum message_side side, u64 at, u64 len)
 {
     char block[4096];
+    u32 stream = stream_of(number, side);
     while (len > 0) {
         usize part = len < sizeof(block) ? (usize)len : sizeof(block);
         for (usize i = 0; i < part; i++)
@@ -199,9 +217,8 @@ void message_send_body(struct sim *sim, struct sim_peer *peer, u32 number, enum 
                        bool chunked, u64 cut)
 {
     u64 len = message_length(number, side), at = 0;
-    u32 stream = stream_of(number, side);
     if (!chunked) {
-        send_bytes(peer, stream, 0, min_u64(len, cut));
+        message_send_part(peer, number, side, 0, min_u64(len, cut));
         return;
     }
     while (at < len && at < cut) {
@@ -209,7 +226,7 @@ void message_send_body(struct sim *sim, struct sim_peer *peer, u32 number, enum 
         u64 part = min_u64(len - at, 1 + sim_random(sim, 1u << sim_random(sim, 16)));
         (void)snprintf(size, sizeof(size), "%llx\r\n", (unsigned long long)part);
         sim_say(peer, size);
-        send_bytes(peer, stream, at, min_u64(part, cut - at));
+        message_send_part(peer, number, side, at, min_u64(part, cut - at));
         at += part;
         if (at <= cut)
             sim_say(peer, "\r\n");

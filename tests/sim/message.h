@@ -29,6 +29,7 @@ struct message {
     bool close; /* Connection: close */
     bool chunked;
     bool head_method; /* a request that will get no body */
+    bool upgrade;     /* is wanted, or was done */
 };
 
 /* Reads on from what the peer has received; `head_only`: a response without a body whatever its
@@ -37,9 +38,13 @@ void message_read(struct message *message, struct sim_peer *peer, bool head_only
 /* What has come so far shows, with the connection's end, whether it is whole. */
 bool message_whole(const struct message *message, enum sim_end end);
 
-/* ---- Writing ---- */
-
 enum message_side { MESSAGE_REQUEST, MESSAGE_RESPONSE };
+
+/* Takes all that was received as bytes of the number's body from `at` on. Fails the run when they
+ * are not. */
+u64 message_take_part(struct sim_peer *peer, u32 number, enum message_side side, u64 at);
+
+/* ---- Writing ---- */
 
 /* How a message says where its body ends; the last one is for responses only. */
 enum message_framing { MESSAGE_NO_BODY, MESSAGE_BY_LENGTH, MESSAGE_BY_CHUNKS, MESSAGE_BY_CLOSE };
@@ -49,6 +54,8 @@ usize message_end_head(char *head, usize len, usize capacity, enum message_frami
                        u64 length);
 /* Bytes of the body of a number. */
 u64 message_length(u32 number, enum message_side side);
+/* Sends some of the body's bytes as they are, from `at` on. */
+void message_send_part(struct sim_peer *peer, u32 number, enum message_side side, u64 at, u64 len);
 /* Sends the body's bytes, in chunks or not, but stops after `cut` bytes. */
 void message_send_body(struct sim *sim, struct sim_peer *peer, u32 number, enum message_side side,
                        bool chunked, u64 cut);

@@ -6,6 +6,7 @@
  *  - a client gets its answers in order, each whole and byte by byte what its number says, or a
  * page of the proxy's own, or the visible cut of its connection;
  *  - a backend gets whole requests with bytes of one number only, or a visible cut;
+ *  - through a tunnel each side gets the bytes of the other's body and its FIN, or a cut;
  *  - in the end nothing is left (sim_destroy).
  *
  * SEED=n repeats a walk, SEEDS=n takes as many.
@@ -23,17 +24,22 @@ struct walk {
     struct walk_backend backends[BACKENDS_MAX];
     u32 client_count;
     u32 backend_count;
-    u32 numbers;  /* requests so far */
-    bool trouble; /* this walk has peers that misbehave */
-    bool calm;    /* nothing at all can go wrong in it: every request is served */
+    u32 numbers; /* requests so far */
+    struct walk_mood mood;
 };
+
+/* Behind two listeners: at one port, and at a unix socket. */
+#define CONFIG_LOCAL                                                                               \
+    "{'listeners':[{'port':1},{'unixSocket':'/sim/listener'}],"                                    \
+    "'backends':[{'url':'unix:" SIM_BACKEND_PATH "0'},{'url':'http://[::1]:9001'},"                \
+    "{'url':'http://127.0.0.1:9002'}]," SIM_SETTINGS "}"
 
 static void add_client(struct walk *walk)
 {
     if (walk->client_count == CLIENTS_MAX)
         return;
     struct walk_client *client = &walk->clients[walk->client_count++];
-    walk_client_init(client, walk->sim, walk->trouble);
+    walk_client_init(client, walk->sim, walk->mood);
 }
 
 static void add_backends(struct walk *walk)
@@ -41,8 +47,7 @@ static void add_backends(struct walk *walk)
     for (u32 i = 0; i < 3; i++) {
         struct sim_peer *peer;
         while (walk->backend_count < BACKENDS_MAX && (peer = sim_accept(walk->sim, i)) != NULL)
-            walk_backend_init(&walk->backends[walk->backend_count++], walk->sim, peer,
-                              walk->trouble, walk->calm);
+            walk_backend_init(&walk->backends[walk->backend_count++], walk->sim, peer, walk->mood);
     }
 }
 
@@ -54,6 +59,7 @@ static void change_weather(struct walk *walk)
     sim_backend_set(sim, backend,
                     connect <= SIM_CONNECT_TIMED_OUT ? (enum sim_connect)connect
                                                      : SIM_CONNECT_ACCEPTED);
+    sim_backend_usable(sim, sim_random(sim, 3), sim_chance(sim, 70));
     sim_sockets_fail(sim, sim_chance(sim, 2));
     if (sim_chance(sim, 10))
         sim_pass(sim, 1 + sim_random(sim, 3000));
@@ -75,7 +81,7 @@ static void step(struct walk *walk)
         walk_client_act(&walk->clients[i], &walk->numbers);
     for (u32 i = 0; i < walk->backend_count; i++)
         walk_backend_act(&walk->backends[i]);
-    if (walk->trouble && sim_chance(walk->sim, 1))
+    if (walk->mood.trouble && sim_chance(walk->sim, 1))
         change_weather(walk);
 }
 
@@ -84,14 +90,16 @@ static void run(u64 seed)
     static struct walk walk;
     static const u32 leases[] = {64, 256, 0, 0};
     sim_set_title("walk", seed);
-    struct sim *sim = sim_create(&(struct sim_options){.seed = seed,
-                                                       .config = SIM_CONFIG_THREE,
-                                                       .leases = leases[seed % 4],
-                                                       .logs = seed % 3 == 0});
-    walk = (struct walk){.sim = sim, .trouble = sim_chance(sim, 80)};
+    bool local = seed % 5 == 0;
+    struct sim *sim =
+        sim_create(&(struct sim_options){.seed = seed,
+                                         .config = local ? CONFIG_LOCAL : SIM_CONFIG_THREE,
+                                         .leases = leases[seed % 4],
+                                         .logs = seed % 3 == 0});
+    walk = (struct walk){.sim = sim, .mood = {.trouble = sim_chance(sim, 80), .local = local}};
     u32 wanted = 1 + sim_random(sim, CLIENTS_MAX);
     u32 drain_at = sim_chance(sim, 20) ? sim_random(sim, 600) : STEPS_MAX;
-    walk.calm = !walk.trouble && drain_at == STEPS_MAX && leases[seed % 4] == 0;
+    walk.mood.calm = !walk.mood.trouble && drain_at == STEPS_MAX && leases[seed % 4] == 0;
     for (u32 i = 0; i < STEPS_MAX && !(walk.client_count == wanted && all_over(&walk)); i++) {
         if (walk.client_count < wanted && sim_chance(sim, 10))
             add_client(&walk);
@@ -101,7 +109,7 @@ static void run(u64 seed)
         if (sim_finished(sim))
             break;
     }
-    for (u32 i = 0; walk.calm && i < walk.client_count; i++)
+    for (u32 i = 0; walk.mood.calm && i < walk.client_count; i++)
         walk_client_check_served(&walk.clients[i]);
     sim_destroy(sim);
 }

@@ -4,14 +4,14 @@
 #include "walk.h"
 
 void walk_backend_init(struct walk_backend *backend, struct sim *sim, struct sim_peer *peer,
-                       bool trouble, bool calm)
+                       struct walk_mood mood)
 {
-    *backend = (struct walk_backend){.sim = sim, .peer = peer, .trouble = trouble, .calm = calm};
+    *backend = (struct walk_backend){.sim = sim, .peer = peer, .mood = mood};
 }
 
 static bool misfortune(const struct walk_backend *backend, u32 percent)
 {
-    return backend->trouble && sim_chance(backend->sim, percent);
+    return backend->mood.trouble && sim_chance(backend->sim, percent);
 }
 
 static void end_somehow(struct walk_backend *backend)
@@ -37,8 +37,9 @@ static void answer(struct walk_backend *backend)
     struct sim *sim = backend->sim;
     u32 number = backend->request.number;
     u64 length = message_length(number, MESSAGE_RESPONSE);
-    enum message_framing framing =
-        misfortune(backend, 15) ? MESSAGE_BY_CLOSE : MESSAGE_BY_LENGTH + sim_random(sim, 2);
+    enum message_framing framing = misfortune(backend, 15) && !backend->mood.local
+                                       ? MESSAGE_BY_CLOSE
+                                       : MESSAGE_BY_LENGTH + sim_random(sim, 2);
     char head[256];
     if (sim_chance(sim, 10))
         sim_say(backend->peer, "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n");
@@ -62,6 +63,18 @@ static void answer(struct walk_backend *backend)
         end_somehow(backend);
 }
 
+static void switch_protocols(struct walk_backend *backend)
+{
+    char head[128];
+    int len =
+        snprintf(head, sizeof(head),
+                 "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: walk\r\n"
+                 "X-Number: %u\r\n\r\n",
+                 backend->request.number);
+    sim_send(backend->peer, head, (usize)len);
+    walk_tunnel_begin(&backend->tunnel, backend->request.number, MESSAGE_RESPONSE);
+}
+
 /* Answers when the request is whole, or, in troubled walks, sometimes before. */
 static void answer_in_time(struct walk_backend *backend)
 {
@@ -74,17 +87,38 @@ static void answer_in_time(struct walk_backend *backend)
         return;
     }
     backend->answered = true;
-    if (misfortune(backend, 3))
-        answer_badly(backend);
+    if (backend->request.upgrade && sim_chance(backend->sim, 80))
+        switch_protocols(backend);
+    else if (misfortune(backend, 3) && !backend->request.upgrade)
+        answer_badly(backend); /* one of them would be good for an upgrade */
     else
         answer(backend);
-    backend->delay = backend->trouble ? sim_random(backend->sim, 10) : 0;
+    backend->delay = backend->mood.trouble ? sim_random(backend->sim, 10) : 0;
+}
+
+static void act_in_tunnel(struct walk_backend *backend)
+{
+    struct walk_tunnel *tunnel = &backend->tunnel;
+    tunnel->silent |= misfortune(backend, 1);
+    walk_tunnel_act(tunnel, backend->sim, backend->peer);
+    if (tunnel->open && misfortune(backend, 1) && sim_chance(backend->sim, 20))
+        end_somehow(backend);
+    if (tunnel->open)
+        return;
+    if (backend->mood.calm && !tunnel->whole)
+        sim_fail("the tunnel of %u was cut", tunnel->number);
+    sim_close(backend->peer);
+    backend->over = true;
 }
 
 void walk_backend_act(struct walk_backend *backend)
 {
     if (backend->over)
         return;
+    if (backend->tunnel.open) {
+        act_in_tunnel(backend);
+        return;
+    }
     message_read(&backend->request, backend->peer, false);
     answer_in_time(backend);
     if (backend->request.state == MESSAGE_DONE && backend->answered) {
@@ -92,7 +126,7 @@ void walk_backend_act(struct walk_backend *backend)
         backend->answered = false;
     }
     if (sim_end(backend->peer) != SIM_OPEN) {
-        if (backend->calm && backend->request.state != MESSAGE_HEAD)
+        if (backend->mood.calm && backend->request.state != MESSAGE_HEAD)
             sim_fail("request %u was cut", backend->request.number);
         sim_close(backend->peer);
         backend->over = true;

@@ -5,19 +5,21 @@
 
 static void connect_anew(struct walk_client *client)
 {
-    client->peer = sim_connect(client->sim);
+    client->peer =
+        sim_connect_to(client->sim, client->mood.local ? sim_random(client->sim, 2) : 0, NULL);
+    client->tunnel = (struct walk_tunnel){0};
+    client->upgrading = false;
     client->answer = (struct message){0};
     client->asked_count = 0;
     client->broken = false;
-    if (client->trouble && sim_chance(client->sim, 20))
+    if (client->mood.trouble && sim_chance(client->sim, 20))
         sim_window(client->peer, 1 + sim_random(client->sim, 2000));
 }
 
-void walk_client_init(struct walk_client *client, struct sim *sim, bool trouble)
+void walk_client_init(struct walk_client *client, struct sim *sim, struct walk_mood mood)
 {
     u32 wanted = 1 + sim_random(sim, 12);
-    *client =
-        (struct walk_client){.sim = sim, .trouble = trouble, .wanted = wanted, .to_ask = wanted};
+    *client = (struct walk_client){.sim = sim, .mood = mood, .wanted = wanted, .to_ask = wanted};
     connect_anew(client);
 }
 
@@ -39,7 +41,7 @@ static void end_somehow(struct walk_client *client)
 
 static bool misfortune(const struct walk_client *client, u32 percent)
 {
-    return client->trouble && sim_chance(client->sim, percent);
+    return client->mood.trouble && sim_chance(client->sim, percent);
 }
 
 static void ask(struct walk_client *client, u32 number)
@@ -72,21 +74,57 @@ static void ask(struct walk_client *client, u32 number)
     }
 }
 
+/* A tunnel: the number's bodies go through it, both at once. */
+static void ask_upgrade(struct walk_client *client, u32 number)
+{
+    char head[128];
+    int len = snprintf(head, sizeof(head),
+                       "GET /%u HTTP/1.1\r\nHost: walk\r\nConnection: upgrade\r\n"
+                       "Upgrade: walk\r\n\r\n",
+                       number);
+    client->asked[client->asked_count++] = (struct walk_request){.number = number};
+    client->upgrading = true;
+    sim_send(client->peer, head, (usize)len);
+}
+
 static void ask_some(struct walk_client *client, u32 *numbers)
 {
-    while (client->to_ask > 0 && !client->broken && client->asked_count < WALK_PIPELINED_MAX) {
-        if (client->trouble && sim_chance(client->sim, 60))
+    while (client->to_ask > 0 && !client->broken && !client->upgrading &&
+           client->asked_count < WALK_PIPELINED_MAX) {
+        if (client->mood.trouble && sim_chance(client->sim, 60))
             return;
         client->to_ask--;
-        ask(client, ++*numbers);
+        if (sim_chance(client->sim, 10))
+            ask_upgrade(client, ++*numbers);
+        else
+            ask(client, ++*numbers);
     }
-    if (misfortune(client, 1) && !client->broken) {
+    if (misfortune(client, 1) && !client->broken && !client->upgrading) {
         sim_say(client->peer, "GARBAGE\r\n\r\n");
         client->broken = true;
     }
 }
 
 /* ---- Listening ---- */
+
+static void forget_oldest(struct walk_client *client)
+{
+    if (client->asked_count > 0)
+        client->asked_count--;
+    memmove(client->asked, client->asked + 1, client->asked_count * sizeof(client->asked[0]));
+    if (client->asked_count == 0)
+        client->upgrading = false;
+    client->answer = (struct message){0};
+}
+
+static void enter_tunnel(struct walk_client *client)
+{
+    u32 number = client->answer.number;
+    SIM_CHECK(client->upgrading && client->answer.upgrade && client->asked_count == 1);
+    SIM_CHECK(client->asked[0].number == number);
+    walk_tunnel_begin(&client->tunnel, number, MESSAGE_REQUEST);
+    forget_oldest(client);
+}
 
 /* The oldest request is answered. */
 static void answered(struct walk_client *client)
@@ -103,12 +141,9 @@ static void answered(struct walk_client *client)
         SIM_CHECK(client->asked_count > 0 || client->broken);
         client->pages++;
     }
-    if (client->asked_count > 0)
-        client->asked_count--;
-    memmove(client->asked, client->asked + 1, client->asked_count * sizeof(client->asked[0]));
     if (answer->close)
         client->broken = true;
-    *answer = (struct message){0};
+    forget_oldest(client);
 }
 
 static void hear(struct walk_client *client)
@@ -118,8 +153,35 @@ static void hear(struct walk_client *client)
         message_read(&client->answer, client->peer, head_only);
         if (!message_whole(&client->answer, sim_end(client->peer)))
             return;
+        if (client->answer.status == 101) {
+            enter_tunnel(client);
+            return;
+        }
         answered(client);
     }
+}
+
+/* The connection is over: another one, if there is still something to be asked. */
+static void leave(struct walk_client *client)
+{
+    sim_close(client->peer);
+    if (client->to_ask > 0)
+        connect_anew(client);
+    else
+        client->over = true;
+}
+
+static void act_in_tunnel(struct walk_client *client)
+{
+    struct walk_tunnel *tunnel = &client->tunnel;
+    tunnel->silent |= misfortune(client, 1);
+    walk_tunnel_act(tunnel, client->sim, client->peer);
+    if (tunnel->open && misfortune(client, 1) && sim_chance(client->sim, 20))
+        end_somehow(client);
+    if (tunnel->open)
+        return;
+    client->served += tunnel->whole;
+    leave(client);
 }
 
 void walk_client_act(struct walk_client *client, u32 *numbers)
@@ -130,13 +192,14 @@ void walk_client_act(struct walk_client *client, u32 *numbers)
         client->asleep--;
         return;
     }
-    hear(client);
+    if (!client->tunnel.open)
+        hear(client);
+    if (client->tunnel.open) {
+        act_in_tunnel(client);
+        return;
+    }
     if (sim_end(client->peer) != SIM_OPEN) {
-        sim_close(client->peer);
-        if (client->to_ask > 0)
-            connect_anew(client);
-        else
-            client->over = true;
+        leave(client);
         return;
     }
     ask_some(client, numbers);
