@@ -11,8 +11,11 @@ int LLVMFuzzerTestOneInput(const u8 *data, usize size);
 
 enum { CLIENTS_MAX = 4, BACKENDS_MAX = 32, COMMANDS_MAX = 64, STEPS = 4, INPUT_BYTES_MAX = 16384 };
 
+enum { LISTENERS = 3 };
 static const char config[] =
-    "{'backends':[{'url':'http://127.0.0.1:9000'},{'url':'http://127.0.0.1:9001'}],"
+    "{'listeners':[{'port':1},{'address':'127.0.0.1','port':2,'proxyProtocolFrom':['127.0.0.0/8']},"
+    "{'unixSocket':'/sim/listener'}],"
+    "'backends':[{'url':'http://127.0.0.1:9000'},{'url':'unix:" SIM_BACKEND_PATH "1'}],"
     "'limits':{'clients':8,'exchanges':4,'headBytes':1024,'bodyBytes':20000,'targetBytes':256},"
     "'upstream':{'maxConnections':4,'idleConnections':2},"
     "'timeouts':{'connect':1000,'requestHead':2000,'requestBodyIdle':3000,'responseHead':4000,"
@@ -82,7 +85,8 @@ static void client_begins(struct stage *stage, struct slice data)
 {
     stage->client = first_byte(data) % CLIENTS_MAX;
     if (data.len > 1) /* a new connection in its place */
-        stage->clients[stage->client] = sim_connect(stage->sim);
+        stage->clients[stage->client] =
+            sim_connect_to(stage->sim, (u8)data.data[1] % LISTENERS, NULL);
 }
 
 static void client_window(struct stage *stage, struct slice data)
@@ -116,6 +120,11 @@ static void backend_connects(struct stage *stage, struct slice data)
                     (enum sim_connect)(byte / 2 % (SIM_CONNECT_TIMED_OUT + 1)));
 }
 
+static void backend_usable(struct stage *stage, struct slice data)
+{
+    sim_backend_usable(stage->sim, first_byte(data) & 1, first_byte(data) & 2);
+}
+
 static void time_passes(struct stage *stage, struct slice data)
 {
     sim_pass(stage->sim, 50 * first_byte(data));
@@ -136,9 +145,9 @@ static const struct {
     char letter;
     void (*run)(struct stage *stage, struct slice data);
 } commands[] = {
-    {'c', client_sends},  {'x', client_ends},  {'n', client_begins},  {'w', client_window},
-    {'b', backend_sends}, {'y', backend_ends}, {'m', backend_chosen}, {'k', backend_connects},
-    {'t', time_passes},   {'f', sockets_fail}, {'d', drains},
+    {'c', client_sends},   {'x', client_ends},  {'n', client_begins},  {'w', client_window},
+    {'b', backend_sends},  {'y', backend_ends}, {'m', backend_chosen}, {'k', backend_connects},
+    {'u', backend_usable}, {'t', time_passes},  {'f', sockets_fail},   {'d', drains},
 };
 
 static void run_command(struct stage *stage, struct slice command)
