@@ -77,8 +77,7 @@ static void client_sends(struct stage *stage, struct slice data)
 
 static void client_ends(struct stage *stage, struct slice data)
 {
-    static void (*const ways[])(struct sim_peer *) = {sim_finish, sim_close, sim_reset};
-    ways[first_byte(data) % ARRAY_COUNT(ways)](acting_client(stage));
+    sim_leave(acting_client(stage), first_byte(data));
 }
 
 static void client_begins(struct stage *stage, struct slice data)
@@ -102,9 +101,8 @@ static void backend_sends(struct stage *stage, struct slice data)
 
 static void backend_ends(struct stage *stage, struct slice data)
 {
-    static void (*const ways[])(struct sim_peer *) = {sim_finish, sim_close, sim_reset};
     if (acting_backend(stage))
-        ways[first_byte(data) % ARRAY_COUNT(ways)](acting_backend(stage));
+        sim_leave(acting_backend(stage), first_byte(data));
 }
 
 static void backend_chosen(struct stage *stage, struct slice data)

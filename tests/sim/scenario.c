@@ -33,7 +33,7 @@ int scenarios_run(const struct scenario *scenarios, usize count)
 
 /* ---- Heads ---- */
 
-static usize head_len(const struct sim_peer *peer)
+usize scenario_head_len(const struct sim_peer *peer)
 {
     struct slice received = sim_received(peer);
     const char *end = memmem(received.data, received.len, "\r\n\r\n", 4);
@@ -43,8 +43,8 @@ static usize head_len(const struct sim_peer *peer)
 const char *scenario_head(struct sim *sim, struct sim_peer *peer)
 {
     static char head[HEAD_MAX];
-    SIM_UNTIL(sim, head_len(peer) > 0 || sim_end(peer) != SIM_OPEN);
-    usize len = head_len(peer);
+    SIM_UNTIL(sim, scenario_head_len(peer) > 0 || sim_end(peer) != SIM_OPEN);
+    usize len = scenario_head_len(peer);
     if (len == 0) {
         struct slice received = sim_received(peer);
         sim_fail("the connection ended instead of a head: %.*s", (int)received.len, received.data);
@@ -178,8 +178,7 @@ void scenario_tunnel(struct sim *sim, struct sim_peer **client, struct sim_peer 
 
 void scenario_end(struct sim *sim, struct sim_peer *peer)
 {
-    static void (*const ways[])(struct sim_peer *) = {sim_finish, sim_close, sim_reset};
-    ways[sim_random(sim, ARRAY_COUNT(ways))](peer);
+    sim_leave(peer, sim_random(sim, 3));
 }
 
 /* ---- What else there is to see ---- */
@@ -232,8 +231,7 @@ void scenario_send_body(struct sim_peer *peer, u32 stream, u64 at, u64 len)
     }
 }
 
-/* Takes up to `len` bytes of what is there; they must be those from `at` on. */
-static u64 take_body(struct sim_peer *peer, u32 stream, u64 at, u64 len)
+u64 scenario_take_body(struct sim_peer *peer, u32 stream, u64 at, u64 len)
 {
     struct slice received = sim_received(peer);
     u64 part = min_u64(received.len, len);
@@ -248,7 +246,7 @@ void scenario_expect_body(struct sim *sim, struct sim_peer *peer, u32 stream, u6
 {
     for (u64 at = 0; at < len;) {
         SIM_UNTIL(sim, sim_received(peer).len > 0 || sim_end(peer) != SIM_OPEN);
-        u64 part = take_body(peer, stream, at, len - at);
+        u64 part = scenario_take_body(peer, stream, at, len - at);
         if (part == 0)
             sim_fail("the body ended after %llu of %llu bytes", (unsigned long long)at,
                      (unsigned long long)len);
@@ -300,7 +298,7 @@ void scenario_expect_chunks(struct sim *sim, struct sim_peer *peer, u32 stream, 
         for (u64 left = size; left > 0;) {
             SIM_UNTIL(sim, sim_received(peer).len > 0 || sim_end(peer) != SIM_OPEN);
             SIM_CHECK(sim_received(peer).len > 0);
-            u64 part = take_body(peer, stream, at, left);
+            u64 part = scenario_take_body(peer, stream, at, left);
             at += part;
             left -= part;
         }

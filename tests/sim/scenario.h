@@ -42,6 +42,8 @@ int scenarios_run(const struct scenario *scenarios, usize count);
 /* Waits for a head (up to and with its empty line) and takes it. NUL-terminated, valid until the
  * next call. */
 const char *scenario_head(struct sim *sim, struct sim_peer *peer);
+/* Bytes of the head that was received, with its empty line; 0 while it is not there. */
+usize scenario_head_len(const struct sim_peer *peer);
 /* Waits for exactly these bytes and takes them. */
 void scenario_expect(struct sim *sim, struct sim_peer *peer, const char *text);
 /* Waits for a head with this first line, in which each of the lines stands; one that begins with
@@ -88,6 +90,9 @@ void scenario_expect_record(struct sim *sim, enum log_file file, const char *con
 char scenario_byte(u32 stream, u64 at);
 /* Sends `len` bytes of a stream from `at` on. */
 void scenario_send_body(struct sim_peer *peer, u32 stream, u64 at, u64 len);
+/* Takes up to `len` bytes of what is there, and returns how many; they must be those from `at` on.
+ */
+u64 scenario_take_body(struct sim_peer *peer, u32 stream, u64 at, u64 len);
 /* Waits for them, taking them as they come. */
 void scenario_expect_body(struct sim *sim, struct sim_peer *peer, u32 stream, u64 len);
 /* The same in chunks of random sizes, with trailers (each with its CRLF) and the end. */

@@ -25,26 +25,6 @@ struct crowd {
     u32 unknown_count;
 };
 
-static bool whole_head(const struct sim_peer *peer, usize *len)
-{
-    struct slice received = sim_received(peer);
-    const char *end = memmem(received.data, received.len, "\r\n\r\n", 4);
-    *len = end ? (usize)(end - received.data) + 4 : 0;
-    return end != NULL;
-}
-
-static void check_bytes(struct sim_peer *peer, u32 stream, u64 *at)
-{
-    struct slice received = sim_received(peer);
-    for (u32 i = 0; i < received.len; i++)
-        if (received.data[i] != scenario_byte(stream, *at + i))
-            sim_fail("byte %llu of stream %u to peer %u is wrong: %.*s",
-                     (unsigned long long)(*at + i), stream, sim_number(peer),
-                     (int)min_u32(received.len - i, 60), received.data + i);
-    *at += received.len;
-    sim_take(peer, received.len);
-}
-
 static bool is_done(const struct member *member)
 {
     return member->refused || member->left || member->down == BODY_BYTES;
@@ -63,16 +43,16 @@ static void ask(struct crowd *crowd, u32 number)
 
 static void client_acts(struct member *member, u32 number)
 {
-    usize len = 0;
     if (is_done(member))
         return;
-    if (!member->headed && whole_head(member->client, &len)) {
+    usize len = member->headed ? 0 : scenario_head_len(member->client);
+    if (len > 0) {
         member->headed = true;
         member->refused = memcmp(sim_received(member->client).data, "HTTP/1.1 200 ", 13) != 0;
         sim_take(member->client, len);
     }
     if (member->headed && !member->refused)
-        check_bytes(member->client, number, &member->down);
+        member->down += scenario_take_body(member->client, number, member->down, UINT64_MAX);
     if (sim_end(member->client) != SIM_OPEN && !is_done(member))
         member->refused = true;
     if (member->refused)
@@ -82,8 +62,8 @@ static void client_acts(struct member *member, u32 number)
 /* The backend learns from the target whose request it has got. */
 static void read_head(struct crowd *crowd, struct sim_peer **backend)
 {
-    usize len = 0;
-    if (!*backend || !whole_head(*backend, &len))
+    usize len = *backend ? scenario_head_len(*backend) : 0;
+    if (len == 0)
         return;
     u32 number = 0;
     SIM_CHECK(memcmp(sim_received(*backend).data, "PUT /", 5) == 0);
@@ -99,7 +79,7 @@ static void backend_acts(struct member *member, u32 number)
 {
     if (!member->backend || member->answered)
         return;
-    check_bytes(member->backend, number, &member->up);
+    member->up += scenario_take_body(member->backend, number, member->up, UINT64_MAX);
     if (member->up < BODY_BYTES)
         return;
     member->answered = true;

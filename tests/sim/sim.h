@@ -143,6 +143,8 @@ void sim_finish(struct sim_peer *peer);
 void sim_close(struct sim_peer *peer);
 /* RST at once. A unix socket has none: there it is the same as sim_close(). */
 void sim_reset(struct sim_peer *peer);
+/* One of these three ways, whichever the number says. */
+void sim_leave(struct sim_peer *peer, u32 way);
 /* How many bytes it lets lie unread: a slow reader has a small window and does not take. */
 void sim_window(struct sim_peer *peer, usize bytes);
 /* A client's own IPv4 address is 127.x.y.z with this number. */

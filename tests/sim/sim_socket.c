@@ -371,6 +371,12 @@ void sim_reset(struct sim_peer *peer)
     peer->peer_closed = true;
 }
 
+void sim_leave(struct sim_peer *peer, u32 way)
+{
+    static void (*const ways[])(struct sim_peer *) = {sim_finish, sim_close, sim_reset};
+    ways[way % ARRAY_COUNT(ways)](peer);
+}
+
 void sim_window(struct sim_peer *peer, usize bytes)
 {
     peer->window = bytes;

@@ -16,8 +16,7 @@ static bool misfortune(const struct walk_backend *backend, u32 percent)
 
 static void end_somehow(struct walk_backend *backend)
 {
-    static void (*const ways[])(struct sim_peer *) = {sim_finish, sim_close, sim_reset};
-    ways[sim_random(backend->sim, ARRAY_COUNT(ways))](backend->peer);
+    sim_leave(backend->peer, sim_random(backend->sim, 3));
 }
 
 /* Not HTTP, or framing that must not be believed. */

@@ -32,8 +32,7 @@ void walk_client_check_served(const struct walk_client *client)
 
 static void end_somehow(struct walk_client *client)
 {
-    static void (*const ways[])(struct sim_peer *) = {sim_finish, sim_close, sim_reset};
-    ways[sim_random(client->sim, ARRAY_COUNT(ways))](client->peer);
+    sim_leave(client->peer, sim_random(client->sim, 3));
     client->broken = true;
 }
 
