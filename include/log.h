@@ -63,7 +63,9 @@ struct log_access {
     bool reused;
 };
 
-enum log_severity { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+enum log_severity { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_SEVERITY_COUNT };
+/* "debug", "info", "warn", "error": in records and in the configuration. Static. */
+const char *log_severity_name(enum log_severity severity);
 
 /* Something that went wrong, or a change of state. Empty slices are left out of the line. */
 struct log_event {

@@ -1,6 +1,8 @@
 #include "balance.h"
 
-#include "strategy.h"
+#include <assert.h>
+
+#include "balance/strategy.h"
 
 static const struct strategy *const strategies[] = {
     [BALANCE_ROUND_ROBIN] = &strategy_round_robin,
@@ -10,7 +12,7 @@ static const struct strategy *const strategies[] = {
     [BALANCE_LEAST_CONNECTIONS] = &strategy_least_connections,
     [BALANCE_LEAST_LATENCY] = &strategy_least_latency,
 };
-_Static_assert(ARRAY_COUNT(strategies) == BALANCE_STRATEGY_COUNT, "every strategy has a row");
+static_assert(ARRAY_COUNT(strategies) == BALANCE_STRATEGY_COUNT, "every strategy has a row");
 
 const char *balance_strategy_name(enum balance_strategy strategy)
 {

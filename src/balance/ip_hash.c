@@ -9,10 +9,11 @@
  * closed or tried goes on to the next slot of a sequence of its own, and finds its way back
  * afterwards.
  */
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
-#include "strategy.h"
+#include "balance/strategy.h"
 
 enum {
     /* Primes, as in the paper. The size must not follow the count closely, because another size
@@ -28,7 +29,7 @@ enum {
      * in flight a backend is never full. */
     FULL_FLOOR = 16,
 };
-_Static_assert((int)BALANCE_BACKENDS_MAX <= (int)SLOT_FREE, "an index fits in a slot");
+static_assert((int)BALANCE_BACKENDS_MAX <= (int)SLOT_FREE, "an index fits in a slot");
 
 struct ip_hash {
     struct balance balance;

@@ -1,7 +1,7 @@
 /* The fewest requests in flight per weight. Smooth round robin proposes a backend; if that is idle
  * nobody can be better, which is the whole cost at low load, and among equals it stays the choice.
  */
-#include "strategy.h"
+#include "balance/strategy.h"
 
 static u32 least_connections_pick(struct balance *balance, const struct balance_request *request)
 {

@@ -6,8 +6,8 @@
  */
 #include <math.h>
 
+#include "balance/strategy.h"
 #include "base/clock.h"
-#include "strategy.h"
 
 /* A backend once slow would not be chosen again, so its figure would never improve. One pick in so
  * many goes to whoever's turn it is, if that is idle: it costs the slowest of N backends one

@@ -1,7 +1,7 @@
 /* The less loaded of two random backends (Mitzenmacher, "The Power of Two Choices in Randomized
  * Load Balancing", 2001): nearly the balance of least-connections while reading two figures, and no
  * stampede when those are stale. */
-#include "strategy.h"
+#include "balance/strategy.h"
 
 struct power_of_two {
     struct balance balance;

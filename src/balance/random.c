@@ -1,6 +1,6 @@
 /* Weighted random: no memory of earlier choices, so nothing that workers could fall into step with.
  */
-#include "strategy.h"
+#include "balance/strategy.h"
 
 struct random_choice {
     struct balance balance;

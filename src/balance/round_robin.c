@@ -11,7 +11,7 @@
  */
 #include <stdlib.h>
 
-#include "strategy.h"
+#include "balance/strategy.h"
 
 struct group {
     u32 weight; /* of each member */

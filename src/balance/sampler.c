@@ -1,7 +1,7 @@
 /* Weighted draws in constant time by Walker's alias method, built as by Vose ("A Linear Algorithm
  * for Generating Random Numbers with a Given Distribution", 1991): as many columns as backends,
  * equally high, each shared by at most two of them. A draw is a column and a height. */
-#include "strategy.h"
+#include "balance/strategy.h"
 
 struct sampler_column {
     u32 lower;  /* the backend below the boundary */

@@ -10,7 +10,7 @@
 #include <xmmintrin.h>
 #endif
 
-#include "strategy.h"
+#include "balance/strategy.h"
 
 /* The vectors are plain loads of what others store with relaxed atomics. Every element is an
  * aligned word and so read whole; a cost from a moment ago is as good. ThreadSanitizer cannot know

@@ -21,23 +21,15 @@ const struct setting_choice choice_strategy = {
     strategy_find,
 };
 
-static const char *const log_severity_names[] = {
-    [LOG_DEBUG] = "debug",
-    [LOG_INFO] = "info",
-    [LOG_WARN] = "warn",
-    [LOG_ERROR] = "error",
-};
-
-static const char *log_severity_name(u32 value)
+static const char *severity_name(u32 value)
 {
-    ASSERT(value < ARRAY_COUNT(log_severity_names));
-    return log_severity_names[value];
+    return log_severity_name((enum log_severity)value);
 }
 
-static bool log_severity_find(struct slice name, u32 *value)
+static bool severity_find(struct slice name, u32 *value)
 {
-    for (u32 i = 0; i < ARRAY_COUNT(log_severity_names); i++)
-        if (slice_equal_nocase(name, slice_of_string(log_severity_names[i]))) {
+    for (u32 i = 0; i < LOG_SEVERITY_COUNT; i++)
+        if (slice_equal_nocase(name, slice_of_string(severity_name(i)))) {
             *value = i;
             return true;
         }
@@ -45,7 +37,7 @@ static bool log_severity_find(struct slice name, u32 *value)
 }
 
 const struct setting_choice choice_log_severity = {
-    ARRAY_COUNT(log_severity_names),
-    log_severity_name,
-    log_severity_find,
+    LOG_SEVERITY_COUNT,
+    severity_name,
+    severity_find,
 };

@@ -2,8 +2,8 @@
 #include <assert.h>
 
 #include "base/assert.h"
-#include "buffer.h"
-#include "line.h"
+#include "log/buffer.h"
+#include "log/line.h"
 
 enum {
     METHOD_MAX = 64,
@@ -60,7 +60,7 @@ static usize access_line(char *out, struct log_clock *clock, const struct log_ac
     struct line line = {.at = out};
     line_put(&line, SLICE("{\"timestamp\":\""));
     log_timestamp(clock, entry->wall_ns, line.at);
-    line.at += sizeof clock->text;
+    line.at += sizeof(clock->text);
     line_put(&line, SLICE("\""));
     line_optional(&line, SLICE(",\"method\":"), entry->method, METHOD_MAX);
     line_optional(&line, SLICE(",\"path\":"), entry->path, PATH_MAX_BYTES);

@@ -12,7 +12,7 @@
  *
  * Each side owns one cache line and reads the other's as rarely as it can.
  */
-#include "buffer.h"
+#include "log/buffer.h"
 
 #include <stdalign.h>
 #include <stdatomic.h>

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "line.h"
+#include "log/line.h"
 
 /* clang-format off */
 /* Linux's errno values, without second names such as EWOULDBLOCK. */
@@ -31,12 +31,12 @@
 /* clang-format on */
 
 #define ERRNO_ROW(name) [name] = #name,
-static const char *const ERRNO_NAMES[] = {ERRNO_ROWS(ERRNO_ROW)};
+static const char *const errno_names[] = {ERRNO_ROWS(ERRNO_ROW)};
 
 const char *log_errno_name(int error, char scratch[16])
 {
-    if (error > 0 && (usize)error < ARRAY_COUNT(ERRNO_NAMES) && ERRNO_NAMES[error] != NULL)
-        return ERRNO_NAMES[error];
+    if (error > 0 && (usize)error < ARRAY_COUNT(errno_names) && errno_names[error] != NULL)
+        return errno_names[error];
     /* INT_MIN has no positive counterpart as an int. */
     i64 value = error;
     char *at = scratch;

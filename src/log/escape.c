@@ -10,7 +10,7 @@
  * and only when that look has found something the value is written again, carefully.
  */
 #include "base/assert.h"
-#include "line.h"
+#include "log/line.h"
 
 #define WORD_OF(byte) (0x0101010101010101ull * (byte))
 
@@ -28,14 +28,14 @@ struct utf8_lead {
     u8 second_first, second_last; /* for the byte behind the lead; the others are 80-BF */
 };
 
-static const struct utf8_lead UTF8_LEADS[] = {
+static const struct utf8_lead utf8_leads[] = {
     {0xc2, 0xdf, 2, 0x80, 0xbf}, {0xe0, 0xe0, 3, 0xa0, 0xbf}, {0xe1, 0xec, 3, 0x80, 0xbf},
     {0xed, 0xed, 3, 0x80, 0x9f}, {0xee, 0xef, 3, 0x80, 0xbf}, {0xf0, 0xf0, 4, 0x90, 0xbf},
     {0xf1, 0xf3, 4, 0x80, 0xbf}, {0xf4, 0xf4, 4, 0x80, 0x8f},
 };
 
 /* The letter of a two-byte escape; 0 for bytes that have none. */
-static const char SHORT_ESCAPES[256] = {
+static const char short_escapes[256] = {
     ['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
     ['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't',
 };
@@ -43,7 +43,7 @@ static const char SHORT_ESCAPES[256] = {
 static u64 word_load(const char *at)
 {
     u64 word;
-    memcpy(&word, at, sizeof word);
+    memcpy(&word, at, sizeof(word));
     return word;
 }
 
@@ -63,10 +63,10 @@ static u64 copy_short(char *out, const char *in, u32 len)
 {
     if (len >= 4) {
         u32 front, back;
-        memcpy(&front, in, sizeof front);
-        memcpy(&back, in + len - sizeof back, sizeof back);
-        memcpy(out, &front, sizeof front);
-        memcpy(out + len - sizeof back, &back, sizeof back);
+        memcpy(&front, in, sizeof(front));
+        memcpy(&back, in + len - sizeof(back), sizeof(back));
+        memcpy(out, &front, sizeof(front));
+        memcpy(out + len - sizeof(back), &back, sizeof(back));
         return word_special(front | (u64)back << 32);
     }
     u64 special = 0;
@@ -86,19 +86,19 @@ static bool copy_plain(char *out, const char *in, u32 len)
     u32 last = len - (u32)sizeof(u64);
     for (u32 i = 0; i < last; i += (u32)sizeof(u64)) {
         u64 word = word_load(in + i);
-        memcpy(out + i, &word, sizeof word);
+        memcpy(out + i, &word, sizeof(word));
         special |= word_special(word);
     }
     u64 word = word_load(in + last);
-    memcpy(out + last, &word, sizeof word);
+    memcpy(out + last, &word, sizeof(word));
     return (special | word_special(word)) == 0;
 }
 
 /* The length of the valid UTF-8 sequence at the start, or UTF8_INVALID. */
 static u32 utf8_length(const u8 *in, u32 left)
 {
-    for (u32 i = 0; i < ARRAY_COUNT(UTF8_LEADS); i++) {
-        const struct utf8_lead *lead = &UTF8_LEADS[i];
+    for (u32 i = 0; i < ARRAY_COUNT(utf8_leads); i++) {
+        const struct utf8_lead *lead = &utf8_leads[i];
         if (in[0] < lead->first || in[0] > lead->last)
             continue;
         if (left < lead->bytes || in[1] < lead->second_first || in[1] > lead->second_last)
@@ -113,10 +113,10 @@ static u32 utf8_length(const u8 *in, u32 left)
 
 static u32 escape_hex(char *out, u8 value)
 {
-    static const char HEX[] = "0123456789abcdef";
+    static const char hex_digits[] = "0123456789abcdef";
     memcpy(out, "\\u00", 4);
-    out[4] = HEX[value >> 4];
-    out[5] = HEX[value & 15];
+    out[4] = hex_digits[value >> 4];
+    out[5] = hex_digits[value & 15];
     return ESCAPE_ONE_MAX;
 }
 
@@ -124,9 +124,9 @@ static u32 escape_hex(char *out, u8 value)
 static u32 escape_one(char *out, const u8 *in, u32 left, u32 *used)
 {
     *used = 1;
-    if (SHORT_ESCAPES[in[0]] != 0) {
+    if (short_escapes[in[0]] != 0) {
         out[0] = '\\';
-        out[1] = SHORT_ESCAPES[in[0]];
+        out[1] = short_escapes[in[0]];
         return 2;
     }
     if (in[0] >= 0x20 && in[0] < 0x7f) {
@@ -158,7 +158,7 @@ static usize escape_careful(char *out, usize out_max, struct slice value, bool *
             break;
         }
         /* A fixed size is one store; line.h allows the bytes behind. */
-        memcpy(out + length, one, sizeof one);
+        memcpy(out + length, one, sizeof(one));
         length += bytes;
         i += used;
     }

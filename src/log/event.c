@@ -2,8 +2,8 @@
 #include <assert.h>
 
 #include "base/assert.h"
-#include "buffer.h"
-#include "line.h"
+#include "log/buffer.h"
+#include "log/line.h"
 
 enum {
     URL_MAX = 4096,
@@ -13,12 +13,18 @@ enum {
 
 static_assert(VALUES_MAX + LINE_FIXED_MAX <= LOG_LINE_BYTES_MAX, "an event fits");
 
-static const char *const SEVERITY_NAMES[] = {
+static const char *const severity_names[LOG_SEVERITY_COUNT] = {
     [LOG_DEBUG] = "debug",
     [LOG_INFO] = "info",
     [LOG_WARN] = "warn",
     [LOG_ERROR] = "error",
 };
+
+const char *log_severity_name(enum log_severity severity)
+{
+    ASSERT((u32)severity < LOG_SEVERITY_COUNT);
+    return severity_names[severity];
+}
 
 static inline void line_unless_empty(struct line *line, struct slice key, struct slice value,
                                      usize value_max)
@@ -30,13 +36,12 @@ static inline void line_unless_empty(struct line *line, struct slice key, struct
 /* `out` has room for LOG_LINE_BYTES_MAX. */
 static usize event_line(char *out, struct log_clock *clock, const struct log_event *event)
 {
-    ASSERT(event->severity < ARRAY_COUNT(SEVERITY_NAMES));
     struct line line = {.at = out};
     line_put(&line, SLICE("{\"timestamp\":\""));
     log_timestamp(clock, event->wall_ns, line.at);
-    line.at += sizeof clock->text;
+    line.at += sizeof(clock->text);
     line_put(&line, SLICE("\",\"level\":\""));
-    line_put(&line, slice_of_string(SEVERITY_NAMES[event->severity]));
+    line_put(&line, slice_of_string(log_severity_name(event->severity)));
     line_put(&line, SLICE("\""));
     line_unless_empty(&line, SLICE(",\"type\":"), event->type, LINE_TOKEN_MAX);
     line_unless_empty(&line, SLICE(",\"backendId\":"), event->backend_id, LINE_ID_MAX);

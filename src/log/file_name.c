@@ -10,7 +10,7 @@
 
 enum field { FIELD_YEAR, FIELD_MONTH, FIELD_DAY, FIELD_HOUR, FIELD_COUNT };
 
-static const struct slice FIELDS[FIELD_COUNT] = {
+static const struct slice fields[FIELD_COUNT] = {
     [FIELD_YEAR] = {"yyyy", 4},
     [FIELD_MONTH] = {"mm", 2},
     [FIELD_DAY] = {"dd", 2},
@@ -22,7 +22,7 @@ static enum field field_at(struct slice pattern, u32 at)
 {
     struct slice rest = {pattern.data + at, pattern.len - at};
     enum field field = FIELD_YEAR;
-    while (field < FIELD_COUNT && !slice_starts_with(rest, FIELDS[field]))
+    while (field < FIELD_COUNT && !slice_starts_with(rest, fields[field]))
         field++;
     return field;
 }
@@ -60,9 +60,9 @@ bool log_file_name(struct slice pattern, u64 wall_ns, char *out, usize capacity)
             continue;
         }
         u32 value = values[field];
-        for (u32 i = FIELDS[field].len; i-- > 0; value /= 10)
+        for (u32 i = fields[field].len; i-- > 0; value /= 10)
             out[at + i] = (char)('0' + value % 10);
-        at += FIELDS[field].len;
+        at += fields[field].len;
     }
     out[pattern.len] = '\0';
     return true;
@@ -82,7 +82,7 @@ bool log_file_name_matches(struct slice pattern, struct slice name)
         return false;
     for (u32 at = 0; at < pattern.len;) {
         enum field field = field_at(pattern, at);
-        u32 len = field == FIELD_COUNT ? 1 : FIELDS[field].len;
+        u32 len = field == FIELD_COUNT ? 1 : fields[field].len;
         bool same = field == FIELD_COUNT ? name.data[at] == pattern.data[at]
                                          : all_digits(name.data + at, len);
         if (!same)

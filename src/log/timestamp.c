@@ -14,7 +14,7 @@ static void put_digits(char *out, u32 value, u32 digits)
 static void clock_refresh(struct log_clock *clock, u64 second)
 {
     struct calendar date = calendar_utc(second);
-    memcpy(clock->text, "0000-00-00T00:00:00.000Z", sizeof clock->text);
+    memcpy(clock->text, "0000-00-00T00:00:00.000Z", sizeof(clock->text));
     put_digits(clock->text, date.year, 4);
     put_digits(clock->text + 5, date.month, 2);
     put_digits(clock->text + 8, date.day, 2);
@@ -29,6 +29,6 @@ void log_timestamp(struct log_clock *clock, u64 wall_ns, char out[24])
     u64 second = wall_ns / NS_PER_S;
     if (clock->second != second || clock->text[0] == '\0')
         clock_refresh(clock, second);
-    memcpy(out, clock->text, sizeof clock->text);
+    memcpy(out, clock->text, sizeof(clock->text));
     put_digits(out + MILLISECONDS_AT, (u32)(wall_ns % NS_PER_S / NS_PER_MS), 3);
 }
