@@ -72,7 +72,9 @@ static const char introduction[] =
     "matches\n"
     "takes the route `default`, which needs no entry: all `backends`, `loadBalancing.strategy` "
     "and\n"
-    "the top-level `timeouts`.\n";
+    "the top-level `timeouts`. As soon as one route has a path, requests with `.` or `..` "
+    "segments\n"
+    "in theirs are refused ([why](http.md#which-backend)).\n";
 
 /* A cell of a table: bars would end it, and in plain text so would these begin something else. */
 static void cell_print(FILE *out, const char *text, bool plain)
