@@ -53,6 +53,7 @@ struct config_timeouts { /* milliseconds, all > 0 */
     u32 response_head_ms;     /* from the end of the request to the final response's head */
     u32 response_idle_ms;     /* without progress in a response body */
     u32 keep_alive_ms;        /* an idle client between requests */
+    u32 half_close_ms;        /* for bytes of the response, after the client's FIN */
     u32 tunnel_idle_ms;       /* without a byte in either direction */
     u32 drain_ms;             /* for what still runs at a graceful stop */
 };

@@ -11,6 +11,8 @@
 #define NEXTPROXY_TRANSPORT_H
 
 #include "base/list.h"
+#include "base/slice.h"
+#include "base/wheel.h"
 #include "ring.h"
 
 struct transport;
@@ -44,21 +46,27 @@ void transport_hold_init(struct transport_hold *hold, void (*on_free)(struct tra
 /* The owner lets go: on_free runs now or after the last send. */
 void transport_hold_release(struct transport_hold *hold);
 
+enum { TRANSPORT_FIXED_MAX = 2 };
+
 /* What to send: the iovec array and the chain's struct may go when the call returns; the leases
  * become the transport's, which returns them; other memory must be kept alive by `hold`, or be
  * static when that is NULL. */
 struct transport_message {
-    const struct iovec *iov;
+    const struct iovec *iov; /* first what is not in leases, then all leases in order */
     u32 count;
+    u32 fixed; /* how many of them are not in leases: at most TRANSPORT_FIXED_MAX */
     struct lease_chain *leases; /* emptied; may be NULL */
     struct transport_hold *hold;
 };
 
 enum transport_state { TRANSPORT_OPEN, TRANSPORT_CLOSING, TRANSPORT_CLOSED };
 
-/* Transports that are done with and wait for the end of the turn; one per worker. */
+/* What the transports of a worker share. */
 struct transport_reaper {
-    struct list closed;
+    struct list closed;  /* done with, waiting for the end of the turn */
+    struct list stalled; /* waiting for room in their socket, see transport_send */
+    struct wheel *wheel;
+    struct wheel_timer retry; /* set while some are stalled */
 };
 
 struct transport {
@@ -67,17 +75,20 @@ struct transport {
     const struct transport_events *events;
     struct ring *ring;
     struct transport_reaper *reaper;
-    struct list node; /* in the reaper's list */
+    struct list node; /* in one of the reaper's lists */
+    struct slice sending_fixed[TRANSPORT_FIXED_MAX];
     struct lease_chain sending_leases;
     struct transport_hold *sending_hold;
     int fd;
     u8 state; /* enum transport_state */
     bool sending;
+    bool stalled;        /* a send found no room: it goes on by timer */
+    bool impatient;      /* sends may not wait in the kernel any more */
     bool reset;          /* close with RST */
     bool write_finished; /* our FIN is out */
 };
 
-void transport_reaper_init(struct transport_reaper *reaper);
+void transport_reaper_init(struct transport_reaper *reaper, struct wheel *wheel);
 /* Closes the sockets of all transports that are quiet by now and calls their on_closed. */
 void transport_reap(struct transport_reaper *reaper);
 
@@ -89,7 +100,9 @@ void transport_open(struct transport *transport, struct ring *ring, struct trans
  * bytes_max; RECV_OFF: none (what is under way may still arrive). Where the current way has to end
  * first, on_paused tells when to ask again. Calling it again with the same wish costs nothing. */
 void transport_read(struct transport *transport, enum recv_mode mode, u32 bytes_max);
-/* Sends all of it, then on_sent. One send at a time: ASSERTs that none is under way. */
+/* Sends all of it, then on_sent. One send at a time: ASSERTs that none is under way. When the peer
+ * has finished sending, the kernel cannot wait for room in the socket (ring_send_now): what finds
+ * none is tried again a few milliseconds later, for a bounded number of transports each time. */
 void transport_send(struct transport *transport, const struct transport_message *message);
 /* Sends FIN behind everything that was sent. */
 void transport_finish(struct transport *transport);

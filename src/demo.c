@@ -137,7 +137,7 @@ static void serve(struct server *server, u16 port_first)
 {
     struct demo *demo = &server->demo;
     wheel_init(&demo->wheel, ring_now_ns(demo->ring));
-    transport_reaper_init(&demo->reaper);
+    transport_reaper_init(&demo->reaper, &demo->wheel);
     ring_op_init(&server->signal_op, &signal_class);
     ring_poll_readable(demo->ring, &server->signal_op, server->signal_fd);
     for (u32 i = 0; i < DEMO_BACKENDS; i++) {

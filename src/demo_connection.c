@@ -70,7 +70,8 @@ static void send_continue(struct connection *connection)
 {
     static char response[] = "HTTP/1.1 100 Continue\r\n\r\n";
     const struct iovec iov = {response, sizeof(response) - 1};
-    transport_send(&connection->transport, &(struct transport_message){.iov = &iov, .count = 1});
+    transport_send(&connection->transport,
+                   &(struct transport_message){.iov = &iov, .count = 1, .fixed = 1});
 }
 
 static bool begin_request(struct connection *connection, const struct http_request *request)
@@ -232,7 +233,8 @@ static void answer(struct connection *connection)
         {connection->answer_head, write_head(connection, body_bytes)},
         {connection->answer, body_bytes},
     };
-    const struct transport_message message = {.iov = iov, .count = connection->headless ? 1 : 2};
+    u32 count = connection->headless ? 1 : 2;
+    const struct transport_message message = {.iov = iov, .count = count, .fixed = count};
     transport_send(&connection->transport, &message);
     connection->state = STATE_SENT;
 }

@@ -20,6 +20,8 @@ enum ring_status {
     RING_REFUSED,     /* connect: ECONNREFUSED and the like: nobody listens there */
     RING_UNREACHABLE, /* no route, no host, no free local port */
     RING_RESET,       /* ECONNRESET, EPIPE: the connection is gone */
+    RING_SHORT,       /* send: only `result` bytes were taken; the connection is gone, or its peer
+                         has finished sending (see ring_send_now) */
     RING_TIMED_OUT,   /* ETIMEDOUT from the kernel */
     RING_EXHAUSTED,   /* EMFILE, ENFILE, ENOMEM, ENOBUFS: we ran out of something */
     RING_FAILED,      /* anything else */
@@ -31,7 +33,7 @@ const char *ring_status_name(enum ring_status status);
 /* ---- Ops ---- */
 
 struct ring_done {
-    i32 result; /* bytes, or a new fd; valid with RING_OK */
+    i32 result; /* bytes, or a new fd; valid with RING_OK and RING_SHORT */
     i32 error;  /* errno, for logs; 0 with RING_OK */
     enum ring_status status;
     bool more; /* the op stays armed: this was not its last call */
@@ -59,10 +61,17 @@ void ring_accept(struct ring *ring, struct ring_op *op, int fd);
 /* `address` must live until completion. */
 void ring_connect(struct ring *ring, struct ring_op *op, int fd, const struct sockaddr *address,
                   socklen_t address_bytes);
-/* Sends everything (RING_OK means all of it) or fails. The bytes must live until completion, the
- * iovec array need not. count <= RING_IOV_MAX. One send at a time per socket. */
+/* Sends everything (RING_OK means all of it), a part (RING_SHORT), or fails. The bytes must live
+ * until completion, the iovec array need not. count <= RING_IOV_MAX. One send at a time per socket.
+ */
 enum { RING_IOV_MAX = 64 };
 void ring_send(struct ring *ring, struct ring_op *op, int fd, const struct iovec *iov, u32 count);
+/* Sends what the socket has room for now: RING_OK, or RING_SHORT with how much, which may be
+ * nothing. For sockets whose peer has finished sending: io_uring polls them for its FIN as well as
+ * for room, so waiting there ends at once, and after some trying in a thread or with a short send.
+ */
+void ring_send_now(struct ring *ring, struct ring_op *op, int fd, const struct iovec *iov,
+                   u32 count);
 /* Waits until the fd is readable. */
 void ring_poll_readable(struct ring *ring, struct ring_op *op, int fd);
 /* Writes to a file at its end (O_APPEND) or reads from the current position. */

@@ -24,6 +24,7 @@ static void route_timeouts_complete(struct config_timeouts *to, const struct con
     timeout_inherit(&to->response_head_ms, from->response_head_ms);
     timeout_inherit(&to->response_idle_ms, from->response_idle_ms);
     timeout_inherit(&to->keep_alive_ms, from->keep_alive_ms);
+    timeout_inherit(&to->half_close_ms, from->half_close_ms);
     timeout_inherit(&to->tunnel_idle_ms, from->tunnel_idle_ms);
     timeout_inherit(&to->drain_ms, from->drain_ms);
 }

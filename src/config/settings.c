@@ -153,6 +153,10 @@ static const struct setting timeouts_rows[] = {
     TIMEOUT("responseIdle", response_idle_ms, MS_MAX, NULL, "`proxy.timeout`", TEXT_RESPONSE_IDLE),
     TIMEOUT("keepAlive", keep_alive_ms, MS_MAX, "60000", NULL,
             "A client connection without a request."),
+    TIMEOUT("halfClose", half_close_ms, MS_MAX, "1000", NULL,
+            "How long at a time the backend may keep a client waiting that has sent its request "
+            "and its FIN. It wants the response, or it is gone: only bytes for it would show. "
+            "Then it counts as gone."),
     TIMEOUT("tunnelIdle", tunnel_idle_ms, MS_LONG_MAX, "3600000", NULL, TEXT_TUNNEL_IDLE),
     TIMEOUT("drain", drain_ms, MS_MAX, "30000", NULL,
             "At a graceful stop, for exchanges and tunnels that still run."),

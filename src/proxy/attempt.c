@@ -60,7 +60,7 @@ static void begin(struct exchange *exchange, bool fresh)
     }
     proxy->counters.upstreams_opened++;
     exchange->phase = EXCHANGE_CONNECTING;
-    client_set_deadline(exchange->client, exchange->route->timeouts.connect_ms);
+    exchange_begin_deadline(exchange);
     relay_pump(&exchange->request, proxy); /* paces the client while there is no sink */
 }
 

@@ -127,6 +127,10 @@ static void note_first_byte(struct client *client)
 /* The head is incomplete: from now on the head timeout runs. */
 static void await_rest(struct client *client)
 {
+    if (!transport_readable(&client->transport)) { /* there is none */
+        client_close(client, false);
+        return;
+    }
     transport_read(&client->transport, RECV_STREAM, 0);
     if (client->state == CLIENT_HEAD)
         return;

@@ -15,6 +15,7 @@
  *   response complete | early response: the rest of| upstream to the pool, client to its next
  *                     | the request is not wanted; | request
  *                     | both connections end       |
+ *   client's FIN      | cancel                     | patience: timeouts.halfClose
  *   client gone       | cancel                     | cancel
  *   upstream gone     | retry, page, or visible cut| retry, page, or visible cut
  */
@@ -181,80 +182,6 @@ void exchange_step(struct exchange *exchange)
         finish(exchange);
     else
         exchange_set_deadline(exchange);
-}
-
-/* ---- Time ---- */
-
-/* True when the exchange cannot go on before the client sends more of its request. */
-static bool waits_for_body(const struct exchange *exchange)
-{
-    const struct relay *response = &exchange->response;
-    bool invited = response->sent_bytes > 0 || relay_pending(response); /* 100 Continue */
-    if (exchange->expect_continue && exchange->request.body_bytes == 0 && !invited)
-        return false; /* the client waits for the backend as we do */
-    return exchange->request.state == RELAY_FLOWING && !relay_pending(&exchange->request);
-}
-
-void exchange_set_deadline(struct exchange *exchange)
-{
-    const struct config_timeouts *timeouts = &exchange->route->timeouts;
-    u32 timeout_ms = 0;
-    switch ((enum exchange_phase)exchange->phase) {
-    case EXCHANGE_CONNECTING: /* set once, when the attempt begins */
-        return;
-    case EXCHANGE_RESPONSE_HEAD:
-        timeout_ms =
-            waits_for_body(exchange) ? timeouts->request_body_idle_ms : timeouts->response_head_ms;
-        break;
-    case EXCHANGE_RELAYING:
-    case EXCHANGE_REPLYING:
-        timeout_ms = timeouts->response_idle_ms;
-        break;
-    case EXCHANGE_TUNNEL:
-        timeout_ms = timeouts->tunnel_idle_ms;
-        break;
-    }
-    client_set_deadline(exchange->client, timeout_ms);
-}
-
-/* A send that is under way may take longer than a timeout when there is much to send. As long as
- * the peer acknowledges some of it, it is slow but not gone. */
-static bool still_taking(struct exchange *exchange, const struct relay *relay)
-{
-    if (relay->sending_bytes == 0 || !relay->sink)
-        return false;
-    u64 acked = ring_bytes_acked(exchange->proxy->ring, relay->sink->fd);
-    bool progress = acked != exchange->acked_bytes;
-    exchange->acked_bytes = acked;
-    return progress;
-}
-
-void exchange_on_timeout(struct exchange *exchange)
-{
-    bool sends_request = exchange->phase == EXCHANGE_RESPONSE_HEAD;
-    if (still_taking(exchange, sends_request ? &exchange->request : &exchange->response)) {
-        exchange_set_deadline(exchange);
-        return;
-    }
-    switch ((enum exchange_phase)exchange->phase) {
-    case EXCHANGE_CONNECTING:
-        attempt_failed(exchange, FAULT_CONNECT_TIMEOUT, (struct ring_done){0});
-        return;
-    case EXCHANGE_RESPONSE_HEAD:
-        exchange_fail(exchange,
-                      waits_for_body(exchange) ? FAULT_BODY_TIMEOUT : FAULT_RESPONSE_TIMEOUT);
-        return;
-    case EXCHANGE_RELAYING:
-        exchange_fail(exchange, relay_pending(&exchange->response) ? FAULT_CLIENT_STALLED
-                                                                   : FAULT_RESPONSE_STALLED);
-        return;
-    case EXCHANGE_REPLYING:
-        exchange_cancel(exchange, FAULT_CLIENT_STALLED);
-        return;
-    case EXCHANGE_TUNNEL:
-        exchange_cancel(exchange, FAULT_TUNNEL_IDLE);
-        return;
-    }
 }
 
 /* ---- Beginning ---- */
@@ -444,7 +371,13 @@ void exchange_on_client_data(struct exchange *exchange, struct lease_chain *data
 void exchange_on_client_end(struct exchange *exchange)
 {
     if (exchange->phase != EXCHANGE_TUNNEL) {
-        exchange_cancel(exchange, FAULT_CLIENT_GONE);
+        if (exchange->request.state == RELAY_FLOWING) { /* it will never be complete */
+            exchange_cancel(exchange, FAULT_CLIENT_GONE);
+            return;
+        }
+        if (!client_input_waiting(exchange->client))
+            exchange->keep_client = false;
+        exchange_begin_deadline(exchange);
         return;
     }
     bool complete = relay_source_ended(&exchange->request);

@@ -159,6 +159,7 @@ enum fault fault_of_connect(enum ring_status status)
     case RING_CANCELED:
     case RING_UNREACHABLE:
     case RING_EXHAUSTED:
+    case RING_SHORT:
     case RING_FAILED:
     case RING_STATUS_COUNT:
         break;

@@ -148,7 +148,7 @@ struct proxy *proxy_create(const struct proxy_environment *environment)
     proxy->sample_threshold = sample_threshold(proxy->config->logging.access_sample);
     rng_seed(&proxy->rng, environment->seed);
     list_init(&proxy->connected);
-    transport_reaper_init(&proxy->reaper);
+    transport_reaper_init(&proxy->reaper, proxy->wheel);
     refresh_wall(proxy);
     create_balances(proxy);
     create_spare(proxy);

@@ -169,7 +169,6 @@ void exchange_on_client_data(struct exchange *exchange, struct lease_chain *data
 void exchange_on_client_end(struct exchange *exchange);
 void exchange_on_client_sent(struct exchange *exchange);
 void exchange_on_client_paused(struct exchange *exchange);
-void exchange_on_timeout(struct exchange *exchange);
 /* Ends the exchange badly: answers with a page if nothing was sent yet, else shows the cut. */
 void exchange_fail(struct exchange *exchange, enum fault fault);
 /* The same for a fault that is in the log already. */
@@ -178,8 +177,12 @@ void exchange_answer(struct exchange *exchange, enum fault fault);
 void exchange_cancel(struct exchange *exchange, enum fault fault);
 /* Ends the exchange when both halves are done. To be called after anything happened. */
 void exchange_step(struct exchange *exchange);
-/* Sets the client's timer to what the exchange is waiting for. */
+
+/* deadline.c: sets the client's timer to what the exchange is waiting for. */
 void exchange_set_deadline(struct exchange *exchange);
+/* The same at the beginning of an attempt. */
+void exchange_begin_deadline(struct exchange *exchange);
+void exchange_on_timeout(struct exchange *exchange);
 
 /* attempt.c: choosing a backend, connecting, trying again. */
 void attempt_start(struct exchange *exchange);

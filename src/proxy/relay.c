@@ -251,6 +251,7 @@ static void send_queued(struct relay *relay, struct proxy *proxy)
         lease_bytes += lease->len;
         id = lease->next;
     }
+    u32 fixed = relay->head.len > 0;
     lease_chain_init(&sent);
     if (lease_bytes > 0) {
         bool moved = ring_chain_split(proxy->ring, &relay->queue, lease_bytes, &sent);
@@ -259,9 +260,10 @@ static void send_queued(struct relay *relay, struct proxy *proxy)
     relay->sending_bytes = relay->head.len + lease_bytes;
     relay->sending_since_ns = proxy_now_ns(proxy);
     relay->head.len = 0;
-    transport_send(relay->sink,
-                   &(struct transport_message){
-                       .iov = iov, .count = count, .leases = &sent, .hold = relay->hold});
+    transport_send(
+        relay->sink,
+        &(struct transport_message){
+            .iov = iov, .count = count, .fixed = fixed, .leases = &sent, .hold = relay->hold});
 }
 
 /* Asks the source for what the window has room for. */

@@ -130,6 +130,8 @@ static bool begin_tunnel(struct exchange *exchange)
     struct proxy *proxy = exchange->proxy;
     bool taken = client_take_back(exchange->client, &early) &&
                  relay_feed(request, proxy, &early) == RELAY_OK;
+    if (taken && !transport_readable(&exchange->client->transport)) /* its FIN came before */
+        taken = relay_source_ended(request);
     relay_pump(request, proxy);
     return taken;
 }

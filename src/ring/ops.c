@@ -68,21 +68,40 @@ static struct msghdr *scratch_message(struct ring *ring, const struct iovec *iov
     return message;
 }
 
-void ring_send(struct ring *ring, struct ring_op *op, int fd, const struct iovec *iov, u32 count)
+/* An entry for sendmsg(2), or for send(2), which is cheaper; the caller arms it. */
+static struct io_uring_sqe *prepare_send(struct ring *ring, int fd, const struct iovec *iov,
+                                         u32 count, u32 flags)
 {
     ASSERT(count > 0 && count <= RING_IOV_MAX);
     struct msghdr *message = count > 1 ? scratch_message(ring, iov, count) : NULL;
     struct io_uring_sqe *sqe = ring_sqe(ring);
+    if (count == 1)
+        io_uring_prep_send(sqe, fd, iov->iov_base, iov->iov_len, (int)(flags | MSG_NOSIGNAL));
+    else
+        io_uring_prep_sendmsg(sqe, fd, message, flags | MSG_NOSIGNAL);
+    return sqe;
+}
+
+static u32 iov_bytes(const struct iovec *iov, u32 count)
+{
     usize bytes = 0;
     for (u32 i = 0; i < count; i++)
         bytes += iov[i].iov_len;
     ASSERT(bytes > 0 && bytes <= INT32_MAX);
-    if (count == 1)
-        io_uring_prep_send(sqe, fd, iov->iov_base, iov->iov_len, MSG_WAITALL | MSG_NOSIGNAL);
-    else
-        io_uring_prep_sendmsg(sqe, fd, message, MSG_WAITALL | MSG_NOSIGNAL);
-    op->bytes = (u32)bytes;
-    ring_arm(op, sqe, RING_OP_SEND);
+    return (u32)bytes;
+}
+
+void ring_send(struct ring *ring, struct ring_op *op, int fd, const struct iovec *iov, u32 count)
+{
+    op->bytes = iov_bytes(iov, count);
+    ring_arm(op, prepare_send(ring, fd, iov, count, MSG_WAITALL), RING_OP_SEND);
+}
+
+void ring_send_now(struct ring *ring, struct ring_op *op, int fd, const struct iovec *iov,
+                   u32 count)
+{
+    op->bytes = iov_bytes(iov, count);
+    ring_arm(op, prepare_send(ring, fd, iov, count, MSG_DONTWAIT), RING_OP_SEND);
 }
 
 void ring_poll_readable(struct ring *ring, struct ring_op *op, int fd)
@@ -135,6 +154,16 @@ static void accept_completed(struct ring *ring, struct ring_op *op, struct ring_
     }
 }
 
+/* With MSG_WAITALL a send is short, or finds no room at all, when the connection has ended or the
+ * kernel cannot wait. */
+static void send_completed(const struct ring_op *op, struct ring_done *done)
+{
+    if (done->error == EAGAIN)
+        *done = (struct ring_done){.status = RING_OK};
+    if (done->status == RING_OK && (u32)done->result < op->bytes)
+        done->status = RING_SHORT;
+}
+
 void ring_op_completed(struct ring *ring, struct ring_op *op, i32 result, u32 flags)
 {
     struct ring_done done = {
@@ -144,10 +173,8 @@ void ring_op_completed(struct ring *ring, struct ring_op *op, i32 result, u32 fl
         .more = (flags & IORING_CQE_F_MORE) != 0,
     };
     op->owed = done.more;
-    if (op->kind == RING_OP_SEND && done.status == RING_OK && (u32)result < op->bytes) {
-        done.status = RING_RESET; /* MSG_WAITALL: short means that the connection ended */
-        done.error = ECONNRESET;
-    }
+    if (op->kind == RING_OP_SEND)
+        send_completed(op, &done);
     if (op->kind == RING_OP_ACCEPT)
         accept_completed(ring, op, done);
     else

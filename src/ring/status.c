@@ -44,6 +44,7 @@ const char *ring_status_name(enum ring_status status)
         [RING_REFUSED] = "refused",
         [RING_UNREACHABLE] = "unreachable",
         [RING_RESET] = "reset",
+        [RING_SHORT] = "short",
         [RING_TIMED_OUT] = "timed_out",
         [RING_EXHAUSTED] = "exhausted",
         [RING_FAILED] = "failed",

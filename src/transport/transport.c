@@ -1,6 +1,11 @@
 /* States: include/transport.h. `owed` of the two ops decides when a transport is quiet. */
 #include "transport.h"
 
+#include "base/clock.h"
+
+#define RETRY_NS (10 * NS_PER_MS)
+enum { RETRIES_AT_ONCE = 64 };
+
 static struct transport *transport_of_recv(struct ring_recv *recv)
 {
     return container_of(recv, struct transport, recv);
@@ -30,13 +35,21 @@ static void on_data(struct ring_recv *recv, struct lease_chain *data)
     settle(transport);
 }
 
+static void stop_waiting(struct transport *transport);
+
+static void finished(struct transport *transport)
+{
+    stop_waiting(transport);
+    transport->events->on_end(transport);
+}
+
 static void on_end(struct ring_recv *recv, struct ring_done done)
 {
     struct transport *transport = transport_of_recv(recv);
     if (transport->state != TRANSPORT_OPEN)
         settle(transport);
     else if (done.status == RING_END)
-        transport->events->on_end(transport);
+        finished(transport);
     else
         transport->events->on_lost(transport, done);
 }
@@ -71,15 +84,104 @@ static void unhold(struct transport_hold *hold)
         hold->on_free(hold);
 }
 
-static void on_sent(struct ring_op *op, struct ring_done done)
+/* ---- Sending ---- */
+
+/* What was being sent is not needed any more. */
+static void let_go(struct transport *transport)
 {
-    struct transport *transport = container_of(op, struct transport, send_op);
     struct transport_hold *hold = transport->sending_hold;
     transport->sending = false;
     transport->sending_hold = NULL;
     ring_chain_return(transport->ring, &transport->sending_leases);
     if (hold)
         unhold(hold);
+}
+
+/* Drops what the kernel has taken from the front. False when nothing is left. */
+static bool advance(struct transport *transport, u32 taken)
+{
+    u32 fixed_bytes = 0;
+    for (u32 i = 0; i < TRANSPORT_FIXED_MAX; i++) {
+        struct slice *fixed = &transport->sending_fixed[i];
+        u32 part = min_u32(fixed->len, taken);
+        *fixed = slice_of(fixed->data + part, fixed->len - part);
+        fixed_bytes += fixed->len;
+        taken -= part;
+    }
+    ring_chain_skip(transport->ring, &transport->sending_leases, taken);
+    return fixed_bytes > 0 || transport->sending_leases.bytes > 0;
+}
+
+/* Offers the socket what is left. */
+static void send_rest(struct transport *transport)
+{
+    struct iovec iov[RING_IOV_MAX];
+    u32 count = 0;
+    for (u32 i = 0; i < TRANSPORT_FIXED_MAX; i++)
+        if (transport->sending_fixed[i].len > 0)
+            iov[count++] = (struct iovec){(char *)(uintptr_t)transport->sending_fixed[i].data,
+                                          transport->sending_fixed[i].len};
+    for (u16 id = transport->sending_leases.first; id != LEASE_NONE && count < RING_IOV_MAX;) {
+        const struct lease *lease = ring_lease(transport->ring, id);
+        iov[count++] = (struct iovec){lease->data, lease->len};
+        id = lease->next;
+    }
+    ring_send_now(transport->ring, &transport->send_op, transport->fd, iov, count);
+}
+
+static void stall(struct transport *transport)
+{
+    struct transport_reaper *reaper = transport->reaper;
+    if (list_empty(&reaper->stalled))
+        wheel_set(reaper->wheel, &reaper->retry, ring_now_ns(transport->ring) + RETRY_NS);
+    transport->stalled = true;
+    list_push_back(&reaper->stalled, &transport->node);
+}
+
+static void unstall(struct transport *transport)
+{
+    struct transport_reaper *reaper = transport->reaper;
+    transport->stalled = false;
+    list_remove(&transport->node);
+    if (list_empty(&reaper->stalled))
+        wheel_clear(reaper->wheel, &reaper->retry);
+}
+
+static void on_retry(struct wheel_timer *timer)
+{
+    struct transport_reaper *reaper = container_of(timer, struct transport_reaper, retry);
+    u64 next_ns = 0;
+    for (u32 i = 0; i < RETRIES_AT_ONCE && !list_empty(&reaper->stalled); i++) {
+        struct transport *transport = container_of(reaper->stalled.next, struct transport, node);
+        next_ns = ring_now_ns(transport->ring) + RETRY_NS;
+        unstall(transport);
+        send_rest(transport);
+    }
+    if (!list_empty(&reaper->stalled))
+        wheel_set(reaper->wheel, timer, next_ns);
+}
+
+/* True when the send goes on: the kernel has taken a part of it, or gave up waiting. */
+static bool go_on(struct transport *transport, struct ring_done done)
+{
+    if (done.status != RING_SHORT && !(done.status == RING_CANCELED && transport->impatient))
+        return false;
+    bool left = advance(transport, done.status == RING_SHORT ? (u32)done.result : 0);
+    ASSERT(left);
+    transport->impatient = true;
+    if (done.status == RING_SHORT && done.result == 0)
+        stall(transport);
+    else
+        send_rest(transport); /* is told when there is no room, or no connection */
+    return true;
+}
+
+static void on_sent(struct ring_op *op, struct ring_done done)
+{
+    struct transport *transport = container_of(op, struct transport, send_op);
+    if (transport->state == TRANSPORT_OPEN && go_on(transport, done))
+        return;
+    let_go(transport);
     if (transport->state != TRANSPORT_OPEN)
         settle(transport);
     else if (done.status == RING_OK)
@@ -88,12 +190,25 @@ static void on_sent(struct ring_op *op, struct ring_done done)
         transport->events->on_send_failed(transport, done);
 }
 
+/* The peer has finished sending. A send that waits is taken back before the kernel gives a thread
+ * to it; what is left goes on without waiting. */
+static void stop_waiting(struct transport *transport)
+{
+    if (transport->impatient)
+        return;
+    transport->impatient = true;
+    ring_cancel(transport->ring, &transport->send_op);
+}
+
 static const struct ring_recv_class recv_class = {"recv", on_data, on_end, on_stopped};
 static const struct ring_op_class send_class = {"send", on_sent};
 
-void transport_reaper_init(struct transport_reaper *reaper)
+void transport_reaper_init(struct transport_reaper *reaper, struct wheel *wheel)
 {
+    *reaper = (struct transport_reaper){.wheel = wheel};
     list_init(&reaper->closed);
+    list_init(&reaper->stalled);
+    wheel_timer_init(&reaper->retry, on_retry);
 }
 
 void transport_reap(struct transport_reaper *reaper)
@@ -151,13 +266,23 @@ void transport_send(struct transport *transport, const struct transport_message 
 {
     ASSERT(transport->state == TRANSPORT_OPEN);
     ASSERT(!transport->sending);
+    ASSERT(message->fixed <= TRANSPORT_FIXED_MAX);
     transport->sending = true;
+    for (u32 i = 0; i < TRANSPORT_FIXED_MAX; i++)
+        transport->sending_fixed[i] =
+            i < message->fixed ? slice_of(message->iov[i].iov_base, message->iov[i].iov_len)
+                               : (struct slice){0};
     if (message->leases)
         ring_chain_append(transport->ring, &transport->sending_leases, message->leases);
     transport->sending_hold = message->hold;
     if (message->hold)
         message->hold->count++;
-    ring_send(transport->ring, &transport->send_op, transport->fd, message->iov, message->count);
+    if (transport->impatient)
+        ring_send_now(transport->ring, &transport->send_op, transport->fd, message->iov,
+                      message->count);
+    else
+        ring_send(transport->ring, &transport->send_op, transport->fd, message->iov,
+                  message->count);
 }
 
 void transport_finish(struct transport *transport)
@@ -175,6 +300,10 @@ void transport_close(struct transport *transport, bool reset)
         return;
     transport->state = TRANSPORT_CLOSING;
     transport->reset = reset;
+    if (transport->stalled) {
+        unstall(transport);
+        let_go(transport);
+    }
     if (reset) { /* no FIN may come before the RST, or the peer could take it for a proper end */
         ring_recv_stop(transport->ring, &transport->recv);
         ring_cancel(transport->ring, &transport->send_op);

@@ -210,6 +210,45 @@ static void events_at_once(struct sim *sim)
     }
 }
 
+/* All of the response is for a client that has said all it had to say, however slowly it reads. */
+static void slow_half_closed_reader(struct sim *sim)
+{
+    enum { LEN = 700000 };
+    struct sim_peer *client = sim_connect(sim);
+    sim_window(client, 5000);
+    struct sim_peer *backend = scenario_get(sim, client);
+    if (sim_chance(sim, 50))
+        sim_finish(client);
+    sim_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 700000\r\n\r\n");
+    scenario_send_body(backend, 3, 0, LEN);
+    EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK");
+    sim_finish(client);
+    sim_pass(sim, 3000); /* longer than timeouts.halfClose, shorter than timeouts.responseIdle */
+    scenario_expect_body(sim, client, 3, LEN);
+    scenario_expect_end(sim, client, SIM_FIN);
+    SIM_CHECK(sim_counters(sim)->faults[FAULT_CLIENT_GONE] == 0);
+}
+
+/* Pipelined requests, then FIN: all are answered. */
+static void half_close_behind_requests(struct sim *sim)
+{
+    struct sim_peer *client = sim_connect(sim);
+    for (u32 i = 0; i < 4; i++)
+        sim_say(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    sim_finish(client);
+    struct sim_peer *backend = scenario_accept(sim, 0);
+    for (u32 i = 0; i < 4; i++) {
+        struct sim_peer *fresh = NULL;
+        SIM_UNTIL(sim, sim_received(backend).len > 0 || (fresh = sim_accept(sim, 0)) != NULL);
+        backend = fresh ? fresh : backend;
+        EXPECT_HEAD(sim, backend, "GET / HTTP/1.1");
+        sim_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK", i < 3 ? "!Connection:" : "Content-Length: 2");
+        scenario_expect(sim, client, "ok");
+    }
+    scenario_expect_end(sim, client, SIM_FIN);
+}
+
 static const struct scenario scenarios[] = {
     {.name = "keep-alive on both sides", .run = keep_alive},
     {.name = "pipelined requests", .run = pipelining},
@@ -221,6 +260,8 @@ static const struct scenario scenarios[] = {
     {.name = "interim responses", .run = interim_responses},
     {.name = "an early response", .run = early_response},
     {.name = "events arrive at once", .run = events_at_once},
+    {.name = "a slow reader that has half-closed", .run = slow_half_closed_reader},
+    {.name = "half-close behind pipelined requests", .run = half_close_behind_requests},
 };
 
 int main(void)

@@ -90,6 +90,7 @@ struct sim_op {
     u8 opcode;
     bool multishot;
     bool bundle;
+    bool now;      /* a send that does not wait for room */
     bool canceled; /* ends soon, one way or the other */
     bool late;     /* ... as if the cancellation had come too late */
 };

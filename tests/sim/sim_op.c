@@ -142,6 +142,17 @@ static enum step finish_send(struct sim *sim, struct sim_op *op, i32 error)
     return finish(sim, op, op->done > 0 ? (i32)op->done : -error, 0);
 }
 
+/* io_uring polls for the peer's FIN together with room: where there is one, it tries for a while
+ * and then gives up. */
+static enum step full_send(struct sim *sim, struct sim_op *op, const struct sim_peer *peer)
+{
+    if (op->canceled)
+        return finish_send(sim, op, ECANCELED);
+    if (op->now || (peer->fin_visible && sim_chance(sim, 50)))
+        return finish_send(sim, op, EAGAIN);
+    return STEP_NONE;
+}
+
 static enum step step_send(struct sim *sim, struct sim_op *op)
 {
     struct sim_peer *peer = sim_socket(sim, op->fd);
@@ -156,10 +167,10 @@ static enum step step_send(struct sim *sim, struct sim_op *op)
         room = op->total;
     usize rest = op->total - op->done;
     if (room == 0)
-        return op->canceled ? finish_send(sim, op, ECANCELED) : STEP_NONE;
+        return full_send(sim, op, peer);
     send_some(op, peer, sim_piece(sim, rest < room ? rest : room));
     sim_trace("taken to send", peer->number, op->done);
-    if (op->done == op->total)
+    if (op->done == op->total || op->now)
         return finish_send(sim, op, 0);
     return STEP_SOME;
 }
@@ -409,7 +420,8 @@ static void begin_receive(struct sim_op *op, const struct io_uring_sqe *sqe)
 
 static void begin_send(struct sim_op *op, const struct io_uring_sqe *sqe)
 {
-    SIM_CHECK(sqe->msg_flags == (MSG_WAITALL | MSG_NOSIGNAL));
+    op->now = sqe->msg_flags == (MSG_DONTWAIT | MSG_NOSIGNAL);
+    SIM_CHECK(op->now || sqe->msg_flags == (MSG_WAITALL | MSG_NOSIGNAL));
     read_memory(op, sqe);
     op->hash = hash_send(op);
 }

@@ -15,6 +15,7 @@ enum { LEASES = 256, HEAD_BYTES = 4096 };
 struct lab {
     struct ring *ring;
     struct proxy proxy;
+    struct wheel wheel;
     struct config config;
     struct transport sink;
     struct transport_hold hold;
@@ -64,7 +65,8 @@ static struct lab *lab_open(void)
     lab->peer = pair[1];
     lease_chain_init(&lab->rest);
     assert_true(slab_init(&lab->proxy.inboxes, HEAD_BYTES, 4));
-    transport_reaper_init(&lab->proxy.reaper);
+    wheel_init(&lab->wheel, ring_now_ns(lab->ring));
+    transport_reaper_init(&lab->proxy.reaper, &lab->wheel);
     transport_open(&lab->sink, lab->ring, &lab->proxy.reaper, pair[0], &sink_events);
     transport_hold_init(&lab->hold, on_free);
     relay_init(&lab->relay, NULL, &lab->hold);

@@ -17,6 +17,7 @@ enum { LEASES = 64 };
 struct subject {
     struct transport transport;
     struct transport_reaper reaper;
+    struct wheel wheel;
     struct ring *ring;
     int peer;
     u64 sent; /* by the peer */
@@ -108,7 +109,8 @@ static void subject_open(struct subject *subject, void **state)
     int pair[2];
     tcp_pair(pair);
     *subject = (struct subject){.ring = ring_fixture_create(*state, LEASES), .peer = pair[1]};
-    transport_reaper_init(&subject->reaper);
+    wheel_init(&subject->wheel, ring_now_ns(subject->ring));
+    transport_reaper_init(&subject->reaper, &subject->wheel);
     transport_open(&subject->transport, subject->ring, &subject->reaper, pair[0], &events);
 }
 
@@ -149,6 +151,50 @@ static int peer_reads_to_the_end(struct subject *subject)
             ring_turn(subject->ring, 0);
     } while (got > 0 || (got < 0 && errno == EAGAIN));
     return got < 0 ? errno : 0;
+}
+
+/* ---- Memory that sends read from ---- */
+
+struct held {
+    struct transport_hold hold;
+    u32 frees;
+    char *data;
+};
+
+static void on_free(struct transport_hold *hold)
+{
+    struct held *held = container_of(hold, struct held, hold);
+    held->frees++;
+    free(held->data); /* reading it afterwards shows under AddressSanitizer */
+    held->data = NULL;
+}
+
+enum { HELD_BYTES = 8 << 20 };
+
+static void held_init(struct held *held)
+{
+    *held = (struct held){.data = malloc(HELD_BYTES)};
+    pattern_fill(held->data, HELD_BYTES, 1, 0);
+    transport_hold_init(&held->hold, on_free);
+}
+
+static void send_held(struct subject *subject, struct held *held, u32 lease_bytes)
+{
+    struct lease_chain leases;
+    struct iovec iov[2] = {{held->data, HELD_BYTES}};
+    static char more[LEASE_BYTES];
+    lease_chain_init(&leases);
+    pattern_fill(more, lease_bytes, 1, HELD_BYTES);
+    assert_true(ring_chain_write(subject->ring, &leases, more, lease_bytes));
+    if (lease_bytes > 0)
+        iov[1] = (struct iovec){ring_lease(subject->ring, leases.first)->data, lease_bytes};
+    transport_send(&subject->transport,
+                   &(struct transport_message){.iov = iov,
+                                               .count = lease_bytes > 0 ? 2 : 1,
+                                               .fixed = 1,
+                                               .leases = &leases,
+                                               .hold = &held->hold});
+    assert_int_equal(leases.first, LEASE_NONE);
 }
 
 #endif

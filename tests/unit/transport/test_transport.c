@@ -3,46 +3,6 @@
 
 /* ---- Memory that sends read from ---- */
 
-struct held {
-    struct transport_hold hold;
-    u32 frees;
-    char *data;
-};
-
-static void on_free(struct transport_hold *hold)
-{
-    struct held *held = container_of(hold, struct held, hold);
-    held->frees++;
-    free(held->data); /* reading it afterwards shows under AddressSanitizer */
-    held->data = NULL;
-}
-
-enum { HELD_BYTES = 8 << 20 };
-
-static void held_init(struct held *held)
-{
-    *held = (struct held){.data = malloc(HELD_BYTES)};
-    pattern_fill(held->data, HELD_BYTES, 1, 0);
-    transport_hold_init(&held->hold, on_free);
-}
-
-static void send_held(struct subject *subject, struct held *held, u32 lease_bytes)
-{
-    struct lease_chain leases;
-    struct iovec iov[2] = {{held->data, HELD_BYTES}};
-    static char more[LEASE_BYTES];
-    lease_chain_init(&leases);
-    pattern_fill(more, lease_bytes, 1, HELD_BYTES);
-    assert_true(ring_chain_write(subject->ring, &leases, more, lease_bytes));
-    if (lease_bytes > 0)
-        iov[1] = (struct iovec){ring_lease(subject->ring, leases.first)->data, lease_bytes};
-    transport_send(
-        &subject->transport,
-        &(struct transport_message){
-            .iov = iov, .count = lease_bytes > 0 ? 2 : 1, .leases = &leases, .hold = &held->hold});
-    assert_int_equal(leases.first, LEASE_NONE);
-}
-
 static void a_hold_without_sends_is_free_at_once(void **state)
 {
     struct held held;
@@ -215,7 +175,7 @@ static void closing_from_inside_the_end_of_a_send(void **state)
 {
     static char data[] = "bye";
     const struct iovec iov = {data, 3};
-    const struct transport_message message = {.iov = &iov, .count = 1};
+    const struct transport_message message = {.iov = &iov, .count = 1, .fixed = 1};
     struct subject s;
     subject_open(&s, state);
     s.on_event = AND_CLOSE;
@@ -232,8 +192,10 @@ static void many_close_in_one_turn(void **state)
     static struct subject subjects[20];
     struct ring *ring = ring_fixture_create(*state, LEASES);
     struct transport_reaper reaper;
+    struct wheel wheel;
     u32 closed = 0;
-    transport_reaper_init(&reaper);
+    wheel_init(&wheel, ring_now_ns(ring));
+    transport_reaper_init(&reaper, &wheel);
     for (u32 i = 0; i < ARRAY_COUNT(subjects); i++) {
         int pair[2];
         tcp_pair(pair);
@@ -262,7 +224,7 @@ static void the_peer_that_has_finished_may_still_be_sent_to(void **state)
 {
     static char data[] = "still";
     const struct iovec iov = {data, 5};
-    const struct transport_message message = {.iov = &iov, .count = 1};
+    const struct transport_message message = {.iov = &iov, .count = 1, .fixed = 1};
     struct subject s;
     char got[8];
     subject_open(&s, state);

@@ -108,7 +108,7 @@ static void lab_open(struct lab *lab, void **state, const char *upstream_setting
     lab->config = lab_config(lab, upstream_settings);
     lab->ring = ring_fixture_create(*state, LEASES);
     wheel_init(&lab->wheel, ring_now_ns(lab->ring));
-    transport_reaper_init(&lab->reaper);
+    transport_reaper_init(&lab->reaper, &lab->wheel);
     arena_init(&lab->arena);
     const struct upstreams_environment environment = {
         .ring = lab->ring,
