@@ -39,7 +39,8 @@ struct control {
     u32 stops_asked; /* signals to stop so far */
     int signal_fd;
     u32 ring_disabled;
-    _Atomic u32 finished; /* workers */
+    _Atomic u32 finished;       /* workers */
+    char why[WORKER_WHY_BYTES]; /* a start failed */
 };
 
 /* ---- Events worth a line ---- */
@@ -104,6 +105,13 @@ static bool catch_signals(struct control *control)
 
 /* ---- Starting ---- */
 
+/* False, for the caller to pass on: the start has failed because of this. */
+static bool refuse(struct control *control, const char *why)
+{
+    (void)snprintf(control->why, sizeof(control->why), "%s", why);
+    return false;
+}
+
 static const char *const no_memory = "no memory to start: lower workers, or raise the memory limit";
 
 /* Connections are file descriptors: take as many as the hard limit gives. */
@@ -147,24 +155,19 @@ static bool create_buffers(struct control *control)
 static bool open_listeners(struct control *control)
 {
     const struct config *config = control->config;
-    char why[WORKER_WHY_BYTES];
     u32 total = config->workers * config->listener_count;
     control->listen_fds = calloc(total, sizeof(int));
-    if (!control->listen_fds) {
-        control_refuse(config, no_memory);
-        return false;
-    }
+    if (!control->listen_fds)
+        return refuse(control, no_memory);
     memset(control->listen_fds, 0xff, total * sizeof(int)); /* -1: not open */
     for (u32 i = 0; i < total; i++) {
         const struct config_listener *listener = &config->listeners[i % config->listener_count];
         if (listener->address.any.sa_family == AF_UNIX && i >= config->listener_count)
             control->listen_fds[i] = control->listen_fds[i - config->listener_count];
         else
-            control->listen_fds[i] = listener_open(listener, why, sizeof(why));
-        if (control->listen_fds[i] < 0) {
-            control_refuse(config, why);
+            control->listen_fds[i] = listener_open(listener, control->why, sizeof(control->why));
+        if (control->listen_fds[i] < 0)
             return false;
-        }
     }
     return true;
 }
@@ -191,12 +194,9 @@ static int cpu_for(u32 index)
 static bool start_workers(struct control *control)
 {
     const struct config *config = control->config;
-    char why[WORKER_WHY_BYTES];
     control->workers = calloc(config->workers, sizeof(struct worker *));
-    if (!control->workers) {
-        control_refuse(config, no_memory);
-        return false;
-    }
+    if (!control->workers)
+        return refuse(control, no_memory);
     for (u32 i = 0; i < config->workers; i++) {
         const struct worker_options options = {
             .config = config,
@@ -209,11 +209,9 @@ static bool start_workers(struct control *control)
             .index = i,
             .cpu = cpu_for(i),
         };
-        control->workers[i] = worker_start(&options, why, sizeof(why));
-        if (!control->workers[i]) {
-            control_refuse(config, why);
+        control->workers[i] = worker_start(&options, control->why, sizeof(control->why));
+        if (!control->workers[i])
             return false;
-        }
         control->started++;
     }
     return true;
@@ -322,7 +320,7 @@ static void close_listeners(struct control *control)
 static void free_logs(struct control *control, bool started)
 {
     if (control->log_writer) {
-        if (started) /* why a start failed is in the log already */
+        if (started) /* why a start failed is told when all is closed */
             (void)log_writer_flush(control->log_writer,
                                    clock_monotonic_ns() + FLUSH_MS * NS_PER_MS);
         if (!log_writer_is_quiet(control->log_writer))
@@ -337,30 +335,24 @@ static void free_logs(struct control *control, bool started)
     }
 }
 
+/* False with the reason in control->why. */
 static bool start(struct control *control, const struct control_options *options)
 {
-    char why[WORKER_WHY_BYTES];
     raise_file_limit();
     const struct ring_options ring_options = {.entries = CONTROL_RING_ENTRIES,
                                               .disabled = options->ring_disabled};
-    control->ring = ring_create(&ring_options, why, sizeof(why));
-    if (!control->ring) {
-        control_refuse(control->config, why);
+    control->ring = ring_create(&ring_options, control->why, sizeof(control->why));
+    if (!control->ring)
         return false;
-    }
     if (!catch_signals(control)) {
-        (void)snprintf(why, sizeof(why),
+        (void)snprintf(control->why, sizeof(control->why),
                        "no file descriptor for signals: %s; raise the limit "
                        "(ulimit -n, LimitNOFILE=)",
                        strerror(errno));
-        control_refuse(control->config, why);
         return false;
     }
-    if (!create_buffers(control)) {
-        control_refuse(control->config,
-                       "no memory for the log buffers: lower workers, or raise the memory limit");
-        return false;
-    }
+    if (!create_buffers(control))
+        return refuse(control, no_memory);
     control->state = state_create(control->config);
     ring_op_init(&control->signal_op, &signal_class);
     ring_poll_readable(control->ring, &control->signal_op, control->signal_fd);
@@ -393,5 +385,9 @@ int control_run(const struct control_options *options)
         (void)close(control.signal_fd);
     if (control.ring)
         ring_destroy(control.ring);
-    return started ? 0 : 1;
+    if (started)
+        return 0;
+    /* Now, because the log needs a descriptor and memory, which may be what ran out. */
+    control_refuse(options->config, control.why);
+    return 1;
 }

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -54,6 +55,14 @@ static enum topic report_topic(const struct log_report *report, u64 lost)
     if (report->error == 0 && report->told)
         return TOPIC_RECOVERED;
     return report->retire_error != 0 ? TOPIC_RETIREMENT : TOPIC_NONE;
+}
+
+/* Whether a line can be written without waiting for whoever reads it. A reader that stalls (a
+ * pager, a container engine with a full disk) must hold up neither the logs nor the stop. */
+static bool report_ready(const struct log_report *report)
+{
+    struct pollfd wait = {.fd = report->fd, .events = POLLOUT};
+    return poll(&wait, 1, 0) == 1;
 }
 
 /* One write(2) for a whole line, so that lines of others do not mix with it. */
@@ -157,8 +166,9 @@ void log_report_tick(struct log_report *report, struct log_report_facts facts)
         report->cause = 0;
         report->since_wall_ns = 0;
     }
-    if (facts.now_ns >= report->next_ns)
-        tell(report, report_topic(report, lost), &facts);
+    enum topic topic = report_topic(report, lost);
+    if (topic != TOPIC_NONE && facts.now_ns >= report->next_ns && report_ready(report))
+        tell(report, topic, &facts);
 }
 
 void log_report_final(struct log_report *report, struct log_report_facts facts)

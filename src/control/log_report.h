@@ -35,7 +35,8 @@ void log_report_failure(struct log_report *report, int error, u64 wall_ns);
 void log_report_success(struct log_report *report);
 void log_report_retirement(struct log_report *report, int error);
 
-/* Writes a line when there is something to say and the minute is over. */
+/* Writes a line when there is something to say and the minute is over. Never waits for a reader of
+ * stderr: what it cannot take now is said later, by a line that covers all of it. */
 void log_report_tick(struct log_report *report, struct log_report_facts facts);
 /* At stop: whatever is still to be said, without waiting for the minute. */
 void log_report_final(struct log_report *report, struct log_report_facts facts);

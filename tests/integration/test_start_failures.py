@@ -167,6 +167,17 @@ def test_capability_that_does_not_exist(tmp_path):
     assert entries[0]["message"] in done.stderr
 
 
+@pytest.mark.parametrize("limit", range(6, 10))
+def test_out_of_descriptors(tmp_path, limit):
+    """What the start itself holds is let go before the log is written."""
+    done, entries = start(tmp_path, {"address": "127.0.0.1", "port": port_free()},
+                          before=["prlimit", f"--nofile={limit}:{limit}"])
+    assert done.returncode in (1, 2)
+    assert [entry["type"] for entry in entries] == ["start_failure"], done.stderr
+    assert "ulimit -n" in entries[0]["message"] and "LimitNOFILE=" in entries[0]["message"]
+    assert done.stderr.splitlines()[-1] == f"nextproxy: {entries[0]['message']}"
+
+
 def test_log_that_is_off_stays_off(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as other:
         done, _ = start(tmp_path, {"address": "127.0.0.1", "port": other.getsockname()[1]},

@@ -95,6 +95,51 @@ static void test_full_disk_with_loss(void **state)
     assert_int_equal(lost(f), dropped);
 }
 
+/* Fills a pipe that then blocks whoever writes to it, as stderr is; the bytes that it took. */
+static usize pipe_fill(const int ends[2])
+{
+    usize bytes = 0;
+    assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+    while (write(ends[1], "#", 1) == 1)
+        bytes++;
+    assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0);
+    return bytes;
+}
+
+/* Whoever reads stderr has stalled and its pipe is full: the logs go on, and when there is room
+ * again one line covers all that was lost meanwhile. */
+static void test_reader_of_stderr_stalls(void **state)
+{
+    struct fixture *f = *state;
+    int ends[2];
+    char line[1024] = "", expected[64];
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(dup2(ends[1], f->report_fd), f->report_fd);
+    usize filled = pipe_fill(ends);
+
+    fake.disk_bytes = 0;
+    u64 dropped = 0;
+    for (u32 second = 0; second < 150; second++) {
+        for (u32 i = 0; i < 60; i++)
+            dropped += !record(f, i % BUFFERS);
+        pass_ms(f, 1000);
+    }
+    assert_true(dropped > 0);
+    fake.disk_bytes = UINT32_MAX;
+    pass_ms(f, 1000);
+    assert_int_equal(count_of(content(f, ACCESS_10), "\n"), f->next_record - dropped);
+
+    for (; filled > 0; filled--)
+        assert_true(read(ends[0], line, 1) == 1 && line[0] == '#');
+    pass_ms(f, 1000);
+    assert_true(read(ends[0], line, sizeof(line) - 1) > 0);
+    snprintf(expected, sizeof expected, "access log: %llu records lost since 2026-01-13T10:30:4",
+             (unsigned long long)dropped);
+    assert_non_null(strstr(line, expected));
+    close(ends[0]);
+    close(ends[1]);
+}
+
 /* A loss without any failure: control was too slow. */
 static void test_loss_without_failure(void **state)
 {
@@ -254,6 +299,7 @@ int main(void)
         TEST(test_full_disk_without_loss),
         TEST(test_retried_each_second),
         TEST(test_full_disk_with_loss),
+        TEST(test_reader_of_stderr_stalls),
         TEST(test_loss_without_failure),
         TEST(test_short_writes),
         TEST(test_short_write_then_another_hour),
