@@ -13,11 +13,9 @@
 
 #define PREFIX "NEXTPROXY_"
 
-/* Variables that are no settings. */
-static const char *const other_variables[] = {
-    "NEXTPROXY_BIN",          "NEXTPROXY_CONFIG",     "NEXTPROXY_LOG_STDERR",
-    "NEXTPROXY_RING_DISABLE", "NEXTPROXY_SOURCE_DIR",
-};
+/* Variables that are no settings: the one of the ring, and the one of the tests and scripts that
+ * says which binary to run. */
+static const char *const other_variables[] = {"NEXTPROXY_RING_DISABLE", "NEXTPROXY_BIN"};
 
 struct overriding {
     json_t *root;

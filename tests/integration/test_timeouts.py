@@ -142,7 +142,7 @@ def test_other_clients_are_not_concerned(lab):
     """A client that stands still ends alone."""
     origin = lab.origin(lambda connection: (silent if connection.index == 0 else
                                             serve(lambda seen: answer("fine")))(connection))
-    proxy = lab.proxy(origin, timeouts={"responseHead": 300})
+    proxy = lab.proxy(origin, timeouts={"responseHead": 2000})
     slow = lab.client(proxy)
     slow.send(request("POST", "/", body=b"x"))
     origin.wait_requests(1)

@@ -85,10 +85,7 @@ static void test_other_variables(void **state)
     (void)state;
     char *environment[] = {
         (char[]){"NEXTPROXY_RING_DISABLE=bundle"},
-        (char[]){"NEXTPROXY_CONFIG=/x"},
         (char[]){"NEXTPROXY_BIN=/x"},
-        (char[]){"NEXTPROXY_LOG_STDERR=1"},
-        (char[]){"NEXTPROXY_SOURCE_DIR=."},
         (char[]){"NEXTPROXY"},
         (char[]){"NEXTPROXY_PROXY_PORT"},
         NULL,
@@ -120,8 +117,10 @@ static const struct bad_variable bad_variables[] = {
      "(did you mean \"NEXTPROXY_PROXY_PORT\"?)\n"},
     {"NEXTPROXY_BACKENDS_1_WIEGHT=1", "environment NEXTPROXY_BACKENDS_1_WIEGHT: no setting has "
      "this name (did you mean \"NEXTPROXY_BACKENDS_0_WEIGHT\"?)\n"},
-    {"NEXTPROXY_CONFG=x", "environment NEXTPROXY_CONFG: no setting has this name "
-     "(did you mean \"NEXTPROXY_CONFIG\"?)\n"},
+    {"NEXTPROXY_RING_DISABEL=x", "environment NEXTPROXY_RING_DISABEL: no setting has this name "
+     "(did you mean \"NEXTPROXY_RING_DISABLE\"?)\n"},
+    /* A file is named on the command line: a variable that looks as if it did must not be ignored. */
+    {"NEXTPROXY_CONFIG=/x", "environment NEXTPROXY_CONFIG: no setting has this name\n"},
     {"NEXTPROXY_=1", "environment NEXTPROXY_: no setting has this name\n"},
     {"NEXTPROXY_QUUX_FROBNICATE=1",
      "environment NEXTPROXY_QUUX_FROBNICATE: no setting has this name\n"},
