@@ -119,7 +119,7 @@ static const struct bad_variable bad_variables[] = {
      "this name (did you mean \"NEXTPROXY_BACKENDS_0_WEIGHT\"?)\n"},
     {"NEXTPROXY_RING_DISABEL=x", "environment NEXTPROXY_RING_DISABEL: no setting has this name "
      "(did you mean \"NEXTPROXY_RING_DISABLE\"?)\n"},
-    /* A file is named on the command line: a variable that looks as if it did must not be ignored. */
+    /* The file is named on the command line. */
     {"NEXTPROXY_CONFIG=/x", "environment NEXTPROXY_CONFIG: no setting has this name\n"},
     {"NEXTPROXY_=1", "environment NEXTPROXY_: no setting has this name\n"},
     {"NEXTPROXY_QUUX_FROBNICATE=1",
