@@ -72,10 +72,14 @@ static u32 privileged_ports_end(void)
     return end;
 }
 
-static const char *const privileged_cure =
-    "ports below %u need a right: run as root, or give the binary CAP_NET_BIND_SERVICE (setcap "
-    "cap_net_bind_service=+ep FILE; systemd: AmbientCapabilities=), or lower the sysctl "
-    "net.ipv4.ip_unprivileged_port_start";
+static void privileged_cure(u32 end, char *out, usize bytes)
+{
+    (void)snprintf(out, bytes,
+                   "ports below %u need a right: run as root, or give the binary "
+                   "CAP_NET_BIND_SERVICE (setcap cap_net_bind_service=+ep FILE; systemd: "
+                   "AmbientCapabilities=), or lower the sysctl net.ipv4.ip_unprivileged_port_start",
+                   end);
+}
 
 /* What is in the way of a unix socket. */
 static const char *obstacle(const struct address *address)
@@ -114,7 +118,7 @@ static void cure_write(const struct address *address, int error, char *out, usiz
     const char *text = "see errno(3) and bind(2)";
     u32 end = privileged_ports_end();
     if (kind == KIND_TCP && error == EACCES && port_of(address) < end) {
-        (void)snprintf(out, bytes, privileged_cure, end);
+        privileged_cure(end, out, bytes);
         return;
     }
     for (u32 i = 0; i < ARRAY_COUNT(cures); i++)
