@@ -13,9 +13,10 @@
  *   RECV_OFF     nothing is armed (or the cancellation is still on its way);
  *   RECV_STREAM  bytes are delivered as they arrive, any number of times;
  *   RECV_ONCE    one delivery of at most `bytes_max`, then it is off: for large bodies, so that the
- *                reader sets the pace. Its leases are taken when it is armed.
+ *                reader sets the pace. Its leases are taken when it is armed. When none is left but
+ *                those offered to the kernel it takes one of these, whole, whatever bytes_max says.
  * Running out of leases is not an error: the receiver waits in a FIFO and is armed again when
- * leases have come back.
+ * there are leases again.
  */
 enum recv_mode { RECV_OFF, RECV_STREAM, RECV_ONCE };
 

@@ -4,10 +4,11 @@
  *                    | BUFFER_RING                        | without
  *   STREAM           | multishot receive (bundled), or    | poll, then recv(2) into a lease
  *                    | single ones armed again and again  |
- *   ONCE             | one receive into leases of our own choice
+ *   ONCE             | one receive into leases of our own choice; into offered ones when no other
+ *                    | is left
  *
  * A receiver that finds no lease ends with ENOBUFS. That is flow control, not an error: it joins
- * the starved FIFO, and is armed again when leases came back (recv_rearm_starved).
+ * the starved FIFO, and is armed again when there are leases (recv_rearm_starved).
  */
 #include <errno.h>
 #include <poll.h>
@@ -26,11 +27,19 @@ void ring_recv_init(struct ring_recv *recv, const struct ring_recv_class *class,
     lease_chain_init(&recv->into);
 }
 
-static void arm_multishot(struct ring *ring, struct ring_recv *recv, struct io_uring_sqe *sqe)
+/* A receive into the buffers that are offered to all connections. */
+static void arm_offered(struct ring *ring, struct ring_recv *recv, bool multishot)
 {
-    io_uring_prep_recv_multishot(sqe, recv->fd, NULL, 0, 0);
-    if (ring_has(ring, RING_CAP_BUNDLE))
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    if (multishot)
+        io_uring_prep_recv_multishot(sqe, recv->fd, NULL, 0, 0);
+    else
+        io_uring_prep_recv(sqe, recv->fd, NULL, 0, 0);
+    if (multishot && ring_has(ring, RING_CAP_BUNDLE))
         sqe->ioprio |= IORING_RECVSEND_BUNDLE;
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = LEASE_GROUP;
+    ring_arm(&recv->op, sqe, RING_OP_RECV);
 }
 
 static void starve(struct ring *ring, struct ring_recv *recv)
@@ -42,17 +51,12 @@ static void starve(struct ring *ring, struct ring_recv *recv)
 
 static void arm_stream(struct ring *ring, struct ring_recv *recv)
 {
-    struct io_uring_sqe *sqe = ring_sqe(ring);
-    if (!ring_has(ring, RING_CAP_BUFFER_RING)) {
-        io_uring_prep_poll_add(sqe, recv->fd, POLLIN);
-    } else {
-        if (ring_has(ring, RING_CAP_MULTISHOT_RECV))
-            arm_multishot(ring, recv, sqe);
-        else
-            io_uring_prep_recv(sqe, recv->fd, NULL, 0, 0);
-        sqe->flags |= IOSQE_BUFFER_SELECT;
-        sqe->buf_group = LEASE_GROUP;
+    if (ring_has(ring, RING_CAP_BUFFER_RING)) {
+        arm_offered(ring, recv, ring_has(ring, RING_CAP_MULTISHOT_RECV));
+        return;
     }
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    io_uring_prep_poll_add(sqe, recv->fd, POLLIN);
     ring_arm(&recv->op, sqe, RING_OP_RECV);
 }
 
@@ -80,6 +84,10 @@ static void arm_once(struct ring *ring, struct ring_recv *recv)
     enum { ONCE_LEASES_MAX = 64 };
     struct iovec *iov = scratch_take(ring, ONCE_LEASES_MAX * sizeof(struct iovec));
     u32 count = take_leases(ring, recv, iov, ONCE_LEASES_MAX);
+    if (count == 0 && ring_has(ring, RING_CAP_BUFFER_RING) && ring->offered > 0) {
+        arm_offered(ring, recv, false); /* a last resort: it may fill more than bytes_max */
+        return;
+    }
     if (count == 0) {
         starve(ring, recv);
         return;
@@ -140,8 +148,9 @@ void ring_recv_abandon(struct ring_recv *recv)
 
 bool recv_rearm_starved(struct ring *ring)
 {
-    u32 ready = ring_has(ring, RING_CAP_BUFFER_RING) ? min_u32(ring->offered, ring->free_count)
-                                                     : ring->free_count;
+    /* What is offered will do: those who wait may be the ones who hold all others, each the start
+     * of a head whose rest would be merged into the same lease. */
+    u32 ready = ring_has(ring, RING_CAP_BUFFER_RING) ? ring->offered : ring->free_count;
     u32 count = min_u32(ready, STARVED_REARMED_PER_TURN);
     while (count-- > 0 && !list_empty(&ring->starved)) {
         struct ring_recv *recv = recv_of(list_pop_front(&ring->starved));
