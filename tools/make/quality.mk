@@ -8,7 +8,7 @@ HEADERS   := $(filter %.h,$(C_FILES))
 # run shows everything; the last line and the exit status tell.
 TEST_STEPS := build unit $(if $(SIM_SOURCES),sim) tidy format-check \
   $(if $(wildcard tests/integration),integration matrix) $(if $(wildcard tests/conformance),conformance) \
-  $(if $(FUZZ_SOURCES),fuzz) asan build-clang musl-check lint \
+  $(if $(FUZZ_SOURCES),fuzz) asan build-clang debug musl-check lint \
   $(if $(wildcard bench/Makefile),bench-test)
 
 .PHONY: test check
