@@ -33,10 +33,12 @@ struct address {
     socklen_t len;
 };
 
-/* An IPv4 or IPv6 network; IPv4 as ::ffff:0:0/96 so that one comparison serves both. */
+/* An IPv4 or IPv6 network; IPv4 as ::ffff:0:0/96 so that one comparison serves both. Or "unix:",
+ * which is all peers at unix sockets. */
 struct network {
     u8 address[16];
     u8 prefix_bits; /* 0..128 */
+    bool local;     /* "unix:"; the rest means nothing */
 };
 
 struct network_list {
@@ -238,7 +240,7 @@ const char *config_library(void);
 
 /* "1.2.3.4", "::1" or "unix:" without port; returns the length written (< 64). */
 u32 address_format_ip(const struct address *address, char out[64]);
-/* True when the peer's address is in one of the networks; false for unix sockets. */
+/* True when the peer's address is in one of the networks. */
 bool network_list_contains(const struct network_list *list, const struct address *address);
 
 #endif

@@ -123,10 +123,11 @@ static bool network_contains(const struct network *network, const u8 bytes[16])
 bool network_list_contains(const struct network_list *list, const struct address *address)
 {
     u8 bytes[16];
-    if (list->count == 0 || !address_bytes(address, bytes))
+    if (list->count == 0)
         return false;
+    bool local = !address_bytes(address, bytes);
     for (u32 i = 0; i < list->count; i++)
-        if (network_contains(&list->at[i], bytes))
+        if (list->at[i].local == local && (local || network_contains(&list->at[i], bytes)))
             return true;
     return false;
 }
@@ -159,11 +160,14 @@ static bool host_bits_clear(const struct network *network)
 
 const char *network_parse(struct slice text, struct network *network)
 {
+    *network = (struct network){.local = slice_equal(text, SLICE("unix:"))};
+    if (network->local)
+        return NULL;
     const char *slash = text.len == 0 ? NULL : memchr(text.data, '/', text.len);
     struct slice literal = slash == NULL ? text : slice_of(text.data, (usize)(slash - text.data));
     struct address address;
     if (!address_parse_ip(literal, 0, &address))
-        return "a network like 10.0.0.0/8 or 2001:db8::/32, or an address";
+        return "a network like 10.0.0.0/8 or 2001:db8::/32, an address, or unix:";
     bool v4 = address.any.sa_family == AF_INET;
     u32 bits = v4 ? 32 : 128;
     if (slash != NULL &&

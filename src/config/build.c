@@ -113,10 +113,21 @@ static void unix_listener_check(struct builder *builder, const struct settings_l
     if (listener->address.len > 0 || listener->port != SETTINGS_PORT_ABSENT)
         reader_complain(builder->reader, &path,
                         "is not allowed together with address or port: use two listeners");
-    path = path_member("listeners", index, "proxyProtocolFrom");
-    if (listener->proxy_protocol_from.count > 0)
-        reader_complain(builder->reader, &path,
-                        "is not allowed for a unix socket: its peers have no address");
+}
+
+/* What can never match is a mistake: the operator believes that something is protected by it. */
+static void proxy_protocol_check(struct builder *builder, const struct settings_listener *listener,
+                                 u32 index)
+{
+    struct path path = path_member("listeners", index, "proxyProtocolFrom");
+    bool local = listener->unix_socket.len > 0;
+    const struct settings_strings *networks = &listener->proxy_protocol_from;
+    for (u32 i = 0; i < networks->count; i++)
+        if (slice_equal(networks->at[i], SLICE("unix:")) != local)
+            reader_complain(builder->reader, &path,
+                            local ? "has an address, and peers at a unix socket have none: only "
+                                    "unix: is allowed here"
+                                  : "has unix:, but this listener has no unix socket");
 }
 
 static void listener_build(struct builder *builder, u32 index, struct config_listener *to)
@@ -126,6 +137,7 @@ static void listener_build(struct builder *builder, u32 index, struct config_lis
     to->name = listener_name(arena, from);
     to->proxy_protocol_from = networks_build(arena, &from->proxy_protocol_from);
     to->unix_mode = mode_parse(from->unix_mode);
+    proxy_protocol_check(builder, from, index);
     if (from->unix_socket.len > 0) {
         unix_listener_check(builder, from, index);
         bool fits = address_from_path(from->unix_socket, &to->address);

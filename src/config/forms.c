@@ -251,8 +251,8 @@ static const char *network_complaint(struct slice value)
 
 const struct setting_form form_network = {
     .complaint = network_complaint,
-    .allowed = "a network like 10.0.0.0/8 or 2001:db8::/32, or an address",
-    .pattern = "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$",
+    .allowed = "a network like 10.0.0.0/8 or 2001:db8::/32, an address, or unix:",
+    .pattern = "^([0-9A-Fa-f:.]+(/[0-9]{1,3})?|unix:)$",
 };
 
 static const char *listen_address_complaint(struct slice value)

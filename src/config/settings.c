@@ -129,7 +129,8 @@ static const struct setting listener_rows[] = {
      MEMBER(struct settings_listener, proxy_protocol_from), .form = &form_network,
      .max = SETTINGS_NETWORKS_MAX, .restart = true,
      .text = "Networks whose connections must begin with a PROXY protocol header (version 1 or 2), "
-             "which says who the client is. From all others it is not accepted."},
+             "which says who the client is. `unix:` stands for all peers at unix sockets. From all "
+             "others it is not accepted."},
 };
 static const struct settings_table listener_table = TABLE(struct settings_listener, listener_rows);
 
@@ -397,7 +398,8 @@ static const struct setting root_rows[] = {
     {.key = "trustedProxies", .type = SETTING_STRINGS, MEMBER(struct settings, trusted_proxies),
      .max = SETTINGS_NETWORKS_MAX, .form = &form_network,
      .text = "Networks of proxies in front of this one: `X-Forwarded-*` fields from them are "
-             "believed and continued, those of all others are replaced."},
+             "believed and continued, those of all others are replaced. `unix:` stands for all "
+             "clients at unix sockets."},
     {.key = "errorTemplates", .type = SETTING_OBJECT, MEMBER(struct settings, error_templates),
      .table = &error_templates_table, .text = "Own bodies for error responses."},
 };

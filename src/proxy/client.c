@@ -231,6 +231,7 @@ static void set_address(struct client *client, const struct address *address)
     client->ip_len = (u8)min_u32(len, CLIENT_IP_BYTES_MAX);
     memcpy(client->ip, text, client->ip_len);
     client->key = hash_bytes(client->ip, client->ip_len, 0);
+    client->local = address->any.sa_family == AF_UNIX;
     client->trusted = network_list_contains(&config->trusted_proxies, address);
 }
 

@@ -8,22 +8,24 @@
 
 #include "proxy/proxy_internal.h"
 
-/* All X-Forwarded-For lines as one list, then the peer. */
+/* All X-Forwarded-For lines of a trusted proxy as one list, then the peer, if it has an address. */
 static void write_forwarded_for(const struct client *client, const struct http_fields *fields,
                                 struct http_writer *writer)
 {
-    if (!client->trusted) {
-        http_write_field(writer, SLICE("X-Forwarded-For"), client_ip(client));
-        return;
-    }
-    http_write(writer, SLICE("X-Forwarded-For: "));
-    for (u32 i = 0; i < fields->count; i++) {
+    struct slice before = SLICE("X-Forwarded-For: ");
+    for (u32 i = 0; client->trusted && i < fields->count; i++) {
         if (fields->at[i].id != HTTP_FIELD_X_FORWARDED_FOR || fields->at[i].value_len == 0)
             continue;
+        http_write(writer, before);
         http_write(writer, http_field_value(fields, i));
-        http_write(writer, SLICE(", "));
+        before = SLICE(", ");
     }
-    http_write(writer, client_ip(client));
+    if (!client->local) {
+        http_write(writer, before);
+        http_write(writer, client_ip(client));
+    } else if (before.len != 2) {
+        return; /* nobody is known */
+    }
     http_write(writer, SLICE("\r\n"));
 }
 
@@ -44,10 +46,10 @@ static bool parse_ip(struct slice text, struct address *out)
 }
 
 /* The last address of the list that is not a trusted proxy's; an address further left could have
- * been written by anyone. */
+ * been written by anyone. Empty when there is none, and the peer is at a unix socket. */
 static struct slice real_ip(const struct client *client, const struct http_fields *fields)
 {
-    struct slice best = client_ip(client);
+    struct slice best = client->local ? (struct slice){0} : client_ip(client);
     if (!client->trusted)
         return best;
     for (u32 i = fields->count; i-- > 0;) {
@@ -126,6 +128,8 @@ static void write_real_ip(struct exchange *exchange, const struct http_fields *f
                           struct http_writer *writer)
 {
     struct slice ip = real_ip(exchange->client, fields);
+    if (ip.len == 0)
+        return;
     http_write_field(writer, SLICE("X-Real-IP"), ip);
     if (exchange->client->trusted && !writer->full) {
         exchange->client_ip = slice_of(writer->at - ip.len - 2, ip.len);

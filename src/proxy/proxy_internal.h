@@ -238,6 +238,7 @@ struct client {
     u32 requests;
     u8 state;     /* enum client_state */
     bool trusted; /* the peer is one of trustedProxies */
+    bool local;   /* ... is at a unix socket: it has no address */
     u8 ip_len;
     char ip[CLIENT_IP_BYTES_MAX];
 };

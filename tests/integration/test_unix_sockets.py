@@ -1,4 +1,5 @@
 """Unix sockets to listen on and as backends; IPv6 (issue, Configuration: `listeners[]`)."""
+import json
 import os
 import socket
 import stat
@@ -20,8 +21,60 @@ def test_listener(lab):
         assert client.ask(request("POST", f"/{number}", body=b"x" * 70_000)).status == 200
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     assert len(origin.requests) == 5
+    for seen in origin.requests:
+        assert seen.get("X-Forwarded-For") is None and seen.get("X-Real-IP") is None
+        assert seen.get("X-Forwarded-Proto") == "http"
     proxy.stop()
     assert not os.path.exists(path)
+
+
+def test_nobody_is_believed_unless_listed(lab):
+    """A client at a unix socket can't choose its address either."""
+    path = str(lab.directory / "listen.sock")
+    origin = lab.origin()
+    client = lab.client(lab.proxy(origin, listeners=[{"unixSocket": path}],
+                                  trustedProxies=["0.0.0.0/0", "::/0"]))
+    client.get("/", "X-Forwarded-For: 203.0.113.7", "X-Forwarded-Proto: https")
+    assert origin.requests[0].get("X-Forwarded-For") is None
+    assert origin.requests[0].get("X-Forwarded-Proto") == "http"
+
+
+def test_trusted_proxy(lab):
+    """trustedProxies may name "unix:": what a proxy on this machine says is continued."""
+    path = str(lab.directory / "listen.sock")
+    origin = lab.origin()
+    proxy = lab.proxy(origin, listeners=[{"unixSocket": path}],
+                      trustedProxies=["unix:", "10.0.0.0/8"])
+    client = lab.client(proxy)
+    client.get("/", "X-Forwarded-For: 203.0.113.7, 10.1.1.1", "X-Forwarded-Proto: https")
+    client.get("/")
+    first, second = origin.requests
+    assert first.get("X-Forwarded-For") == "203.0.113.7, 10.1.1.1"
+    assert first.get("X-Real-IP") == "203.0.113.7"
+    assert first.get("X-Forwarded-Proto") == "https"
+    assert second.get("X-Forwarded-For") is None and second.get("X-Real-IP") is None
+    proxy.stop()
+    addresses = [json.loads(line)["clientIp"] for file in proxy.logs.glob("access_*.log")
+                 for line in file.read_text().splitlines()]
+    assert addresses == ["203.0.113.7", "unix:"]
+
+
+def test_proxy_protocol(lab):
+    """proxyProtocolFrom may name "unix:": the header says who the client is; it is required."""
+    path = str(lab.directory / "listen.sock")
+    origin = lab.origin()
+    proxy = lab.proxy(origin, listeners=[{"unixSocket": path, "proxyProtocolFrom": ["unix:"]}])
+    client = lab.client(proxy)
+    header = b"PROXY TCP4 203.0.113.7 192.0.2.1 5555 80\r\n"
+    assert client.ask(header + request(), "GET").status == 200
+    assert origin.requests[0].get("X-Forwarded-For") == "203.0.113.7"
+    unknown = lab.client(proxy)
+    assert unknown.ask(b"PROXY UNKNOWN\r\n" + request(), "GET").status == 200
+    assert origin.requests[1].get("X-Forwarded-For") is None
+    without = lab.client(proxy)
+    without.send(request())
+    without.expect_end()
+    assert len(origin.requests) == 2
 
 
 def test_socket_left_behind_is_replaced(lab):

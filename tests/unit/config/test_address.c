@@ -140,6 +140,8 @@ static void test_contains(void **state)
         {"::ffff:10.0.0.0/104", "10.200.0.1", true},
         {"fe80::/127", "fe80::1", true},
         {"fe80::/127", "fe80::2", false},
+        {"unix:", "::", false},
+        {"unix:", "0.0.0.0", false},
     };
     for (usize i = 0; i < ARRAY_COUNT(rows); i++)
         if (contains(rows[i].network, rows[i].address) != rows[i].inside)
@@ -162,6 +164,11 @@ static void test_contains_lists(void **state)
     assert_true(network_list_contains(&both, &six));
     assert_false(network_list_contains(&both, &other));
     assert_false(network_list_contains(&both, &local));
+    assert_null(network_parse(SLICE("unix:"), &networks[1]));
+    assert_true(network_list_contains(&both, &local));
+    assert_false(network_list_contains(&both, &six));
+    assert_non_null(network_parse(SLICE("unix:/run/x"), &networks[1]));
+    assert_non_null(network_parse(SLICE("unix"), &networks[1]));
 }
 
 /* Every prefix length: the last address inside and the first one outside. */

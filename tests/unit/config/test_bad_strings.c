@@ -220,7 +220,7 @@ static const struct bad bad_forms[] = {
      "128 bytes without / and without . at its beginning\n"},
     {"{'trustedProxies':['']," BACKENDS "}",
      "c.json:1:20: trustedProxies[0]: \"\" is not allowed: a network like 10.0.0.0/8 or "
-     "2001:db8::/32, or an address\n"},
+     "2001:db8::/32, an address, or unix:\n"},
     {"{'trustedProxies':['10.0.0.0/33']," BACKENDS "}",
      "c.json:1:20: trustedProxies[0]: \"10.0.0.0/33\" is not allowed: a prefix length from /0 "
      "to /32\n"},
@@ -244,10 +244,10 @@ static const struct bad bad_forms[] = {
      "/128\n"},
     {"{'trustedProxies':['localhost']," BACKENDS "}",
      "c.json:1:20: trustedProxies[0]: \"localhost\" is not allowed: a network like 10.0.0.0/8 "
-     "or 2001:db8::/32, or an address\n"},
+     "or 2001:db8::/32, an address, or unix:\n"},
     {"{'trustedProxies':['[::1]']," BACKENDS "}",
      "c.json:1:20: trustedProxies[0]: \"[::1]\" is not allowed: a network like 10.0.0.0/8 or "
-     "2001:db8::/32, or an address\n"},
+     "2001:db8::/32, an address, or unix:\n"},
     {"{'listeners':[{'address':'localhost'},{'address':'[::1]'},{'unixSocket':'x.sock'},{'unixSo"
      "cket':'/run/x','unixMode':'rw'},{'unixSocket':'/run/y','unixMode':'1777'}]," BACKENDS "}",
      "c.json:1:26: listeners[0].address: \"localhost\" is not allowed: an IPv4 or IPv6 address "

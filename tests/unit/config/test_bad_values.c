@@ -40,10 +40,10 @@ static const struct bad bad_types[] = {
      "power-of-two-choices, ip-hash, least-connections, least-latency\n"},
     {"{'trustedProxies':'10.0.0.0/8'," BACKENDS "}",
      "c.json:1:19: trustedProxies: \"10.0.0.0/8\" is not allowed: a list of at most 1024 "
-     "strings, each a network like 10.0.0.0/8 or 2001:db8::/32, or an address\n"},
+     "strings, each a network like 10.0.0.0/8 or 2001:db8::/32, an address, or unix:\n"},
     {"{'trustedProxies':[10]," BACKENDS "}",
      "c.json:1:20: trustedProxies[0]: 10 is not allowed: a network like 10.0.0.0/8 or "
-     "2001:db8::/32, or an address\n"},
+     "2001:db8::/32, an address, or unix:\n"},
     {"{'routes':[[]]," BACKENDS "}",
      "c.json:1:12: routes[0]: a list is not allowed: an object\n"},
     {"{'routes':[{'requestHeaders':{'set':['X-A']}}]," BACKENDS "}",

@@ -51,9 +51,12 @@ static const struct bad bad_contradictions[] = {
     {"{'listeners':[{'unixSocket':'/run/x','address':'*'}]," BACKENDS "}",
      "c.json:1:29: listeners[0].unixSocket: is not allowed together with address or port: use "
      "two listeners\n"},
-    {"{'listeners':[{'unixSocket':'/run/x','proxyProtocolFrom':['::/0']}]," BACKENDS "}",
-     "c.json:1:58: listeners[0].proxyProtocolFrom: is not allowed for a unix socket: its peers "
-     "have no address\n"},
+    {"{'listeners':[{'unixSocket':'/run/x','proxyProtocolFrom':['unix:','::/0']}]," BACKENDS "}",
+     "c.json:1:58: listeners[0].proxyProtocolFrom: has an address, and peers at a unix socket have "
+     "none: only unix: is allowed here\n"},
+    {"{'listeners':[{'address':'::1','proxyProtocolFrom':['unix:']}]," BACKENDS "}",
+     "c.json:1:52: listeners[0].proxyProtocolFrom: has unix:, but this listener has no unix "
+     "socket\n"},
     {"{'listeners':[{'port':80},{'address':'*','port':80}]," BACKENDS "}",
      "c.json:1:27: listeners[1]: listeners[0] listens there too: *:80\n"},
     {"{'listeners':[{'unixSocket':'/run/x'},{'unixSocket':'/run/x'}]," BACKENDS "}",

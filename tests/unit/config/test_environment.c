@@ -148,8 +148,8 @@ static const struct bad_variable bad_variables[] = {
     {"NEXTPROXY_LOGGING_ERROR_LOG_DIRECTORY=\xff", "environment "
      "NEXTPROXY_LOGGING_ERROR_LOG_DIRECTORY: logging.errorLog.directory: the value is no UTF-8\n"},
     {"NEXTPROXY_TRUSTED_PROXIES=10.0.0.0/8,x", "environment NEXTPROXY_TRUSTED_PROXIES: "
-     "trustedProxies[1]: \"x\" is not allowed: a network like 10.0.0.0/8 or 2001:db8::/32, or an "
-     "address\n"},
+     "trustedProxies[1]: \"x\" is not allowed: a network like 10.0.0.0/8 or 2001:db8::/32, an "
+     "address, or unix:\n"},
     {"NEXTPROXY_TRUSTED_PROXIES=::1,\xff", "environment NEXTPROXY_TRUSTED_PROXIES: "
      "trustedProxies: the value is no UTF-8\n"},
     {"BACKENDS=", "environment BACKENDS: backends[0].url: \"\" is not allowed: a URL that begins "

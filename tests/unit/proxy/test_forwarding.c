@@ -98,6 +98,7 @@ static void what_is_set_or_added_is_written(void **state)
 
 static const struct config_route plain_route;
 static const struct config_route *forward_route = &plain_route;
+static bool at_unix_socket;
 
 /* A client at 192.0.2.9; 10.0.0.0/8 and the client itself are trusted when asked for. */
 static struct slice forward(const char *head, bool trusted, struct slice *request_id)
@@ -108,14 +109,15 @@ static struct slice forward(const char *head, bool trusted, struct slice *reques
     static struct http_request request;
     static char out[4096];
     static const struct http_limits limits = {16384, 4096, 100};
-    static const struct network ten = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 0},
-                                       104};
+    static const struct network ten = {
+        {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 0}, 104, false};
     struct config config = {.trusted_proxies = {&ten, 1}};
     proxy.config = &config;
     proxy.ring = NULL;
     rng_seed(&proxy.rng, 3);
-    client = (struct client){.proxy = &proxy, .trusted = trusted, .ip_len = 9};
-    memcpy(client.ip, "192.0.2.9", 9);
+    client =
+        (struct client){.proxy = &proxy, .trusted = trusted, .local = at_unix_socket, .ip_len = 9};
+    memcpy(client.ip, at_unix_socket ? "unix:    " : "192.0.2.9", 9);
     exchange = (struct exchange){.client = &client, .route = forward_route};
     assert_int_equal(http_request_parse(slice_of_string(head), &limits, &request), HTTP_PARSE_DONE);
     struct http_writer writer = {out, out + sizeof(out), false};
@@ -178,6 +180,28 @@ static void a_forged_list_ends_where_it_makes_no_sense(void **state)
     assert_true(has_line(fields, "X-Real-IP: 10.0.0.1")); /* all are proxies: the first of them */
 }
 
+static void who_has_no_address_is_not_given_one(void **state)
+{
+    struct slice id;
+    at_unix_socket = true;
+    struct slice fields = forward(HEAD "X-Forwarded-For: 1.1.1.1\r\n\r\n", false, &id);
+    assert_null(memmem(fields.data, fields.len, "X-Forwarded-For", 15));
+    assert_null(memmem(fields.data, fields.len, "X-Real-IP", 9));
+    assert_null(memmem(fields.data, fields.len, "unix:", 5));
+    fields = forward(HEAD "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: \r\n"
+                          "X-Forwarded-For: 10.1.1.1\r\n\r\n",
+                     true, &id);
+    assert_true(has_line(fields, "X-Forwarded-For: 6.6.6.6, 10.1.1.1"));
+    assert_true(has_line(fields, "X-Real-IP: 6.6.6.6"));
+    fields = forward(HEAD "\r\n", true, &id);
+    assert_null(memmem(fields.data, fields.len, "X-Forwarded-For", 15));
+    assert_null(memmem(fields.data, fields.len, "X-Real-IP", 9));
+    fields = forward(HEAD "X-Forwarded-For: nonsense\r\n\r\n", true, &id);
+    assert_true(has_line(fields, "X-Forwarded-For: nonsense"));
+    assert_null(memmem(fields.data, fields.len, "X-Real-IP", 9));
+    at_unix_socket = false;
+}
+
 static void an_old_client_is_described_too(void **state)
 {
     struct slice id;
@@ -223,6 +247,7 @@ int main(void)
         cmocka_unit_test(a_stranger_is_described_by_what_we_see),
         cmocka_unit_test(a_trusted_proxy_is_believed),
         cmocka_unit_test(a_forged_list_ends_where_it_makes_no_sense),
+        cmocka_unit_test(who_has_no_address_is_not_given_one),
         cmocka_unit_test(an_old_client_is_described_too),
         cmocka_unit_test(what_the_route_edits_is_not_said_twice),
         cmocka_unit_test(the_longest_request_id_is_kept),
