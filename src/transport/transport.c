@@ -104,7 +104,8 @@ static bool advance(struct transport *transport, u32 taken)
     for (u32 i = 0; i < TRANSPORT_FIXED_MAX; i++) {
         struct slice *fixed = &transport->sending_fixed[i];
         u32 part = min_u32(fixed->len, taken);
-        *fixed = slice_of(fixed->data + part, fixed->len - part);
+        if (part > 0) /* one that is not used has no address to add to */
+            *fixed = slice_of(fixed->data + part, fixed->len - part);
         fixed_bytes += fixed->len;
         taken -= part;
     }
