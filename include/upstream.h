@@ -10,6 +10,9 @@
  *                                                         v
  *                                                      CLOSING --> (released)
  *
+ * A connection that is released while its last send is under way goes through SETTLING on its way
+ * to IDLE: the answer can be seen before the kernel says that the request is sent.
+ *
  * An idle connection has a receive armed: a backend that closes it, or sends something nobody asked
  * for, is noticed at once.
  */
@@ -24,6 +27,7 @@
 enum upstream_state {
     UPSTREAM_CONNECTING, /* waits for the connection; the user's timeout applies */
     UPSTREAM_ACTIVE,     /* serves its user; the user's timeouts apply */
+    UPSTREAM_SETTLING,   /* waits for the end of its last send; a second or two */
     UPSTREAM_IDLE,       /* waits for a user; upstream.idleTimeout applies */
     UPSTREAM_CLOSING,    /* waits for the kernel to let go */
 };
@@ -43,7 +47,7 @@ struct upstream {
     const struct upstream_events *events;
     struct upstreams *owner;
     void *user;       /* the exchange it serves; NULL unless CONNECTING or ACTIVE */
-    struct list node; /* in its backend's idle stack */
+    struct list node; /* in its backend's idle stack, or among those that settle */
     u64 idle_since_ns;
     u32 backend;
     u32 requests; /* served so far, this one included */
@@ -70,7 +74,8 @@ void upstreams_destroy(struct upstreams *upstreams);
  * (errno) when no socket or no slot is left. */
 MUST_CHECK struct upstream *upstream_acquire(struct upstreams *upstreams, u32 backend, bool fresh,
                                              void *user, i32 *error);
-/* Gives a connection back whose exchange ended cleanly on both halves. */
+/* Gives a connection back whose exchange ended cleanly on both halves. The last send may be under
+ * way still, when it is the end of the request. */
 void upstream_release(struct upstream *upstream);
 /* Ends a connection that cannot be used again; in any state, any number of times. */
 void upstream_discard(struct upstream *upstream, bool reset);

@@ -158,12 +158,12 @@ static void step_tunnel(struct exchange *exchange)
 static void settle_upstream(struct exchange *exchange)
 {
     struct relay *request = &exchange->request;
-    bool request_done = request->state == RELAY_DONE;
+    bool handed_over = relay_handed_over(request);
     if (request->state == RELAY_FLOWING)
         exchange->keep_client = false; /* the rest of the request is still on its way */
-    if (!request_done)
+    if (request->state != RELAY_DONE)
         relay_abort(request, exchange->proxy);
-    attempt_end(exchange, request_done && exchange->keep_upstream);
+    attempt_end(exchange, handed_over && exchange->keep_upstream);
 }
 
 void exchange_step(struct exchange *exchange)

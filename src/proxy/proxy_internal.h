@@ -90,6 +90,13 @@ static inline bool relay_pending(const struct relay *relay)
     return relay->head.len > 0 || relay->queue.bytes > 0 || relay->sending_bytes > 0;
 }
 
+/* True when all of the message is sent, or in the send under way. */
+static inline bool relay_handed_over(const struct relay *relay)
+{
+    return relay->state == RELAY_DONE ||
+           (relay->state == RELAY_ENDED && relay->head.len == 0 && relay->queue.bytes == 0);
+}
+
 /* ---- Exchange (exchange.c, response.c, retry in attempt.c) ---- */
 
 enum exchange_phase {

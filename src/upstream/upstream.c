@@ -17,7 +17,8 @@ struct upstreams {
     struct slab slab;
     struct wheel_timer sweep;
     struct idle_stack *idle; /* per backend */
-    u32 idle_total;
+    struct list settling;    /* front: released first */
+    u32 idle_total;          /* those that settle included */
     bool draining;
 };
 
@@ -37,6 +38,9 @@ static void move(struct upstream *upstream, enum upstream_state next)
     if (upstream->state == UPSTREAM_IDLE) {
         list_remove(&upstream->node);
         upstream->owner->idle[upstream->backend].count--;
+        upstream->owner->idle_total--;
+    } else if (upstream->state == UPSTREAM_SETTLING) {
+        list_remove(&upstream->node);
         upstream->owner->idle_total--;
     }
     upstream->state = (u8)next;
@@ -122,28 +126,41 @@ static bool worth_keeping(const struct upstreams *upstreams, const struct upstre
 {
     const struct config_upstream *limits = &upstreams->with.config->upstream;
     return !upstreams->draining && transport_readable(&upstream->transport) &&
-           !upstream->transport.sending &&
            upstreams->idle[upstream->backend].count < limits->idle_max &&
            upstreams->slab.in_use <= idle_until(limits->connections_max) &&
            (limits->requests_max == 0 || upstream->requests < limits->requests_max);
 }
 
-void upstream_release(struct upstream *upstream)
+static void wait_as(struct upstream *upstream, enum upstream_state state)
 {
     struct upstreams *upstreams = upstream->owner;
-    ASSERT(upstream->state == UPSTREAM_ACTIVE);
-    if (!worth_keeping(upstreams, upstream)) {
-        upstream_discard(upstream, false);
-        return;
-    }
-    move(upstream, UPSTREAM_IDLE);
+    move(upstream, state);
     serve(upstream, &idle_events, NULL);
     transport_read(&upstream->transport, RECV_STREAM, 0);
     upstream->idle_since_ns = ring_now_ns(upstreams->with.ring);
-    list_push_front(&upstreams->idle[upstream->backend].connections, &upstream->node);
-    upstreams->idle[upstream->backend].count++;
     if (upstreams->idle_total++ == 0)
         wheel_set(upstreams->with.wheel, &upstreams->sweep, upstream->idle_since_ns + SWEEP_NS);
+}
+
+void upstream_release(struct upstream *upstream)
+{
+    struct upstreams *upstreams = upstream->owner;
+    ASSERT(upstream->state == UPSTREAM_ACTIVE || upstream->state == UPSTREAM_SETTLING);
+    if (!worth_keeping(upstreams, upstream)) {
+        upstream_discard(upstream, false);
+    } else if (upstream->transport.sending) {
+        wait_as(upstream, UPSTREAM_SETTLING);
+        list_push_back(&upstreams->settling, &upstream->node);
+    } else {
+        wait_as(upstream, UPSTREAM_IDLE);
+        list_push_front(&upstreams->idle[upstream->backend].connections, &upstream->node);
+        upstreams->idle[upstream->backend].count++;
+    }
+}
+
+static void on_settled(struct transport *transport)
+{
+    upstream_release(upstream_of(transport));
 }
 
 static void on_idle_data(struct transport *transport, struct lease_chain *data)
@@ -173,8 +190,21 @@ static const struct upstream_events idle_events = {
     .transport = {.on_data = on_idle_data,
                   .on_end = on_idle_end,
                   .on_lost = on_idle_lost,
-                  .on_paused = on_idle_paused},
+                  .on_paused = on_idle_paused,
+                  .on_sent = on_settled,
+                  .on_send_failed = on_idle_lost},
 };
+
+/* A backend that answers a request and does not read it to the end is not waited for. */
+static void sweep_settling(struct upstreams *upstreams, u64 now_ns)
+{
+    while (!list_empty(&upstreams->settling)) {
+        struct upstream *oldest = container_of(upstreams->settling.next, struct upstream, node);
+        if (now_ns - oldest->idle_since_ns < SWEEP_NS)
+            break;
+        upstream_discard(oldest, true);
+    }
+}
 
 /* Closes what was idle for too long: the oldest are at the back of each stack. */
 static void on_sweep(struct wheel_timer *timer)
@@ -183,6 +213,7 @@ static void on_sweep(struct wheel_timer *timer)
     const struct config *config = upstreams->with.config;
     u64 now_ns = ring_now_ns(upstreams->with.ring);
     u64 timeout_ns = config->upstream.idle_timeout_ms * NS_PER_MS;
+    sweep_settling(upstreams, now_ns);
     for (u32 b = 0; b < config->backend_count && upstreams->idle_total > 0; b++) {
         struct idle_stack *idle = &upstreams->idle[b];
         while (idle->count > 0) {
@@ -223,6 +254,8 @@ void upstream_discard(struct upstream *upstream, bool reset)
 void upstreams_drain(struct upstreams *upstreams)
 {
     upstreams->draining = true;
+    while (!list_empty(&upstreams->settling))
+        upstream_discard(container_of(upstreams->settling.next, struct upstream, node), false);
     for (u32 b = 0; b < upstreams->with.config->backend_count; b++)
         while (upstreams->idle[b].count > 0)
             upstream_discard(
@@ -248,6 +281,7 @@ struct upstreams *upstreams_create(struct arena *arena,
     upstreams->idle = arena_alloc(arena, backend_count * sizeof(*upstreams->idle));
     for (u32 i = 0; i < backend_count; i++)
         list_init(&upstreams->idle[i].connections);
+    list_init(&upstreams->settling);
     wheel_timer_init(&upstreams->sweep, on_sweep);
     if (!slab_init(&upstreams->slab, sizeof(struct upstream),
                    environment->config->upstream.connections_max))

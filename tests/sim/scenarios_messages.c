@@ -249,7 +249,46 @@ static void half_close_behind_requests(struct sim *sim)
     scenario_expect_end(sim, client, SIM_FIN);
 }
 
+/* The answer is there before the kernel says that all of the request is sent: both connections go
+ * on. */
+static void answered_while_sending(struct sim *sim)
+{
+    struct sim_peer *client;
+    struct sim_peer *backend = scenario_warm(sim, &client);
+    sim_window(backend, 20);
+    sim_say(client, "GET /first HTTP/1.1\r\nHost: a\r\n\r\n");
+    SIM_UNTIL(sim, sim_received(backend).len > 0);
+    if (sim_chance(sim, 50))
+        sim_pass(sim, 20);
+    sim_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK", "Content-Length: 2", "!Connection:");
+    scenario_expect(sim, client, "ok");
+    sim_window(backend, 1 << 20);
+    EXPECT_HEAD(sim, backend, "GET /first HTTP/1.1");
+    sim_pass(sim, 100);
+    sim_say(client, "GET /second HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_HEAD(sim, backend, "GET /second HTTP/1.1");
+    SIM_CHECK(sim_counters(sim)->upstreams_opened == 1);
+}
+
+/* ... but it is not waited for, when the backend does not read on. */
+static void answered_and_not_read(struct sim *sim)
+{
+    struct sim_peer *client;
+    struct sim_peer *backend = scenario_warm(sim, &client);
+    sim_window(backend, 20);
+    sim_say(client, "GET /first HTTP/1.1\r\nHost: a\r\n\r\n");
+    SIM_UNTIL(sim, sim_received(backend).len > 0);
+    sim_pass(sim, 20);
+    sim_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK");
+    scenario_expect(sim, client, "ok");
+    SIM_UNTIL(sim, sim_gone(backend) && sim_upstreams(sim) == 0);
+}
+
 static const struct scenario scenarios[] = {
+    {.name = "an answer while the request is sent", .run = answered_while_sending},
+    {.name = "an answer to a request that is not read", .run = answered_and_not_read},
     {.name = "keep-alive on both sides", .run = keep_alive},
     {.name = "pipelined requests", .run = pipelining},
     {.name = "bodies with a length", .run = length_both_ways},

@@ -49,6 +49,57 @@ static void the_one_used_last_is_used_first(void **state)
         close(peers[i]);
 }
 
+enum { BIG_BYTES = 8 << 20 }; /* more than a socket takes */
+
+static void send_big(struct upstream *upstream)
+{
+    static char big[BIG_BYTES];
+    const struct iovec iov = {big, BIG_BYTES};
+    transport_send(&upstream->transport,
+                   &(struct transport_message){.iov = &iov, .count = 1, .fixed = 1});
+}
+
+static void a_connection_idles_when_its_last_send_is_over(void **state)
+{
+    static char data[65536];
+    struct lab lab;
+    struct user first, second, third;
+    lab_open(&lab, state, "");
+    int peer = acquire_connected(&lab, 0, &first);
+    send_big(first.upstream);
+    upstream_release(first.upstream);
+    assert_int_equal(first.upstream->state, UPSTREAM_SETTLING);
+    int other = acquire_connected(&lab, 0, &second); /* it cannot be had yet */
+    assert_true(other >= 0);
+    for (u32 read = 0; read < BIG_BYTES;) {
+        ssize_t got = recv(peer, data, sizeof(data), MSG_DONTWAIT);
+        ring_turn(lab.ring, 0);
+        read += got > 0 ? (u32)got : 0;
+    }
+    UNTIL(&lab, first.upstream->state == UPSTREAM_IDLE);
+    assert_int_equal(acquire_connected(&lab, 0, &third), -1);
+    assert_ptr_equal(third.upstream, first.upstream);
+    upstream_release(second.upstream);
+    upstream_release(third.upstream);
+    lab_close(&lab);
+    close(peer);
+    close(other);
+}
+
+static void a_drain_does_not_wait_for_what_settles(void **state)
+{
+    struct lab lab;
+    struct user user;
+    lab_open(&lab, state, "");
+    int peer = acquire_connected(&lab, 0, &user);
+    send_big(user.upstream);
+    upstream_release(user.upstream);
+    upstreams_drain(lab.upstreams);
+    UNTIL(&lab, upstreams_count(lab.upstreams) == 0);
+    lab_close(&lab);
+    close(peer);
+}
+
 static void backends_do_not_share_connections(void **state)
 {
     struct lab lab;
@@ -345,6 +396,8 @@ int main(void)
         cmocka_unit_test(the_one_used_last_is_used_first),
         cmocka_unit_test(backends_do_not_share_connections),
         cmocka_unit_test(fresh_declines_what_is_idle),
+        cmocka_unit_test(a_connection_idles_when_its_last_send_is_over),
+        cmocka_unit_test(a_drain_does_not_wait_for_what_settles),
         cmocka_unit_test(a_backend_that_closes_is_noticed_at_once),
         cmocka_unit_test(bytes_nobody_asked_for_end_the_connection),
         cmocka_unit_test(what_ended_in_use_is_not_kept),
