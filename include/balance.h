@@ -29,12 +29,14 @@ MUST_CHECK bool balance_strategy_find(struct slice name, enum balance_strategy *
 
 #define BALANCE_NONE UINT32_MAX
 
-/* The load of a pool's backends as all workers see it: parallel arrays indexed by backend, so that
- * a scan over many backends reads few cache lines. Written with relaxed atomics elsewhere. */
+/* The load of a pool's backends as all workers see it. The figures lie in arrays that all pools
+ * share, so that they outlive a pool; `slots` says where. Written with relaxed atomics elsewhere.
+ */
 struct balance_load {
-    const u32 *active;     /* requests in flight */
-    const u32 *latency_us; /* peak EWMA of the time to the response head; 0 = not known yet */
-    const u64 *usable;     /* bit set: 1 = may be chosen */
+    const u32 *slots;      /* of each backend of the pool */
+    const u32 *active;     /* by slot: requests in flight */
+    const u32 *latency_us; /* by slot: peak EWMA of the time to the response head; 0 = unknown */
+    const u64 *usable;     /* by backend of the pool: bit set, 1 = may be chosen */
 };
 
 struct balance_request {
@@ -77,9 +79,14 @@ static inline bool balance_bit(const u64 *bits, u32 index)
     return (balance_word(bits, index / 64) >> (index % 64)) & 1;
 }
 
-static inline u32 balance_figure(const u32 *figures, u32 index)
+static inline u32 balance_active(const struct balance_load *load, u32 index)
 {
-    return __atomic_load_n(&figures[index], __ATOMIC_RELAXED);
+    return __atomic_load_n(&load->active[load->slots[index]], __ATOMIC_RELAXED);
+}
+
+static inline u32 balance_latency_us(const struct balance_load *load, u32 index)
+{
+    return __atomic_load_n(&load->latency_us[load->slots[index]], __ATOMIC_RELAXED);
 }
 
 #endif

@@ -9,7 +9,7 @@
 #include "config.h"
 #include "log.h"
 #include "ring.h"
-#include "state.h"
+#include "snapshot.h"
 
 struct proxy;
 
@@ -63,8 +63,8 @@ struct proxy_counters {
 struct proxy_environment {
     struct ring *ring;
     struct wheel *wheel;
-    const struct config *config;
-    struct state *state;
+    struct snapshot *snapshot;
+    u32 worker;                              /* which of the snapshot's workers this is */
     struct log_buffer *logs[LOG_FILE_COUNT]; /* NULL = that log is off */
     u64 seed;                                /* of the worker's random numbers */
 };
@@ -73,6 +73,10 @@ struct proxy_environment {
 MUST_CHECK struct proxy *proxy_create(const struct proxy_environment *environment);
 /* Only when proxy_quiet(). */
 void proxy_destroy(struct proxy *proxy);
+
+/* From now on new exchanges follow this snapshot; those that run keep theirs. What sizes the memory
+ * must be as it was: see proxy_adoptable(). */
+void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot);
 
 /* Takes over an accepted connection. */
 void proxy_accept(struct proxy *proxy, int fd, const struct config_listener *listener);

@@ -1,36 +1,59 @@
 /*
- * state: what all workers know of the backends and routes while they run, and the only mutable
- * memory they share. Figures are relaxed atomics in arrays indexed like the configuration's, so
- * that a balancing strategy can scan many backends in few cache lines.
+ * state: what is known of backends and routes while they run, whatever configuration they are in,
+ * and the only mutable memory that workers share. A backend or route has a slot: its place in
+ * arrays of relaxed atomics. Slots are given out and taken back by control alone, and a slot stays
+ * the same for as long as some snapshot has its backend or route; that is how figures outlive a
+ * reload.
  */
 #ifndef NEXTPROXY_STATE_H
 #define NEXTPROXY_STATE_H
 
-#include "balance.h"
-#include "config.h"
+#include "base/slice.h"
 
 struct state;
 
-/* Lives in an arena of its own, so it is never NULL. Indexes are those of `config`. */
-MUST_CHECK struct state *state_create(const struct config *config);
+enum { STATE_SLOTS_MAX = 1 << 17 };
+#define STATE_SLOT_NONE UINT32_MAX
+
+/* NULL when memory is refused. */
+MUST_CHECK struct state *state_create(void);
 void state_destroy(struct state *state);
 
-/* The load of a pool's backends, in the order of config_pool.backends. A backend that is in several
- * pools shows the same figures in each. Lives as long as the state. */
-const struct balance_load *state_load(const struct state *state, u32 pool);
+/* ---- Slots: control only ---- */
+
+enum state_kind { STATE_BACKEND, STATE_ROUTE, STATE_KIND_COUNT };
+
+/* The slot of what has this key: the one it has already, or one with fresh figures. Each take is to
+ * be undone by a state_release. STATE_SLOT_NONE when STATE_SLOTS_MAX are taken, or without memory.
+ */
+MUST_CHECK u32 state_take(struct state *state, enum state_kind kind, struct slice key);
+/* ASSERTs, with the last release, that nothing is in flight any more. */
+void state_release(struct state *state, enum state_kind kind, u32 slot);
+/* Slots that are taken. */
+u32 state_slots(const struct state *state, enum state_kind kind);
+
+/* ---- Backends, by slot ---- */
+
+/* The figures as arrays, for balance_load. They live as long as the state. */
+const u32 *state_active(const struct state *state);
+const u32 *state_latency_us(const struct state *state);
 
 /* A request is given to a backend, and is over. */
-void state_backend_begin(struct state *state, u32 backend);
-void state_backend_end(struct state *state, u32 backend);
+void state_backend_begin(struct state *state, u32 slot);
+void state_backend_end(struct state *state, u32 slot);
 /* A response head arrived sample_us after its request was sent. */
-void state_backend_latency(struct state *state, u32 backend, u32 sample_us, u64 now_ns);
-/* Health decisions: an unusable backend is not chosen. */
-void state_backend_set_usable(struct state *state, u32 backend, bool usable);
-u32 state_backend_active(const struct state *state, u32 backend);
+void state_backend_latency(struct state *state, u32 slot, u32 sample_us, u64 now_ns);
+u32 state_backend_active(const struct state *state, u32 slot);
+/* Health decisions: an unusable backend is not chosen. Snapshots follow, see snapshot.h. */
+void state_backend_set_usable(struct state *state, u32 slot, bool usable);
+bool state_backend_usable(const struct state *state, u32 slot);
+
+/* ---- Routes, by slot ---- */
 
 /* Takes a place among the route's active exchanges, exactly, over all workers; false when there is
- * none left. A route without a limit always has one. */
-MUST_CHECK bool state_route_enter(struct state *state, u32 route, u32 active_max);
-void state_route_leave(struct state *state, u32 route, u32 active_max);
+ * none left. A route without a limit (0) always has one. */
+MUST_CHECK bool state_route_enter(struct state *state, u32 slot, u32 active_max);
+/* With the limit that was given to state_route_enter. */
+void state_route_leave(struct state *state, u32 slot, u32 active_max);
 
 #endif

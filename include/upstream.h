@@ -49,7 +49,7 @@ struct upstream {
     void *user;       /* the exchange it serves; NULL unless CONNECTING or ACTIVE */
     struct list node; /* in its backend's idle stack, or among those that settle */
     u64 idle_since_ns;
-    u32 backend;
+    u32 slot;     /* of its backend */
     u32 requests; /* served so far, this one included */
     u8 state;     /* enum upstream_state */
     bool reused;  /* had served a request before this user got it */
@@ -59,21 +59,32 @@ struct upstreams_environment {
     struct ring *ring;
     struct wheel *wheel;
     struct transport_reaper *reaper;
-    const struct config *config;
+    u32 connections_max;                  /* in any state */
     const struct upstream_events *events; /* of whoever acquires */
 };
 
-/* NULL when memory is refused. The arena holds the per-backend part. */
+/* Whom to connect to. */
+struct upstream_target {
+    u32 slot; /* of the backend, see state.h: its idle connections */
+    const struct address *address;
+};
+
+/* NULL when memory is refused. Serves no backend before upstreams_adopt(). */
 MUST_CHECK struct upstreams *upstreams_create(struct arena *arena,
                                               const struct upstreams_environment *environment);
-usize upstreams_region_bytes(const struct config *config);
 void upstreams_destroy(struct upstreams *upstreams);
+
+/* From now on these are the limits, and the backends whose connections are kept: idle ones to
+ * others are closed, and busy ones when they are released. */
+void upstreams_adopt(struct upstreams *upstreams, const struct config_upstream *limits,
+                     const u32 *slots, u32 count);
 
 /* An idle connection to the backend (ACTIVE, `reused`), or a new one (CONNECTING: on_connected
  * follows, with RING_OK or the reason why not). `fresh` declines idle ones. NULL with *error
  * (errno) when no socket or no slot is left. */
-MUST_CHECK struct upstream *upstream_acquire(struct upstreams *upstreams, u32 backend, bool fresh,
-                                             void *user, i32 *error);
+MUST_CHECK struct upstream *upstream_acquire(struct upstreams *upstreams,
+                                             struct upstream_target target, bool fresh, void *user,
+                                             i32 *error);
 /* Gives a connection back whose exchange ended cleanly on both halves. The last send may be under
  * way still, when it is the end of the request. */
 void upstream_release(struct upstream *upstream);

@@ -10,7 +10,7 @@
 #include "config.h"
 #include "log.h"
 #include "proxy.h"
-#include "state.h"
+#include "snapshot.h"
 
 /* ---- Listening sockets ---- */
 
@@ -29,16 +29,15 @@ struct worker;
 enum worker_command { WORKER_RUN, WORKER_DRAIN, WORKER_STOP };
 
 struct worker_options {
-    const struct config *config;
-    struct state *state;
-    const int *listen_fds; /* one for each of config.listeners; the worker closes the TCP ones when
-                              it stops accepting */
+    struct snapshot *snapshot; /* to begin with */
+    const int *listen_fds;     /* one for each of its listeners; the worker closes the TCP ones when
+                                  it stops accepting */
     struct log_buffer *logs[LOG_FILE_COUNT];
     void (*on_finished)(void *context); /* called on the worker's thread as its last act */
     void *context;
     u32 ring_disabled; /* capabilities not to be used */
-    u32 index;
-    int cpu; /* to be pinned to; -1 = not */
+    u32 index;         /* which of the snapshot's workers this is */
+    int cpu;           /* to be pinned to; -1 = not */
 };
 
 /* Starts the thread and waits until it accepts connections. NULL with the reason in `why`

@@ -28,6 +28,7 @@ _Static_assert(ARRAY_COUNT(scene_names) == SCENE_COUNT, "every scene has a name"
 
 struct pool {
     u32 count;
+    u32 slots[BACKENDS_MAX];
     u32 active[BACKENDS_MAX];
     u32 latency_us[BACKENDS_MAX];
     u64 usable[(BACKENDS_MAX + 63) / 64];
@@ -46,6 +47,7 @@ static void pool_set(enum scene scene, u32 count)
     rng_seed(&pool.rng, 1);
     for (u32 i = 0; i < count; i++) {
         pool.backends[i].weight = scene == SCENE_WEIGHTED ? 1 + i % 10 : 1;
+        pool.slots[i] = i;
         pool.backends[i].key = hash_mix64(i + 1);
         pool.latency_us[i] = 500 + rng_below(&pool.rng, 1000);
         if (scene != SCENE_TENTH_DOWN || i % 10 != 1)
@@ -74,7 +76,7 @@ static u64 measure(enum balance_strategy strategy, u32 picks, double *ns_per_pic
     struct arena arena;
     arena_init(&arena);
     struct balance *balance = balance_create(&arena, strategy, pool.backends, pool.count);
-    struct balance_load load = {pool.active, pool.latency_us, pool.usable};
+    struct balance_load load = {pool.slots, pool.active, pool.latency_us, pool.usable};
     struct balance_request request = {.load = &load, .rng = &pool.rng};
     u64 hash = 0;
     u64 start_ns = clock_monotonic_ns();

@@ -155,7 +155,7 @@ struct search {
 static bool search_full(struct search *search, u32 index)
 {
     const struct ip_hash *hash = search->hash;
-    u64 active = balance_figure(search->request->load->active, index);
+    u64 active = balance_active(search->request->load, index);
     if (active < FULL_FLOOR)
         return false;
     if (!search->active_known) {

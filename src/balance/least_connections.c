@@ -7,7 +7,7 @@ static u32 least_connections_pick(struct balance *balance, const struct balance_
 {
     struct least *least = container_of(balance, struct least, balance);
     u32 proposed = balance_pick(least->turn, request);
-    if (proposed == BALANCE_NONE || balance_figure(request->load->active, proposed) == 0)
+    if (proposed == BALANCE_NONE || balance_active(request->load, proposed) == 0)
         return proposed;
     return scan_least(&least->scan, request, SCAN_CONNECTIONS, proposed);
 }

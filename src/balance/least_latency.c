@@ -20,8 +20,8 @@ static u32 least_latency_pick(struct balance *balance, const struct balance_requ
     u32 proposed = balance_pick(least->turn, request);
     if (proposed == BALANCE_NONE)
         return BALANCE_NONE;
-    if (balance_figure(request->load->active, proposed) == 0) {
-        bool unknown = balance_figure(request->load->latency_us, proposed) == 0;
+    if (balance_active(request->load, proposed) == 0) {
+        bool unknown = balance_latency_us(request->load, proposed) == 0;
         if (unknown || rng_below(request->rng, EXPLORE) == 0)
             return proposed;
     }

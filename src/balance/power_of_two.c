@@ -20,7 +20,6 @@ static u32 power_of_two_pick(struct balance *balance, const struct balance_reque
 {
     struct power_of_two *choice = container_of(balance, struct power_of_two, balance);
     const u32 *weights = choice->sampler.weights;
-    const u32 *active = request->load->active;
 
     u32 first = sampler_draw(&choice->sampler, request, BALANCE_NONE);
     if (first == BALANCE_NONE)
@@ -30,8 +29,8 @@ static u32 power_of_two_pick(struct balance *balance, const struct balance_reque
         return first;
     /* Active per weight, compared without dividing. Equal ones stay with the first draw, which went
      * by weight alone; the second did not, because it had to differ. */
-    u64 load_first = (u64)balance_figure(active, first) * weights[second];
-    u64 load_second = (u64)balance_figure(active, second) * weights[first];
+    u64 load_first = (u64)balance_active(request->load, first) * weights[second];
+    u64 load_second = (u64)balance_active(request->load, second) * weights[first];
     return load_second < load_first ? second : first;
 }
 

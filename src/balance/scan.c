@@ -1,7 +1,7 @@
 /*
  * One pass over the load figures of all backends, four at a time. With 1,000 backends the figures
- * are 4 KB, and a pass costs less than keeping a heap in order would: the figures are changed by
- * other workers with every request.
+ * are 4 KB and lie mostly in order, and a pass costs less than keeping a heap in order would: the
+ * figures are changed by other workers with every request.
  *
  * Costs are compared as single floats. Two that differ by less than one part in four million may be
  * taken for equal.
@@ -70,18 +70,16 @@ struct balance *least_create(struct arena *arena, const struct balance_backend *
     return &least->balance;
 }
 
-/* Four figures from `at` on. Unless the `whole` word is within the pool, zeroes beyond its end. */
-RACY INLINE i32x4 load_figures(const u32 *figures, u32 at, u32 count, bool whole)
+/* The figures of four backends from `at` on. Unless the `whole` word is within the pool, zeroes
+ * beyond its end. Made in registers: a vector read back from where its lanes were just stored is a
+ * stall. */
+RACY INLINE i32x4 load_figures(const u32 *figures, const u32 *slots, u32 left, bool whole)
 {
-    if (whole || LIKELY(at + 4 <= count)) {
-        i32x4 loaded;
-        memcpy(&loaded, figures + at, sizeof(loaded));
-        return loaded;
-    }
-    /* Made in registers: a vector read back from where its lanes were just stored is a stall. */
-    u32 left = count - min_u32(at, count);
-    return (i32x4){left > 0 ? (i32)figures[at] : 0, left > 1 ? (i32)figures[at + 1] : 0,
-                   left > 2 ? (i32)figures[at + 2] : 0, 0};
+    if (whole || LIKELY(left >= 4))
+        return (i32x4){(i32)figures[slots[0]], (i32)figures[slots[1]], (i32)figures[slots[2]],
+                       (i32)figures[slots[3]]};
+    return (i32x4){left > 0 ? (i32)figures[slots[0]] : 0, left > 1 ? (i32)figures[slots[1]] : 0,
+                   left > 2 ? (i32)figures[slots[2]] : 0, 0};
 }
 
 /* Lane by lane. */
@@ -98,14 +96,16 @@ RACY INLINE f32x4 lesser(f32x4 a, f32x4 b)
 RACY INLINE f32x4 cost_of_four(const struct scan *scan, const struct balance_load *load,
                                enum scan_cost cost, u32 at, bool whole)
 {
-    i32x4 active = load_figures(load->active, at, scan->count, whole);
+    const u32 *slots = load->slots + at;
+    u32 left = scan->count - min_u32(at, scan->count);
+    i32x4 active = load_figures(load->active, slots, left, whole);
     f32x4 inverse;
     memcpy(&inverse, scan->inverse + at, sizeof(inverse));
     if (cost == SCAN_CONNECTIONS)
         return __builtin_convertvector(active, f32x4) * inverse;
     /* A comparison that holds is -1 in its lane: where the latency is unknown it is replaced, and
      * only there an idle backend costs nothing. */
-    i32x4 latency_us = load_figures(load->latency_us, at, scan->count, whole);
+    i32x4 latency_us = load_figures(load->latency_us, slots, left, whole);
     i32x4 unknown = latency_us == 0;
     i32x4 assumed_us = latency_us | (unknown & UNKNOWN_LATENCY_US);
     i32x4 waiting = active + (unknown + 1);
@@ -227,7 +227,9 @@ RACY u64 scan_active_total(const struct scan *scan, const struct balance_load *l
         u64 open = balance_word(load->usable, word) & scan->weighted[word];
         i32x4 sums = {0};
         for (u32 at = word * 64; open != 0; at += 4, open >>= 4)
-            sums += load_figures(load->active, at, scan->count, false) & open_lanes[open & 15];
+            sums += load_figures(load->active, load->slots + at,
+                                 scan->count - min_u32(at, scan->count), false) &
+                    open_lanes[open & 15];
         total += (u64)(u32)sums[0] + (u32)sums[1] + (u32)sums[2] + (u32)sums[3];
     }
     return total;

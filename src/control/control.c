@@ -31,6 +31,7 @@ struct control {
     struct ring *ring;
     struct ring_op signal_op;
     struct state *state;
+    struct snapshot *snapshot;
     struct worker **workers;
     struct log_buffer **buffers[LOG_FILE_COUNT]; /* one per worker, then control's own */
     struct log_writer *log_writer;
@@ -191,6 +192,15 @@ static int cpu_for(u32 index)
     return -1;
 }
 
+static bool create_snapshot(struct control *control)
+{
+    control->state = state_create();
+    if (control->state)
+        control->snapshot =
+            snapshot_create(control->config, control->state, control->config->workers, 1);
+    return control->snapshot != NULL;
+}
+
 static bool start_workers(struct control *control)
 {
     const struct config *config = control->config;
@@ -199,8 +209,7 @@ static bool start_workers(struct control *control)
         return refuse(control, no_memory);
     for (u32 i = 0; i < config->workers; i++) {
         const struct worker_options options = {
-            .config = config,
-            .state = control->state,
+            .snapshot = control->snapshot,
             .listen_fds = control->listen_fds + (usize)i * config->listener_count,
             .logs = {control->buffers[LOG_FILE_ERROR][i], control->buffers[LOG_FILE_ACCESS][i]},
             .on_finished = on_worker_finished,
@@ -353,7 +362,8 @@ static bool start(struct control *control, const struct control_options *options
     }
     if (!create_buffers(control))
         return refuse(control, no_memory);
-    control->state = state_create(control->config);
+    if (!create_snapshot(control))
+        return refuse(control, no_memory);
     ring_op_init(&control->signal_op, &signal_class);
     ring_poll_readable(control->ring, &control->signal_op, control->signal_fd);
     if (!open_listeners(control))
@@ -379,6 +389,8 @@ int control_run(const struct control_options *options)
     close_listeners(&control);
     free_logs(&control, started);
     free(control.workers);
+    if (control.snapshot)
+        snapshot_destroy(control.snapshot);
     if (control.state)
         state_destroy(control.state);
     if (control.signal_fd >= 0)

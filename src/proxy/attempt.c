@@ -8,13 +8,14 @@ static u32 pick_from(struct exchange *exchange, const u64 *tried)
 {
     struct proxy *proxy = exchange->proxy;
     u32 pool = exchange->route->pool;
+    const struct snapshot_pool *at = &exchange->snapshot->pools[pool];
     const struct balance_request request = {
-        .load = state_load(proxy->state, pool),
+        .load = &at->load,
         .tried = tried,
         .key = exchange->key,
         .rng = &proxy->rng,
     };
-    return balance_pick(proxy->balances[pool], &request);
+    return balance_pick(at->balances[proxy->worker], &request);
 }
 
 /* Leaves out the backends that failed this request already. Apart from pick_from, so that the usual
@@ -39,13 +40,16 @@ static u32 pick(struct exchange *exchange)
 static void begin(struct exchange *exchange, bool fresh)
 {
     struct proxy *proxy = exchange->proxy;
+    const struct upstream_target target = {
+        .slot = exchange_backend_slot(exchange),
+        .address = &exchange_backend(exchange)->address,
+    };
     i32 error = 0;
     exchange->attempts++;
     exchange->attempt_ns = proxy_now_ns(proxy);
-    state_backend_begin(proxy->state, exchange->backend);
+    state_backend_begin(proxy->state, target.slot);
     exchange->counted = true;
-    exchange->upstream =
-        upstream_acquire(proxy->upstreams, exchange->backend, fresh, exchange, &error);
+    exchange->upstream = upstream_acquire(proxy->upstreams, target, fresh, exchange, &error);
     if (!exchange->upstream) {
         record_fault(exchange, FAULT_EXHAUSTED, error);
         exchange_answer(exchange, FAULT_EXHAUSTED);
@@ -67,7 +71,7 @@ static void begin(struct exchange *exchange, bool fresh)
 /* Sets exchange->backend; false when no backend is usable and untried. */
 static bool choose(struct exchange *exchange)
 {
-    const struct config *config = exchange->proxy->config;
+    const struct config *config = exchange->snapshot->config;
     u32 member = pick(exchange);
     if (member == BALANCE_NONE)
         return false;
@@ -107,7 +111,7 @@ void attempt_end(struct exchange *exchange, bool reusable)
      * ever behind a window that it has filled. */
     bool answered = exchange->response.state >= RELAY_ENDED;
     if (exchange->counted)
-        state_backend_end(proxy->state, exchange->backend);
+        state_backend_end(proxy->state, exchange_backend_slot(exchange));
     exchange->counted = false;
     exchange->request.sink = NULL;
     exchange->request.sending_bytes = 0;
@@ -134,9 +138,8 @@ static bool may_replay(const struct exchange *exchange)
 
 static bool may_try_other(const struct exchange *exchange)
 {
-    const struct proxy *proxy = exchange->proxy;
-    return exchange->tried_count < min_u32(proxy->config->retries, TRIED_MAX - 1) &&
-           !proxy->draining;
+    u32 retries = exchange->snapshot->config->retries;
+    return exchange->tried_count < min_u32(retries, TRIED_MAX - 1) && !exchange->proxy->draining;
 }
 
 void attempt_failed(struct exchange *exchange, enum fault fault, struct ring_done done)

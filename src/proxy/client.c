@@ -395,7 +395,7 @@ void client_start(struct proxy *proxy, int fd, const struct config_listener *lis
         ring_close(proxy->ring, fd, true);
         return;
     }
-    *client = (struct client){.proxy = proxy, .listener = listener, .state = CLIENT_IDLE};
+    *client = (struct client){.proxy = proxy, .state = CLIENT_IDLE};
     lease_chain_init(&client->backlog);
     wheel_timer_init(&client->timer, on_timeout);
     list_push_back(&proxy->connected, &client->node);

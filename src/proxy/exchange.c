@@ -36,6 +36,7 @@ void exchange_init(struct exchange *exchange, struct client *client)
     *exchange = (struct exchange){
         .proxy = proxy,
         .client = client,
+        .snapshot = proxy->snapshot,
         .start_ns = client->request_start_ns,
         .head_ns = proxy_now_ns(proxy),
         .backend = BALANCE_NONE,
@@ -57,6 +58,7 @@ static struct exchange *create(struct client *client)
     if (!exchange)
         return NULL;
     exchange_init(exchange, client);
+    snapshot_pin(exchange->snapshot, client->proxy->worker);
     client->exchange = exchange;
     return exchange;
 }
@@ -70,8 +72,8 @@ static void release(struct exchange *exchange)
     relay_abort(&exchange->response, proxy);
     ring_chain_return(proxy->ring, &exchange->response_head);
     if (exchange->route_entered)
-        state_route_leave(proxy->state, (u32)(exchange->route - proxy->config->routes),
-                          exchange->route->active_max);
+        state_route_leave(proxy->state, exchange_route_slot(exchange), exchange->route->active_max);
+    snapshot_unpin(exchange->snapshot, proxy->worker);
     transport_hold_release(&exchange->hold);
 }
 
@@ -293,8 +295,8 @@ static void answer_as_last(struct exchange *exchange)
 static enum fault admit(struct exchange *exchange)
 {
     struct proxy *proxy = exchange->proxy;
-    u32 route = (u32)(exchange->route - proxy->config->routes);
-    if (!state_route_enter(proxy->state, route, exchange->route->active_max))
+    if (!state_route_enter(proxy->state, exchange_route_slot(exchange),
+                           exchange->route->active_max))
         return FAULT_ROUTE_FULL;
     exchange->route_entered = true;
     return FAULT_NONE;

@@ -91,31 +91,13 @@ static void create_spare(struct proxy *proxy)
     proxy->spare_block = arena_alloc(&proxy->arena, proxy->exchange_block_bytes);
 }
 
-static void create_balances(struct proxy *proxy)
-{
-    const struct config *config = proxy->config;
-    proxy->balances = arena_alloc(&proxy->arena, config->pool_count * sizeof(*proxy->balances));
-    for (u32 p = 0; p < config->pool_count; p++) {
-        const struct config_pool *pool = &config->pools[p];
-        struct balance_backend *backends =
-            arena_alloc(&proxy->arena, pool->backend_count * sizeof(*backends));
-        for (u32 i = 0; i < pool->backend_count; i++) {
-            const struct config_backend *backend = &config->backends[pool->backends[i]];
-            backends[i].weight = backend->weight;
-            backends[i].key = hash_bytes(backend->id.data, backend->id.len, 0);
-        }
-        proxy->balances[p] =
-            balance_create(&proxy->arena, pool->strategy, backends, pool->backend_count);
-    }
-}
-
 static bool create_upstreams(struct proxy *proxy)
 {
     const struct upstreams_environment environment = {
         .ring = proxy->ring,
         .wheel = proxy->wheel,
         .reaper = &proxy->reaper,
-        .config = proxy->config,
+        .connections_max = proxy->config->upstream.connections_max,
         .events = &attempt_events,
     };
     proxy->upstreams = upstreams_create(&proxy->arena, &environment);
@@ -141,25 +123,40 @@ struct proxy *proxy_create(const struct proxy_environment *environment)
     proxy->arena = arena;
     proxy->ring = environment->ring;
     proxy->wheel = environment->wheel;
-    proxy->config = environment->config;
-    proxy->state = environment->state;
+    proxy->worker = environment->worker;
+    proxy->config = environment->snapshot->config;
+    proxy->state = environment->snapshot->state;
     memcpy(proxy->logs, environment->logs, sizeof(proxy->logs));
     proxy->exchange_block_bytes = block_bytes(proxy->config);
-    proxy->sample_threshold = sample_threshold(proxy->config->logging.access_sample);
     rng_seed(&proxy->rng, environment->seed);
     list_init(&proxy->connected);
     transport_reaper_init(&proxy->reaper, proxy->wheel);
     refresh_wall(proxy);
-    create_balances(proxy);
     create_spare(proxy);
     if (!create_slabs(proxy) || !create_upstreams(proxy))
         return NULL;
+    proxy_adopt(proxy, environment->snapshot);
     return proxy;
+}
+
+void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot)
+{
+    const struct config *config = snapshot->config;
+    ASSERT(block_bytes(config) <= proxy->exchange_block_bytes);
+    snapshot_pin(snapshot, proxy->worker);
+    if (proxy->snapshot)
+        snapshot_unpin(proxy->snapshot, proxy->worker);
+    proxy->snapshot = snapshot;
+    proxy->config = config;
+    proxy->sample_threshold = sample_threshold(config->logging.access_sample);
+    upstreams_adopt(proxy->upstreams, &config->upstream, snapshot->backend_slots,
+                    config->backend_count);
 }
 
 void proxy_destroy(struct proxy *proxy)
 {
     ASSERT(proxy_quiet(proxy));
+    snapshot_unpin(proxy->snapshot, proxy->worker);
     upstreams_destroy(proxy->upstreams);
     slab_deinit(&proxy->clients);
     slab_deinit(&proxy->exchanges);

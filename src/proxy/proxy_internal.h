@@ -114,6 +114,7 @@ struct exchange {
     struct proxy *proxy;
     struct client *client;     /* may be gone before the exchange's memory is, see `hold` */
     struct upstream *upstream; /* NULL when there is none (yet, any more) */
+    struct snapshot *snapshot; /* pinned: `route` and `backend` are of its configuration */
     const struct config_route *route;
     struct lease_chain response_head; /* pieces of a response head until it is complete */
     u64 start_ns;                     /* first byte of the request */
@@ -234,7 +235,6 @@ struct client {
     struct transport transport;
     struct wheel_timer timer;
     struct proxy *proxy;
-    const struct config_listener *listener;
     struct exchange *exchange;  /* while CLIENT_EXCHANGING */
     struct list node;           /* in proxy->clients */
     char *inbox;                /* bytes of the next head that could not be used yet, or NULL */
@@ -371,11 +371,11 @@ MUST_CHECK enum proxy_header proxy_header_parse(struct slice data, struct proxy_
 struct proxy {
     struct ring *ring;
     struct wheel *wheel;
-    const struct config *config;
+    struct snapshot *snapshot;   /* what new exchanges follow */
+    const struct config *config; /* the snapshot's */
     struct state *state;
     struct log_buffer *logs[LOG_FILE_COUNT];
     struct upstreams *upstreams;
-    struct balance **balances; /* per pool */
     struct transport_reaper reaper;
     struct slab clients;
     struct slab exchanges;
@@ -395,6 +395,7 @@ struct proxy {
     u64 refusal_logged_ns;
     u64 refusals; /* since then */
     u64 date_second;
+    u32 worker; /* which of the snapshot's workers this is */
     u32 exchange_block_bytes;
     u32 sample_threshold; /* of 2^32: which share of requests is logged */
     bool draining;
@@ -412,6 +413,22 @@ static inline u64 proxy_now_ns(const struct proxy *proxy)
 static inline u64 proxy_wall_ns(const struct proxy *proxy)
 {
     return proxy_now_ns(proxy) + proxy->wall_offset_ns;
+}
+
+static inline const struct config_backend *exchange_backend(const struct exchange *exchange)
+{
+    return &exchange->snapshot->config->backends[exchange->backend];
+}
+
+static inline u32 exchange_backend_slot(const struct exchange *exchange)
+{
+    return exchange->snapshot->backend_slots[exchange->backend];
+}
+
+static inline u32 exchange_route_slot(const struct exchange *exchange)
+{
+    const struct snapshot *snapshot = exchange->snapshot;
+    return snapshot->route_slots[exchange->route - snapshot->config->routes];
 }
 
 struct slice proxy_date(struct proxy *proxy);

@@ -54,7 +54,7 @@ void record_access(struct exchange *exchange)
         .path = exchange->path,
         .host = exchange->host,
         .route = exchange->route->id,
-        .backend_id = chosen ? proxy->config->backends[exchange->backend].id : (struct slice){0},
+        .backend_id = chosen ? exchange_backend(exchange)->id : (struct slice){0},
         .client_ip = exchange_client_ip(exchange),
         .request_id = exchange->request_id,
         .fault = exchange->fault == FAULT_NONE
@@ -95,8 +95,7 @@ void record_fault(struct exchange *exchange, enum fault fault, i32 error)
     };
     char scratch[16];
     bool chosen = exchange->backend != BALANCE_NONE && row->blame != BLAME_CLIENT;
-    const struct config_backend *backend =
-        chosen ? &proxy->config->backends[exchange->backend] : NULL;
+    const struct config_backend *backend = chosen ? exchange_backend(exchange) : NULL;
     enum http_reject reject = (enum http_reject)exchange->reject;
     const char *error_text = row->error ? row->error : row->name;
     if (error != 0)

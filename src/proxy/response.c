@@ -104,8 +104,8 @@ static void note_first_byte(struct exchange *exchange)
     struct proxy *proxy = exchange->proxy;
     exchange->first_byte_ns = proxy_now_ns(proxy);
     u64 latency_us = (exchange->first_byte_ns - exchange->attempt_ns) / NS_PER_US;
-    state_backend_latency(proxy->state, exchange->backend, (u32)min_u64(latency_us, UINT32_MAX),
-                          exchange->first_byte_ns);
+    state_backend_latency(proxy->state, exchange_backend_slot(exchange),
+                          (u32)min_u64(latency_us, UINT32_MAX), exchange->first_byte_ns);
 }
 
 static void decide_keeping(struct exchange *exchange, const struct http_response *response,
@@ -400,7 +400,7 @@ struct slice response_page_write(struct exchange *exchange)
     const struct page page = page_of(exchange);
     struct http_writer body = {.at = writer.at + PAGE_HEAD_BYTES_MAX, .end = writer.end};
     const char *body_data = body.at;
-    page_write(&exchange->proxy->config->error_templates, &page, &body);
+    page_write(&exchange->snapshot->config->error_templates, &page, &body);
     u64 body_bytes = (u64)(body.at - body_data);
     write_own_head(exchange, page.status, body_bytes, &writer);
     ASSERT(!writer.full && writer.at <= body_data);

@@ -106,7 +106,7 @@ static void write_request_fields(struct exchange *exchange, const struct request
 static void write_host(struct exchange *exchange, struct slice authority,
                        struct http_writer *writer)
 {
-    const struct config *config = exchange->proxy->config;
+    const struct config *config = exchange->snapshot->config;
     if (authority.len == 0) /* HTTP/1.0 without Host: HTTP/1.1 needs one (RFC 9112 §3.2) */
         authority = config->backends[config->pools[exchange->route->pool].backends[0]].authority;
     http_write(writer, SLICE("Host: "));

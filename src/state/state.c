@@ -1,183 +1,154 @@
-/*
- * Backends' and routes' figures. What a strategy scans has to lie together per pool, so every
- * membership of a backend in a pool is a slot of its own, and a change is written to all slots of
- * the backend: one or two in practice.
- */
+/* Figures by slot. The arrays are reserved for all slots there may be; what is not used is never
+ * touched, and takes no memory. */
 #include "state.h"
 
-#include <stdatomic.h>
+#include <stdlib.h>
 
+#include "balance.h"
+#include "base/arena.h"
+#include "base/assert.h"
 #include "base/clock.h"
+#include "state/slots.h"
 
 #define LATENCY_DECAY_NS (10 * NS_PER_S)
 
-struct slot {
-    u32 pool;
-    u32 member;
-};
-
-struct backend_state {
-    const struct slot *slots;
-    u32 slot_count;
-    _Atomic u32 latency_us;
-    _Atomic u64 latency_at_ns;
-} __attribute__((aligned(CACHE_LINE_BYTES)));
-
-struct pool_state {
-    struct balance_load load;
-    u32 *active;
-    u32 *latency_us;
-    u64 *usable;
+struct figures {
+    u32 active[STATE_SLOTS_MAX];
+    u32 latency_us[STATE_SLOTS_MAX];
+    u64 latency_at_ns[STATE_SLOTS_MAX];
+    u32 route_active[STATE_SLOTS_MAX];
+    u8 unusable[STATE_SLOTS_MAX];
 };
 
 struct state {
-    struct arena arena;
-    struct backend_state *backends;
-    struct pool_state *pools;
-    _Atomic u32 *route_active;
+    struct slots slots[STATE_KIND_COUNT];
+    struct figures *figures;
 };
 
-static void *alloc_lines(struct arena *arena, usize bytes)
+struct state *state_create(void)
 {
-    /* Workers write here: no line is shared with anything else. */
-    uintptr_t at = (uintptr_t)arena_alloc(arena, bytes + 2 * CACHE_LINE_BYTES);
-    return (void *)((at + CACHE_LINE_BYTES - 1) & ~(uintptr_t)(CACHE_LINE_BYTES - 1));
-}
-
-static void init_pool(struct state *state, const struct config_pool *config, u32 index)
-{
-    struct pool_state *pool = &state->pools[index];
-    u32 count = config->backend_count;
-    pool->active = alloc_lines(&state->arena, count * sizeof(u32));
-    pool->latency_us = alloc_lines(&state->arena, count * sizeof(u32));
-    pool->usable = alloc_lines(&state->arena, (count + 63) / 64 * sizeof(u64));
-    for (u32 i = 0; i < count; i++)
-        pool->usable[i / 64] |= 1ull << (i % 64);
-    pool->load = (struct balance_load){
-        .active = pool->active,
-        .latency_us = pool->latency_us,
-        .usable = pool->usable,
-    };
-}
-
-static void init_slots(struct state *state, const struct config *config)
-{
-    u32 *counts = arena_alloc(&state->arena, config->backend_count * sizeof(u32));
-    for (u32 p = 0; p < config->pool_count; p++)
-        for (u32 i = 0; i < config->pools[p].backend_count; i++)
-            counts[config->pools[p].backends[i]]++;
-    struct slot **slots = arena_alloc(&state->arena, config->backend_count * sizeof(*slots));
-    for (u32 b = 0; b < config->backend_count; b++) {
-        slots[b] = arena_alloc(&state->arena, counts[b] * sizeof(struct slot));
-        state->backends[b].slots = slots[b];
+    struct state *state = calloc(1, sizeof(*state));
+    if (!state)
+        return NULL;
+    state->figures = region_reserve(sizeof(*state->figures), false);
+    if (!state->figures) {
+        free(state);
+        return NULL;
     }
-    for (u32 p = 0; p < config->pool_count; p++) {
-        for (u32 i = 0; i < config->pools[p].backend_count; i++) {
-            u32 b = config->pools[p].backends[i];
-            slots[b][state->backends[b].slot_count++] = (struct slot){.pool = p, .member = i};
-        }
-    }
-}
-
-struct state *state_create(const struct config *config)
-{
-    struct arena arena;
-    arena_init(&arena);
-    struct state *state = alloc_lines(&arena, sizeof(*state));
-    state->arena = arena;
-    state->backends = alloc_lines(&state->arena, config->backend_count * sizeof(*state->backends));
-    state->pools = arena_alloc(&state->arena, config->pool_count * sizeof(*state->pools));
-    state->route_active = alloc_lines(&state->arena, config->route_count * sizeof(u32));
-    for (u32 i = 0; i < config->pool_count; i++)
-        init_pool(state, &config->pools[i], i);
-    init_slots(state, config);
+    for (u32 kind = 0; kind < STATE_KIND_COUNT; kind++)
+        slots_init(&state->slots[kind]);
     return state;
 }
 
 void state_destroy(struct state *state)
 {
-    struct arena arena = state->arena; /* the state itself lives in it */
-    arena_deinit(&arena);
+    for (u32 kind = 0; kind < STATE_KIND_COUNT; kind++)
+        slots_deinit(&state->slots[kind]);
+    region_release(state->figures, sizeof(*state->figures));
+    free(state);
 }
 
-const struct balance_load *state_load(const struct state *state, u32 pool)
+/* ---- Slots ---- */
+
+static void forget_backend(struct figures *figures, u32 slot)
 {
-    return &state->pools[pool].load;
+    __atomic_store_n(&figures->latency_us[slot], 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&figures->latency_at_ns[slot], 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&figures->unusable[slot], false, __ATOMIC_RELAXED);
 }
 
-void state_backend_begin(struct state *state, u32 backend)
+u32 state_take(struct state *state, enum state_kind kind, struct slice key)
 {
-    const struct backend_state *it = &state->backends[backend];
-    for (u32 i = 0; i < it->slot_count; i++)
-        __atomic_fetch_add(&state->pools[it->slots[i].pool].active[it->slots[i].member], 1,
-                           __ATOMIC_RELAXED);
+    bool fresh;
+    u32 slot = slots_take(&state->slots[kind], key, &fresh);
+    if (slot != STATE_SLOT_NONE && fresh && kind == STATE_BACKEND)
+        forget_backend(state->figures, slot);
+    return slot;
 }
 
-void state_backend_end(struct state *state, u32 backend)
+void state_release(struct state *state, enum state_kind kind, u32 slot)
 {
-    const struct backend_state *it = &state->backends[backend];
-    for (u32 i = 0; i < it->slot_count; i++) {
-        u32 *active = &state->pools[it->slots[i].pool].active[it->slots[i].member];
-        u32 before = __atomic_fetch_sub(active, 1, __ATOMIC_RELAXED);
-        ASSERT(before > 0);
-    }
+    const u32 *active =
+        kind == STATE_BACKEND ? state->figures->active : state->figures->route_active;
+    if (slots_release(&state->slots[kind], slot))
+        ASSERT(__atomic_load_n(&active[slot], __ATOMIC_RELAXED) == 0);
 }
 
-void state_backend_latency(struct state *state, u32 backend, u32 sample_us, u64 now_ns)
+u32 state_slots(const struct state *state, enum state_kind kind)
 {
-    struct backend_state *it = &state->backends[backend];
+    return state->slots[kind].taken;
+}
+
+/* ---- Backends ---- */
+
+const u32 *state_active(const struct state *state)
+{
+    return state->figures->active;
+}
+
+const u32 *state_latency_us(const struct state *state)
+{
+    return state->figures->latency_us;
+}
+
+void state_backend_begin(struct state *state, u32 slot)
+{
+    __atomic_fetch_add(&state->figures->active[slot], 1, __ATOMIC_RELAXED);
+}
+
+void state_backend_end(struct state *state, u32 slot)
+{
+    u32 before = __atomic_fetch_sub(&state->figures->active[slot], 1, __ATOMIC_RELAXED);
+    ASSERT(before > 0);
+}
+
+void state_backend_latency(struct state *state, u32 slot, u32 sample_us, u64 now_ns)
+{
+    struct figures *figures = state->figures;
     /* Two workers at once may lose one of their samples; a moving average can bear that. */
-    u64 before_ns = atomic_load_explicit(&it->latency_at_ns, memory_order_relaxed);
-    atomic_store_explicit(&it->latency_at_ns, now_ns, memory_order_relaxed);
-    u32 old = atomic_load_explicit(&it->latency_us, memory_order_relaxed);
+    u64 before_ns = __atomic_load_n(&figures->latency_at_ns[slot], __ATOMIC_RELAXED);
+    __atomic_store_n(&figures->latency_at_ns[slot], now_ns, __ATOMIC_RELAXED);
+    u32 old = __atomic_load_n(&figures->latency_us[slot], __ATOMIC_RELAXED);
     u64 elapsed_ns = now_ns > before_ns ? now_ns - before_ns : 0;
     u32 figure = balance_latency_update(old, max_u32(sample_us, 1), elapsed_ns, LATENCY_DECAY_NS);
-    atomic_store_explicit(&it->latency_us, figure, memory_order_relaxed);
-    for (u32 i = 0; i < it->slot_count; i++)
-        __atomic_store_n(&state->pools[it->slots[i].pool].latency_us[it->slots[i].member], figure,
-                         __ATOMIC_RELAXED);
+    __atomic_store_n(&figures->latency_us[slot], figure, __ATOMIC_RELAXED);
 }
 
-void state_backend_set_usable(struct state *state, u32 backend, bool usable)
+u32 state_backend_active(const struct state *state, u32 slot)
 {
-    struct backend_state *it = &state->backends[backend];
-    for (u32 i = 0; i < it->slot_count; i++) {
-        u32 member = it->slots[i].member;
-        u64 *word = &state->pools[it->slots[i].pool].usable[member / 64];
-        if (usable)
-            __atomic_fetch_or(word, 1ull << (member % 64), __ATOMIC_RELAXED);
-        else
-            __atomic_fetch_and(word, ~(1ull << (member % 64)), __ATOMIC_RELAXED);
-    }
+    return __atomic_load_n(&state->figures->active[slot], __ATOMIC_RELAXED);
 }
 
-u32 state_backend_active(const struct state *state, u32 backend)
+void state_backend_set_usable(struct state *state, u32 slot, bool usable)
 {
-    const struct backend_state *it = &state->backends[backend];
-    if (it->slot_count == 0)
-        return 0;
-    return __atomic_load_n(&state->pools[it->slots[0].pool].active[it->slots[0].member],
-                           __ATOMIC_RELAXED);
+    __atomic_store_n(&state->figures->unusable[slot], !usable, __ATOMIC_RELAXED);
 }
 
-bool state_route_enter(struct state *state, u32 route, u32 active_max)
+bool state_backend_usable(const struct state *state, u32 slot)
+{
+    return !__atomic_load_n(&state->figures->unusable[slot], __ATOMIC_RELAXED);
+}
+
+/* ---- Routes ---- */
+
+bool state_route_enter(struct state *state, u32 slot, u32 active_max)
 {
     if (active_max == 0)
         return true;
-    _Atomic u32 *active = &state->route_active[route];
-    u32 now = atomic_load_explicit(active, memory_order_relaxed);
+    u32 *active = &state->figures->route_active[slot];
+    u32 now = __atomic_load_n(active, __ATOMIC_RELAXED);
     do {
         if (now >= active_max)
             return false;
-    } while (!atomic_compare_exchange_weak_explicit(active, &now, now + 1, memory_order_relaxed,
-                                                    memory_order_relaxed));
+    } while (!__atomic_compare_exchange_n(active, &now, now + 1, true, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
     return true;
 }
 
-void state_route_leave(struct state *state, u32 route, u32 active_max)
+void state_route_leave(struct state *state, u32 slot, u32 active_max)
 {
     if (active_max == 0)
         return;
-    u32 before = atomic_fetch_sub_explicit(&state->route_active[route], 1, memory_order_relaxed);
+    u32 before = __atomic_fetch_sub(&state->figures->route_active[slot], 1, __ATOMIC_RELAXED);
     ASSERT(before > 0);
 }

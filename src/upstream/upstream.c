@@ -4,21 +4,27 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "state.h"
 
 #define SWEEP_NS NS_PER_S
+#define IDLE_STACKS_BYTES (STATE_SLOTS_MAX * sizeof(struct idle_stack))
 
 struct idle_stack {
-    struct list connections; /* front: used last */
+    struct list connections; /* front: used last; not initialised while `count` was always 0 */
     u32 count;
+    u32 adopted; /* upstreams.adoptions when this backend was last among those to serve */
 };
 
 struct upstreams {
     struct upstreams_environment with;
     struct slab slab;
     struct wheel_timer sweep;
-    struct idle_stack *idle; /* per backend */
+    struct config_upstream limits;
+    struct idle_stack *idle; /* by slot: for all there may be, untouched where there is none */
     struct list settling;    /* front: released first */
+    u32 idle_end;            /* above the highest slot seen so far */
     u32 idle_total;          /* those that settle included */
+    u32 adoptions;
     bool draining;
 };
 
@@ -37,7 +43,7 @@ static void move(struct upstream *upstream, enum upstream_state next)
     trace_event("upstream", upstream->state, next);
     if (upstream->state == UPSTREAM_IDLE) {
         list_remove(&upstream->node);
-        upstream->owner->idle[upstream->backend].count--;
+        upstream->owner->idle[upstream->slot].count--;
         upstream->owner->idle_total--;
     } else if (upstream->state == UPSTREAM_SETTLING) {
         list_remove(&upstream->node);
@@ -73,10 +79,10 @@ static void on_connected(struct ring_op *op, struct ring_done done)
 
 static const struct ring_op_class connect_class = {"connect", on_connected};
 
-static struct upstream *connect_new(struct upstreams *upstreams, u32 backend, void *user,
-                                    i32 *error)
+static struct upstream *connect_new(struct upstreams *upstreams, struct upstream_target target,
+                                    void *user, i32 *error)
 {
-    const struct address *address = &upstreams->with.config->backends[backend].address;
+    const struct address *address = target.address;
     struct upstream *upstream = slab_acquire(&upstreams->slab);
     if (!upstream) {
         *error = EMFILE;
@@ -88,7 +94,7 @@ static struct upstream *connect_new(struct upstreams *upstreams, u32 backend, vo
         return NULL;
     }
     *upstream = (struct upstream){
-        .owner = upstreams, .backend = backend, .state = UPSTREAM_CONNECTING, .requests = 1};
+        .owner = upstreams, .slot = target.slot, .state = UPSTREAM_CONNECTING, .requests = 1};
     list_init(&upstream->node);
     transport_open(&upstream->transport, upstreams->with.ring, upstreams->with.reaper, fd,
                    &upstreams->with.events->transport);
@@ -98,12 +104,12 @@ static struct upstream *connect_new(struct upstreams *upstreams, u32 backend, vo
     return upstream;
 }
 
-struct upstream *upstream_acquire(struct upstreams *upstreams, u32 backend, bool fresh, void *user,
-                                  i32 *error)
+struct upstream *upstream_acquire(struct upstreams *upstreams, struct upstream_target target,
+                                  bool fresh, void *user, i32 *error)
 {
-    struct idle_stack *idle = &upstreams->idle[backend];
+    struct idle_stack *idle = &upstreams->idle[target.slot];
     if (fresh || idle->count == 0)
-        return connect_new(upstreams, backend, user, error);
+        return connect_new(upstreams, target, user, error);
     struct upstream *upstream = container_of(idle->connections.next, struct upstream, node);
     move(upstream, UPSTREAM_ACTIVE);
     upstream->reused = true;
@@ -124,9 +130,10 @@ static u32 idle_until(u32 connections_max)
 
 static bool worth_keeping(const struct upstreams *upstreams, const struct upstream *upstream)
 {
-    const struct config_upstream *limits = &upstreams->with.config->upstream;
-    return !upstreams->draining && transport_readable(&upstream->transport) &&
-           upstreams->idle[upstream->backend].count < limits->idle_max &&
+    const struct config_upstream *limits = &upstreams->limits;
+    const struct idle_stack *idle = &upstreams->idle[upstream->slot];
+    return !upstreams->draining && idle->adopted == upstreams->adoptions &&
+           transport_readable(&upstream->transport) && idle->count < limits->idle_max &&
            upstreams->slab.in_use <= idle_until(limits->connections_max) &&
            (limits->requests_max == 0 || upstream->requests < limits->requests_max);
 }
@@ -153,8 +160,8 @@ void upstream_release(struct upstream *upstream)
         list_push_back(&upstreams->settling, &upstream->node);
     } else {
         wait_as(upstream, UPSTREAM_IDLE);
-        list_push_front(&upstreams->idle[upstream->backend].connections, &upstream->node);
-        upstreams->idle[upstream->backend].count++;
+        list_push_front(&upstreams->idle[upstream->slot].connections, &upstream->node);
+        upstreams->idle[upstream->slot].count++;
     }
 }
 
@@ -210,12 +217,11 @@ static void sweep_settling(struct upstreams *upstreams, u64 now_ns)
 static void on_sweep(struct wheel_timer *timer)
 {
     struct upstreams *upstreams = container_of(timer, struct upstreams, sweep);
-    const struct config *config = upstreams->with.config;
     u64 now_ns = ring_now_ns(upstreams->with.ring);
-    u64 timeout_ns = config->upstream.idle_timeout_ms * NS_PER_MS;
+    u64 timeout_ns = upstreams->limits.idle_timeout_ms * NS_PER_MS;
     sweep_settling(upstreams, now_ns);
-    for (u32 b = 0; b < config->backend_count && upstreams->idle_total > 0; b++) {
-        struct idle_stack *idle = &upstreams->idle[b];
+    for (u32 slot = 0; slot < upstreams->idle_end && upstreams->idle_total > 0; slot++) {
+        struct idle_stack *idle = &upstreams->idle[slot];
         while (idle->count > 0) {
             struct upstream *oldest =
                 container_of(idle->connections.previous, struct upstream, node);
@@ -251,15 +257,36 @@ void upstream_discard(struct upstream *upstream, bool reset)
         transport_close(&upstream->transport, reset);
 }
 
+static void discard_idle(struct idle_stack *idle)
+{
+    while (idle->count > 0)
+        upstream_discard(container_of(idle->connections.next, struct upstream, node), false);
+}
+
 void upstreams_drain(struct upstreams *upstreams)
 {
     upstreams->draining = true;
     while (!list_empty(&upstreams->settling))
         upstream_discard(container_of(upstreams->settling.next, struct upstream, node), false);
-    for (u32 b = 0; b < upstreams->with.config->backend_count; b++)
-        while (upstreams->idle[b].count > 0)
-            upstream_discard(
-                container_of(upstreams->idle[b].connections.next, struct upstream, node), false);
+    for (u32 slot = 0; slot < upstreams->idle_end; slot++)
+        discard_idle(&upstreams->idle[slot]);
+}
+
+void upstreams_adopt(struct upstreams *upstreams, const struct config_upstream *limits,
+                     const u32 *slots, u32 count)
+{
+    upstreams->limits = *limits;
+    upstreams->adoptions++;
+    for (u32 i = 0; i < count; i++) {
+        struct idle_stack *idle = &upstreams->idle[slots[i]];
+        if (idle->adopted == 0)
+            list_init(&idle->connections);
+        idle->adopted = upstreams->adoptions;
+        upstreams->idle_end = max_u32(upstreams->idle_end, slots[i] + 1);
+    }
+    for (u32 slot = 0; slot < upstreams->idle_end; slot++)
+        if (upstreams->idle[slot].adopted != upstreams->adoptions)
+            discard_idle(&upstreams->idle[slot]);
 }
 
 u32 upstreams_count(const struct upstreams *upstreams)
@@ -267,30 +294,25 @@ u32 upstreams_count(const struct upstreams *upstreams)
     return upstreams->slab.in_use;
 }
 
-usize upstreams_region_bytes(const struct config *config)
-{
-    return slab_region_bytes(sizeof(struct upstream), config->upstream.connections_max);
-}
-
 struct upstreams *upstreams_create(struct arena *arena,
                                    const struct upstreams_environment *environment)
 {
     struct upstreams *upstreams = arena_alloc(arena, sizeof(*upstreams));
-    u32 backend_count = environment->config->backend_count;
     upstreams->with = *environment;
-    upstreams->idle = arena_alloc(arena, backend_count * sizeof(*upstreams->idle));
-    for (u32 i = 0; i < backend_count; i++)
-        list_init(&upstreams->idle[i].connections);
     list_init(&upstreams->settling);
     wheel_timer_init(&upstreams->sweep, on_sweep);
-    if (!slab_init(&upstreams->slab, sizeof(struct upstream),
-                   environment->config->upstream.connections_max))
+    upstreams->idle = region_reserve(IDLE_STACKS_BYTES, false);
+    if (!upstreams->idle)
         return NULL;
-    return upstreams;
+    if (slab_init(&upstreams->slab, sizeof(struct upstream), environment->connections_max))
+        return upstreams;
+    region_release(upstreams->idle, IDLE_STACKS_BYTES);
+    return NULL;
 }
 
 void upstreams_destroy(struct upstreams *upstreams)
 {
     wheel_clear(upstreams->with.wheel, &upstreams->sweep);
     slab_deinit(&upstreams->slab);
+    region_release(upstreams->idle, IDLE_STACKS_BYTES);
 }

@@ -85,11 +85,11 @@ static void on_retry(struct wheel_timer *timer)
 
 static void accept_start(struct worker *worker)
 {
-    u32 count = worker->with.config->listener_count;
+    u32 count = worker->with.snapshot->config->listener_count;
     for (u32 i = 0; i < count; i++) {
         struct acceptor *acceptor = &worker->acceptors[i];
         acceptor->worker = worker;
-        acceptor->listener = &worker->with.config->listeners[i];
+        acceptor->listener = &worker->with.snapshot->config->listeners[i];
         acceptor->fd = worker->with.listen_fds[i];
         ring_op_init(&acceptor->op, &accept_class);
         wheel_timer_init(&acceptor->retry, on_retry);
@@ -99,7 +99,7 @@ static void accept_start(struct worker *worker)
 
 static void accept_stop(struct worker *worker)
 {
-    for (u32 i = 0; i < worker->with.config->listener_count; i++) {
+    for (u32 i = 0; i < worker->with.snapshot->config->listener_count; i++) {
         struct acceptor *acceptor = &worker->acceptors[i];
         wheel_clear(&worker->wheel, &acceptor->retry);
         if (acceptor->op.owed)
@@ -111,7 +111,7 @@ static void accept_stop(struct worker *worker)
 
 static bool accept_quiet(const struct worker *worker)
 {
-    for (u32 i = 0; i < worker->with.config->listener_count; i++)
+    for (u32 i = 0; i < worker->with.snapshot->config->listener_count; i++)
         if (worker->acceptors[i].op.owed)
             return false;
     return true;
@@ -124,7 +124,7 @@ static void obey(struct worker *worker)
     enum worker_command command = (enum worker_command)atomic_load(&worker->command);
     if (command == worker->obeyed)
         return;
-    u64 drain_ns = worker->with.config->timeouts.drain_ms * NS_PER_MS;
+    u64 drain_ns = worker->with.snapshot->config->timeouts.drain_ms * NS_PER_MS;
     if (worker->obeyed == WORKER_RUN)
         accept_stop(worker);
     worker->obeyed = command;
@@ -174,7 +174,7 @@ static bool prepare(struct worker *worker)
 {
     const struct worker_options *with = &worker->with;
     struct ring_options ring_options = {
-        .leases = proxy_leases(with->config),
+        .leases = proxy_leases(with->snapshot->config),
         .entries = RING_ENTRIES,
         .disabled = with->ring_disabled,
         .restricted = true,
@@ -186,8 +186,8 @@ static bool prepare(struct worker *worker)
     struct proxy_environment environment = {
         .ring = worker->ring,
         .wheel = &worker->wheel,
-        .config = with->config,
-        .state = with->state,
+        .snapshot = with->snapshot,
+        .worker = with->index,
         .seed = hash_mix64(clock_wall_ns() + with->index),
     };
     memcpy(environment.logs, with->logs, sizeof(environment.logs));
@@ -264,7 +264,8 @@ struct worker *worker_start(const struct worker_options *options, char *why, usi
 {
     struct worker *worker = calloc(1, sizeof(*worker));
     if (worker)
-        worker->acceptors = calloc(options->config->listener_count, sizeof(*worker->acceptors));
+        worker->acceptors =
+            calloc(options->snapshot->config->listener_count, sizeof(*worker->acceptors));
     if (!worker || !worker->acceptors) {
         free(worker);
         (void)snprintf(why, why_bytes, "no memory for a worker");

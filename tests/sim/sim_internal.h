@@ -142,6 +142,7 @@ struct sim {
     struct worker *worker;
     struct config *config;
     struct state *state;
+    struct snapshot *snapshot;
     struct log_buffer *logs[LOG_FILE_COUNT];
     struct sim_bytes log_text[LOG_FILE_COUNT];
     int *listen_fds; /* by listener */

@@ -132,11 +132,9 @@ static void start_worker(struct sim *sim)
     worker->acceptors = calloc(sim->config->listener_count, sizeof(*worker->acceptors));
     SIM_CHECK(worker->acceptors);
     worker->with = (struct worker_options){
-        .config = sim->config,
-        .state = sim->state,
+        .snapshot = sim->snapshot,
         .listen_fds = sim->listen_fds,
         .ring_disabled = sim->manners.disabled,
-        .index = (u32)sim->seed,
         .cpu = -1,
     };
     memcpy(worker->with.logs, sim->logs, sizeof(sim->logs));
@@ -175,8 +173,10 @@ struct sim *sim_create(const struct sim_options *options)
     }
     leases_wanted = options->leases;
     sim->config = load_config(options->config ? options->config : SIM_CONFIG_ONE);
-    sim->state = state_create(sim->config);
+    sim->state = state_create();
     SIM_CHECK(sim->state);
+    sim->snapshot = snapshot_create(sim->config, sim->state, 1, 1);
+    SIM_CHECK(sim->snapshot);
     for (u32 i = 0; i < LOG_FILE_COUNT && options->logs; i++)
         sim->logs[i] = log_buffer_create(LOG_BYTES);
     open_listeners(sim);
@@ -307,7 +307,7 @@ struct slice sim_log(const struct sim *sim, enum log_file file)
 void sim_backend_usable(struct sim *sim, u32 backend, bool usable)
 {
     sim_trace(usable ? "backend up" : "backend down", backend, 0);
-    state_backend_set_usable(sim->state, backend, usable);
+    snapshot_set_usable(sim->snapshot, backend, usable);
 }
 
 /* ---- The end ---- */
@@ -320,7 +320,7 @@ static void check_nothing_left(struct sim *sim)
     SIM_CHECK(proxy->exchanges.in_use == 0);
     SIM_CHECK(proxy->inboxes.in_use == 0);
     for (u32 i = 0; i < sim->config->backend_count; i++)
-        SIM_CHECK(state_backend_active(sim->state, i) == 0);
+        SIM_CHECK(state_backend_active(sim->state, sim->snapshot->backend_slots[i]) == 0);
     for (u32 i = 0; i < sim->peer_count; i++) {
         const struct sim_peer *peer = sim->peers[i];
         bool never_ours = peer->listen_fd >= 0 && !peer->taken;
@@ -348,6 +348,8 @@ void sim_destroy(struct sim *sim)
     read_logs(sim);
     check_nothing_left(sim);
     free_worker_of(sim);
+    snapshot_destroy(sim->snapshot);
+    SIM_CHECK(state_slots(sim->state, STATE_BACKEND) == 0);
     state_destroy(sim->state);
     for (u32 i = 0; i < LOG_FILE_COUNT; i++) {
         log_buffer_destroy(sim->logs[i]);

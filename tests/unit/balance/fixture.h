@@ -13,13 +13,18 @@
 
 enum { POOL_MAX = 1100, POOL_WORDS = (POOL_MAX + 63) / 64 };
 
+enum { SLOT_FIRST = 3 };
+
 struct pool {
     struct arena arena;
     struct balance *balance;
     u32 count;
     struct balance_backend backends[POOL_MAX];
-    /* Exactly as long as there are backends, so that a sanitizer sees a read beyond them. */
-    u32 *active;
+    u32 *slots; /* backend i has slot i + SLOT_FIRST */
+    /* Exactly as long as there are slots, so that a sanitizer sees a read beyond them. */
+    u32 *active_by_slot;
+    u32 *latency_us_by_slot;
+    u32 *active; /* by backend */
     u32 *latency_us;
     u64 *usable;
     u64 tried[POOL_WORDS];
@@ -44,15 +49,21 @@ static inline void pool_init(struct pool *pool, enum balance_strategy strategy, 
     *pool = (struct pool){.count = count};
     arena_init(&pool->arena);
     rng_seed(&pool->rng, 20260101 + count);
-    pool->active = calloc(count, sizeof(u32));
-    pool->latency_us = calloc(count, sizeof(u32));
+    pool->slots = calloc(count, sizeof(u32));
+    pool->active_by_slot = calloc(count + SLOT_FIRST, sizeof(u32));
+    pool->latency_us_by_slot = calloc(count + SLOT_FIRST, sizeof(u32));
     pool->usable = calloc((count + 63) / 64, sizeof(u64));
-    assert_true(pool->active != NULL && pool->latency_us != NULL && pool->usable != NULL);
+    assert_true(pool->slots != NULL && pool->active_by_slot != NULL && pool->usable != NULL &&
+                pool->latency_us_by_slot != NULL);
+    pool->active = pool->active_by_slot + SLOT_FIRST;
+    pool->latency_us = pool->latency_us_by_slot + SLOT_FIRST;
     for (u32 i = 0; i < count; i++) {
         pool->backends[i] = (struct balance_backend){weights == NULL ? 1 : weights[i], pool_key(i)};
         pool->usable[i / 64] |= 1ull << (i % 64);
+        pool->slots[i] = i + SLOT_FIRST;
     }
-    pool->load = (struct balance_load){pool->active, pool->latency_us, pool->usable};
+    pool->load = (struct balance_load){pool->slots, pool->active_by_slot, pool->latency_us_by_slot,
+                                       pool->usable};
     pool->request = (struct balance_request){.load = &pool->load, .rng = &pool->rng};
     pool->balance = balance_create(&pool->arena, strategy, pool->backends, count);
 }
@@ -60,8 +71,9 @@ static inline void pool_init(struct pool *pool, enum balance_strategy strategy, 
 static inline void pool_deinit(struct pool *pool)
 {
     arena_deinit(&pool->arena);
-    free(pool->active);
-    free(pool->latency_us);
+    free(pool->slots);
+    free(pool->active_by_slot);
+    free(pool->latency_us_by_slot);
     free(pool->usable);
 }
 

@@ -13,7 +13,7 @@
 
 #include "ring_fixture.h"
 
-enum { LEASES = 64, BACKENDS = 2, FDS_MAX = 64 };
+enum { LEASES = 64, BACKENDS = 2, FDS_MAX = 64, SLOT_FIRST = 5 };
 
 /* One worker's share of a proxy, without the proxy: two backends that only listen. */
 struct lab {
@@ -114,11 +114,13 @@ static void lab_open(struct lab *lab, void **state, const char *upstream_setting
         .ring = lab->ring,
         .wheel = &lab->wheel,
         .reaper = &lab->reaper,
-        .config = lab->config,
+        .connections_max = lab->config->upstream.connections_max,
         .events = &user_events,
     };
+    static const u32 slots[BACKENDS] = {SLOT_FIRST, SLOT_FIRST + 1};
     lab->upstreams = upstreams_create(&lab->arena, &environment);
     assert_non_null(lab->upstreams);
+    upstreams_adopt(lab->upstreams, &lab->config->upstream, slots, BACKENDS);
 }
 
 static void turn(struct lab *lab, u64 deadline_ns)
@@ -159,13 +161,18 @@ static void lab_close(struct lab *lab)
         close(lab->listeners[i]);
 }
 
+static struct upstream_target target(const struct lab *lab, u32 backend)
+{
+    return (struct upstream_target){SLOT_FIRST + backend, &lab->config->backends[backend].address};
+}
+
 static void acquire(struct lab *lab, u32 backend, struct user *user)
 {
     i32 error = 0;
     *user = (struct user){.connected = 0};
-    user->upstream = upstream_acquire(lab->upstreams, backend, false, user, &error);
+    user->upstream = upstream_acquire(lab->upstreams, target(lab, backend), false, user, &error);
     assert_non_null(user->upstream);
-    assert_int_equal(user->upstream->backend, backend);
+    assert_int_equal(user->upstream->slot, SLOT_FIRST + backend);
 }
 
 /* A connection in use, and the backend's end of it when it is a new one. */

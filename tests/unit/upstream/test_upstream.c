@@ -123,7 +123,7 @@ static void fresh_declines_what_is_idle(void **state)
     lab_open(&lab, state, "");
     int peer = acquire_connected(&lab, 0, &one);
     upstream_release(one.upstream);
-    other.upstream = upstream_acquire(lab.upstreams, 0, true, &other, &error);
+    other.upstream = upstream_acquire(lab.upstreams, target(&lab, 0), true, &other, &error);
     assert_ptr_not_equal(other.upstream, one.upstream);
     UNTIL(&lab, other.connected == 1);
     assert_false(other.upstream->reused);
@@ -265,7 +265,7 @@ static void a_full_house_is_an_error(void **state)
     lab_open(&lab, state, "\"maxConnections\":2");
     int one = acquire_connected(&lab, 0, &users[0]);
     int two = acquire_connected(&lab, 1, &users[1]);
-    assert_null(upstream_acquire(lab.upstreams, 0, false, &users[2], &error));
+    assert_null(upstream_acquire(lab.upstreams, target(&lab, 0), false, &users[2], &error));
     assert_int_equal(error, EMFILE);
     upstream_discard(users[0].upstream, false);
     UNTIL(&lab, upstreams_count(lab.upstreams) == 1);
@@ -381,12 +381,27 @@ static void draining_closes_the_idle_and_keeps_no_more(void **state)
     close(two);
 }
 
-static void the_budget_counts_all_connections(void **state)
+static void connections_to_others_than_the_adopted_are_closed(void **state)
 {
     struct lab lab;
-    lab_open(&lab, state, "\"maxConnections\":1000");
-    assert_true(upstreams_region_bytes(lab.config) >= 1000 * sizeof(struct upstream));
+    struct user idle, busy, kept;
+    lab_open(&lab, state, "");
+    int one = acquire_connected(&lab, 0, &busy);
+    int two = acquire_connected(&lab, 0, &idle);
+    int three = acquire_connected(&lab, 1, &kept);
+    upstream_release(idle.upstream);
+    upstream_release(kept.upstream);
+    const u32 only_the_second = SLOT_FIRST + 1;
+    upstreams_adopt(lab.upstreams, &lab.config->upstream, &only_the_second, 1);
+    UNTIL(&lab, upstreams_count(lab.upstreams) == 2); /* the idle one is gone */
+    assert_int_equal(busy.upstream->state, UPSTREAM_ACTIVE);
+    upstream_release(busy.upstream);
+    UNTIL(&lab, upstreams_count(lab.upstreams) == 1);
+    assert_int_equal(kept.upstream->state, UPSTREAM_IDLE);
     lab_close(&lab);
+    close(one);
+    close(two);
+    close(three);
 }
 
 int main(void)
@@ -410,7 +425,7 @@ int main(void)
         cmocka_unit_test(discarding_what_has_just_been_connected),
         cmocka_unit_test(a_discarded_connection_tells_its_user_nothing),
         cmocka_unit_test(draining_closes_the_idle_and_keeps_no_more),
-        cmocka_unit_test(the_budget_counts_all_connections),
+        cmocka_unit_test(connections_to_others_than_the_adopted_are_closed),
     };
     /* It waits for the sweep, seconds apart: once, on the kernel as it is. */
     const struct CMUnitTest slow_tests[] = {

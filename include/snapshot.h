@@ -1,0 +1,67 @@
+/*
+ * snapshot: one configuration as the workers use it, with everything that is worked out before they
+ * get it: the slots of its backends and routes, which backends are usable, and each worker's
+ * balancing. It does not change, but for the usable bits and the pins.
+ *
+ * Control builds one, hands it to the workers and destroys it when nobody needs it any more. A
+ * worker pins the snapshot that it serves by, and every exchange the one that it began with.
+ */
+#ifndef NEXTPROXY_SNAPSHOT_H
+#define NEXTPROXY_SNAPSHOT_H
+
+#include "balance.h"
+#include "config.h"
+#include "state.h"
+
+struct snapshot_pool {
+    struct balance_load load;
+    u64 *usable;               /* load.usable, to be written */
+    struct balance **balances; /* per worker */
+};
+
+/* On a cache line of its own: the worker's alone to write. */
+struct snapshot_worker {
+    u64 pins;
+} __attribute__((aligned(CACHE_LINE_BYTES)));
+
+struct snapshot {
+    const struct config *config; /* outlives the snapshot */
+    const u32 *backend_slots;    /* by index into config.backends */
+    const u32 *route_slots;      /* by index into config.routes */
+    struct snapshot_pool *pools;
+    struct snapshot_worker *workers;
+    struct state *state;
+    u64 version;
+    u32 worker_count;
+    struct arena arena;
+};
+
+/* NULL when `state` has no slots left. Control only, like all but the pins. */
+MUST_CHECK struct snapshot *snapshot_create(const struct config *config, struct state *state,
+                                            u32 worker_count, u64 version);
+/* Only when it is not pinned. */
+void snapshot_destroy(struct snapshot *snapshot);
+
+/* Marks the backend (an index into config.backends) in all pools, and in the state. */
+void snapshot_set_usable(struct snapshot *snapshot, u32 backend, bool usable);
+
+/* True while a worker holds it. One that has gone on to a later snapshot, and has let go of this
+ * one, does not take it again. */
+bool snapshot_pinned(const struct snapshot *snapshot);
+
+/* ---- Pins: by the worker itself ---- */
+
+static inline void snapshot_pin(struct snapshot *snapshot, u32 worker)
+{
+    u64 *pins = &snapshot->workers[worker].pins;
+    __atomic_store_n(pins, *pins + 1, __ATOMIC_RELAXED); /* one writer */
+}
+
+static inline void snapshot_unpin(struct snapshot *snapshot, u32 worker)
+{
+    u64 *pins = &snapshot->workers[worker].pins;
+    ASSERT(*pins > 0);
+    __atomic_store_n(pins, *pins - 1, __ATOMIC_RELEASE);
+}
+
+#endif

@@ -1,0 +1,148 @@
+/* See include/snapshot.h. */
+#include "snapshot.h"
+
+#include "base/hash.h"
+
+/* What tells one backend from another while configurations come and go: with another URL it is
+ * another backend, even under the same id. */
+static struct slice backend_key(struct arena *arena, const struct config_backend *backend)
+{
+    return slice_of_string(arena_printf(arena, "%.*s %.*s", (int)backend->id.len, backend->id.data,
+                                        (int)backend->url.len, backend->url.data));
+}
+
+static bool take_slots(struct snapshot *snapshot)
+{
+    const struct config *config = snapshot->config;
+    struct arena *arena = &snapshot->arena;
+    u32 *backends = arena_alloc(arena, config->backend_count * sizeof(u32));
+    u32 *routes = arena_alloc(arena, config->route_count * sizeof(u32));
+    bool all = true;
+    for (u32 i = 0; i < config->backend_count; i++) {
+        backends[i] =
+            state_take(snapshot->state, STATE_BACKEND, backend_key(arena, &config->backends[i]));
+        all = all && backends[i] != STATE_SLOT_NONE;
+    }
+    for (u32 i = 0; i < config->route_count; i++) {
+        routes[i] = state_take(snapshot->state, STATE_ROUTE, config->routes[i].id);
+        all = all && routes[i] != STATE_SLOT_NONE;
+    }
+    snapshot->backend_slots = backends;
+    snapshot->route_slots = routes;
+    return all;
+}
+
+static void release_slots(struct snapshot *snapshot)
+{
+    for (u32 i = 0; i < snapshot->config->backend_count; i++)
+        if (snapshot->backend_slots[i] != STATE_SLOT_NONE)
+            state_release(snapshot->state, STATE_BACKEND, snapshot->backend_slots[i]);
+    for (u32 i = 0; i < snapshot->config->route_count; i++)
+        if (snapshot->route_slots[i] != STATE_SLOT_NONE)
+            state_release(snapshot->state, STATE_ROUTE, snapshot->route_slots[i]);
+}
+
+/* Workers write to some of this: no line is shared with anything else. */
+static void *alloc_lines(struct arena *arena, usize bytes)
+{
+    uintptr_t at = (uintptr_t)arena_alloc(arena, bytes + 2 * CACHE_LINE_BYTES);
+    return (void *)((at + CACHE_LINE_BYTES - 1) & ~(uintptr_t)(CACHE_LINE_BYTES - 1));
+}
+
+static void create_load(struct snapshot *snapshot, const struct config_pool *config,
+                        struct snapshot_pool *pool)
+{
+    u32 count = config->backend_count;
+    u32 *slots = arena_alloc(&snapshot->arena, count * sizeof(u32));
+    pool->usable = alloc_lines(&snapshot->arena, (count + 63) / 64 * sizeof(u64));
+    for (u32 i = 0; i < count; i++) {
+        slots[i] = snapshot->backend_slots[config->backends[i]];
+        if (state_backend_usable(snapshot->state, slots[i]))
+            pool->usable[i / 64] |= 1ull << (i % 64);
+    }
+    pool->load = (struct balance_load){
+        .slots = slots,
+        .active = state_active(snapshot->state),
+        .latency_us = state_latency_us(snapshot->state),
+        .usable = pool->usable,
+    };
+}
+
+static void create_balances(struct snapshot *snapshot, const struct config_pool *config,
+                            struct snapshot_pool *pool)
+{
+    struct arena *arena = &snapshot->arena;
+    u32 count = config->backend_count;
+    struct balance_backend *backends = arena_alloc(arena, count * sizeof(*backends));
+    for (u32 i = 0; i < count; i++) {
+        const struct config_backend *backend = &snapshot->config->backends[config->backends[i]];
+        backends[i].weight = backend->weight;
+        backends[i].key = hash_bytes(backend->id.data, backend->id.len, 0);
+    }
+    pool->balances = arena_alloc(arena, snapshot->worker_count * sizeof(*pool->balances));
+    for (u32 w = 0; w < snapshot->worker_count; w++)
+        pool->balances[w] = balance_create(arena, config->strategy, backends, count);
+}
+
+struct snapshot *snapshot_create(const struct config *config, struct state *state, u32 worker_count,
+                                 u64 version)
+{
+    struct arena arena;
+    arena_init(&arena);
+    struct snapshot *snapshot = arena_alloc(&arena, sizeof(*snapshot));
+    *snapshot = (struct snapshot){
+        .config = config,
+        .state = state,
+        .version = version,
+        .worker_count = worker_count,
+        .arena = arena,
+    };
+    if (!take_slots(snapshot)) {
+        release_slots(snapshot);
+        arena = snapshot->arena;
+        arena_deinit(&arena);
+        return NULL;
+    }
+    snapshot->workers = alloc_lines(&snapshot->arena, worker_count * sizeof(*snapshot->workers));
+    snapshot->pools = arena_alloc(&snapshot->arena, config->pool_count * sizeof(*snapshot->pools));
+    for (u32 p = 0; p < config->pool_count; p++) {
+        create_load(snapshot, &config->pools[p], &snapshot->pools[p]);
+        create_balances(snapshot, &config->pools[p], &snapshot->pools[p]);
+    }
+    return snapshot;
+}
+
+void snapshot_destroy(struct snapshot *snapshot)
+{
+    struct arena arena = snapshot->arena; /* the snapshot itself lives in it */
+    ASSERT(!snapshot_pinned(snapshot));
+    release_slots(snapshot);
+    arena_deinit(&arena);
+}
+
+static void set_bit(u64 *bits, u32 index, bool set)
+{
+    u64 bit = 1ull << (index % 64);
+    if (set)
+        __atomic_fetch_or(&bits[index / 64], bit, __ATOMIC_RELAXED);
+    else
+        __atomic_fetch_and(&bits[index / 64], ~bit, __ATOMIC_RELAXED);
+}
+
+void snapshot_set_usable(struct snapshot *snapshot, u32 backend, bool usable)
+{
+    const struct config *config = snapshot->config;
+    state_backend_set_usable(snapshot->state, snapshot->backend_slots[backend], usable);
+    for (u32 p = 0; p < config->pool_count; p++)
+        for (u32 i = 0; i < config->pools[p].backend_count; i++)
+            if (config->pools[p].backends[i] == backend)
+                set_bit(snapshot->pools[p].usable, i, usable);
+}
+
+bool snapshot_pinned(const struct snapshot *snapshot)
+{
+    for (u32 w = 0; w < snapshot->worker_count; w++)
+        if (__atomic_load_n(&snapshot->workers[w].pins, __ATOMIC_ACQUIRE) > 0)
+            return true;
+    return false;
+}
