@@ -135,7 +135,7 @@ def test_cancelled_upstreams_are_not_reused(lab):
 
     client, origin = start(lab, handler, request("GET", "/cancelled"))
     origin.wait_requests(1)
-    client.close()
+    client.reset()  # close() could be a half-close: the answer would still be for this client
     release.set()
     for number in range(10):
         assert lab.ask(lab.proxies[0], request("GET", f"/{number}")).body == f"/{number}".encode()
