@@ -94,6 +94,24 @@ def test_client_half_closes(lab):
     assert client.read_to_end(allow_reset=False) == b"got request"
 
 
+def test_client_half_closes_and_reads_slowly(lab):
+    """What does not fit into its socket is sent when there is room, nothing is lost; others are
+    served meanwhile."""
+    body = b"z" * 20_000_000
+
+    def talk(connection):
+        connection.read_to_end(allow_reset=False)
+        connection.send(body)
+
+    client, _ = tunnel(lab, talk)
+    client.half_close()
+    lab.origins[0].handler = serve(lambda seen: answer("fine"))
+    for _ in range(50):
+        assert lab.ask(lab.proxies[0], request()).body == b"fine"
+    assert client.read_exactly(len(body)) == body
+    client.expect_end(allow_reset=False)
+
+
 def test_origin_half_closes(lab):
     """The same from the other side."""
     got = []
