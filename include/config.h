@@ -17,6 +17,7 @@
 #include "balance.h"
 #include "base/arena.h"
 #include "base/slice.h"
+#include "config/changes.h"
 #include "http.h"
 #include "log.h"
 

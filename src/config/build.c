@@ -26,7 +26,7 @@ static struct path path_two(const char *first, const char *second)
 
 /* ---- Names ---- */
 
-static int name_compare(struct slice a, struct slice b)
+int name_compare(struct slice a, struct slice b)
 {
     u32 len = min_u32(a.len, b.len);
     int order = len == 0 ? 0 : memcmp(a.data, b.data, len);
@@ -41,11 +41,16 @@ static int name_index_compare(const void *left, const void *right)
     return order != 0 ? order : (a->index > b->index) - (a->index < b->index);
 }
 
-const struct name_index *names_sort(struct builder *builder, const char *list,
-                                    struct name_index *names, u32 count)
+void names_order(struct name_index *names, u32 count)
 {
     if (count > 0)
         qsort(names, count, sizeof(*names), name_index_compare);
+}
+
+const struct name_index *names_sort(struct builder *builder, const char *list,
+                                    struct name_index *names, u32 count)
+{
+    names_order(names, count);
     for (u32 i = 1; i < count; i++) {
         if (!slice_equal(names[i].name, names[i - 1].name))
             continue;
@@ -96,7 +101,7 @@ static u32 mode_parse(struct slice digits)
     return mode;
 }
 
-static struct slice listener_name(struct arena *arena, const struct settings_listener *from)
+struct slice listener_name(struct arena *arena, const struct settings_listener *from)
 {
     bool v6 = from->address.len > 0 && memchr(from->address.data, ':', from->address.len) != NULL;
     if (from->unix_socket.len > 0)

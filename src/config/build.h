@@ -29,11 +29,18 @@ void config_build(struct builder *builder);
 /* Pools and routes, from the settings and the backends that are built already. */
 void routes_build(struct builder *builder);
 
+/* <0, 0 or >0: by bytes, a name before all that it begins. */
+int name_compare(struct slice a, struct slice b);
+/* Sorts by name, equal names by index. */
+void names_order(struct name_index *names, u32 count);
 /* Sorts names (in the arena); a name that stands twice is a problem at `list`[index].id. */
 const struct name_index *names_sort(struct builder *builder, const char *list,
                                     struct name_index *names, u32 count);
 /* The index of a name, or UINT32_MAX. */
 u32 names_find(const struct name_index *names, u32 count, struct slice name);
+
+/* How a completed listener is called: "*:3000", "[::]:3000", "unix:/run/x.sock". */
+struct slice listener_name(struct arena *arena, const struct settings_listener *from);
 
 /* list[index].key */
 struct path path_member(const char *list, u32 index, const char *key);

@@ -11,18 +11,6 @@ static json_t *slice_print(struct slice value)
     return json_stringn(value.data == NULL ? "" : value.data, value.len);
 }
 
-static u64 integer_load(const struct setting *row, const char *source)
-{
-    u32 narrow;
-    u64 wide;
-    if (row->size == sizeof(narrow)) {
-        memcpy(&narrow, source, sizeof(narrow));
-        return narrow;
-    }
-    memcpy(&wide, source, sizeof(wide));
-    return wide;
-}
-
 static json_t *bool_print(const struct setting *row, const char *source)
 {
     (void)row;
@@ -31,14 +19,14 @@ static json_t *bool_print(const struct setting *row, const char *source)
 
 static json_t *integer_print(const struct setting *row, const char *source)
 {
-    u64 value = integer_load(row, source);
+    u64 value = setting_integer(row, source);
     bool absent = row->fallback == NULL && value == row->absent;
     return absent ? NULL : json_integer((json_int_t)value);
 }
 
 static json_t *auto_print(const struct setting *row, const char *source)
 {
-    u64 value = integer_load(row, source);
+    u64 value = setting_integer(row, source);
     return value == 0 ? json_string("auto") : json_integer((json_int_t)value);
 }
 
@@ -60,7 +48,7 @@ static json_t *string_print(const struct setting *row, const char *source)
 
 static json_t *choice_print(const struct setting *row, const char *source)
 {
-    u64 value = integer_load(row, source);
+    u64 value = setting_integer(row, source);
     return value < row->choice->count ? json_string(row->choice->name((u32)value)) : NULL;
 }
 

@@ -308,21 +308,22 @@ static const struct settings_table rate_limit_table =
  * and the sample belong to one of them only. */
 #define LOG_FILE_ROWS(log, prefix)                                                                 \
     {.key = "enabled", .type = SETTING_BOOL, MEMBER(struct config_logging, log.enabled),           \
-     .fallback = "true", .text = "Whether this log is written."},                                  \
+     .fallback = "true", .restart = true, .text = "Whether this log is written."},                 \
     {.key = "directory", .type = SETTING_STRING, MEMBER(struct config_logging, log.directory),     \
-     .fallback = "\"./logs\"", .form = &form_file,                                                 \
+     .fallback = "\"./logs\"", .form = &form_file, .restart = true,                                \
      .text = "Directory of the files, made when it is not there. A relative path counts from the " \
              "working directory."},                                                                \
     {.key = "filePattern", .type = SETTING_STRING, MEMBER(struct config_logging, log.pattern),     \
      .fallback = "\"" prefix "_yyyy_mm_dd_HH.log\"", .form = &form_file_pattern,                  \
+     .restart = true,                                                                              \
      .text = "Name of a file; `yyyy`, `mm`, `dd` and `HH` stand for year, month, day and hour. A " \
              "new file begins when the name changes."},                                            \
     {.key = "maxFiles", .type = SETTING_INTEGER, MEMBER(struct config_logging, log.files_max),     \
-     .min = 0, .max = 100000, .unit = "files", .fallback = "0",                                    \
+     .min = 0, .max = 100000, .unit = "files", .fallback = "0", .restart = true,                   \
      .text = "As many of the newest files are kept. 0 = all."},                                    \
     {.key = "maxAgeDays", .type = SETTING_INTEGER,                                                 \
      MEMBER(struct config_logging, log.age_days_max),                                              \
-     .min = 0, .max = 36500, .unit = "days", .fallback = "0",                                      \
+     .min = 0, .max = 36500, .unit = "days", .fallback = "0", .restart = true,                     \
      .text = "Older files are deleted. 0 = files of any age are kept."}
 
 static const struct setting error_log_rows[] = {
@@ -413,4 +414,16 @@ const struct setting *settings_find(const struct settings_table *table, struct s
         if (slice_equal(key, slice_of_string(table->rows[i].key)))
             return &table->rows[i];
     return NULL;
+}
+
+u64 setting_integer(const struct setting *row, const char *source)
+{
+    u32 narrow;
+    u64 wide;
+    if (row->size == sizeof(narrow)) {
+        memcpy(&narrow, source, sizeof(narrow));
+        return narrow;
+    }
+    memcpy(&wide, source, sizeof(wide));
+    return wide;
 }

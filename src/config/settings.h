@@ -2,8 +2,9 @@
  * The rows that describe every setting, and the plain structures that they fill.
  *
  * A row says how a key is called, what may stand there, what holds when it is absent and what it
- * means. Reading, environment overrides, printing, config.schema.json and docs/configuration.md are
- * all walks over these rows: adding a setting is adding a row (and using it).
+ * means. Reading, environment overrides, printing, comparing, config.schema.json and
+ * docs/configuration.md are all walks over these rows: adding a setting is adding a row (and using
+ * it).
  */
 #ifndef NEXTPROXY_CONFIG_SETTINGS_H
 #define NEXTPROXY_CONFIG_SETTINGS_H
@@ -80,6 +81,8 @@ extern const struct settings_table settings_root;
 
 /* The table's row with this key, or NULL. */
 const struct setting *settings_find(const struct settings_table *table, struct slice key);
+/* The value of a row of type INTEGER, AUTO or CHOICE, from its member. */
+u64 setting_integer(const struct setting *row, const char *source);
 
 /* ---- What the rows fill ---- */
 
