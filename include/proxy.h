@@ -75,8 +75,12 @@ MUST_CHECK struct proxy *proxy_create(const struct proxy_environment *environmen
 void proxy_destroy(struct proxy *proxy);
 
 /* From now on new exchanges follow this snapshot; those that run keep theirs. What sizes the memory
- * must be as it was: see proxy_adoptable(). */
+ * must be as in the first, and proxy_adoptable() with it. */
 void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot);
+
+/* True when the routes' header edits and the error pages of `next` fit into the memory that a proxy
+ * with the configuration `first` has reserved for each message. */
+bool proxy_adoptable(const struct config *first, const struct config *next);
 
 /* Takes over an accepted connection. */
 void proxy_accept(struct proxy *proxy, int fd, const struct config_listener *listener);

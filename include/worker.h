@@ -48,6 +48,12 @@ MUST_CHECK struct worker *worker_start(const struct worker_options *options, cha
 /* WORKER_DRAIN: no new connections, what runs may finish within timeouts.drain. WORKER_STOP: cut
  * everything. From any thread. */
 void worker_command(struct worker *worker, enum worker_command command);
+/* New exchanges follow this snapshot from the worker's next turn on. What sizes a worker's memory,
+ * and its listeners, must be as in the one that it began with. From control. */
+void worker_adopt(struct worker *worker, struct snapshot *snapshot);
+/* The version of the snapshot that the worker has adopted last: it takes no earlier one any more,
+ * see snapshot_pinned(). From any thread. */
+u64 worker_version(const struct worker *worker);
 /* Waits for the thread's end and frees the worker. Its figures are in *counters then. */
 void worker_join(struct worker *worker, struct proxy_counters *counters);
 

@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "control/live.h"
 #include "control/log_writer.h"
 #include "log.h"
 #include "ring.h"
-#include "state.h"
 #include "worker.h"
 
 enum {
@@ -24,14 +24,14 @@ enum {
     LOG_BUFFER_BYTES = 1 << 20,
     CONTROL_LOG_BUFFER_BYTES = 1 << 16,
     FLUSH_MS = 2000,
+    RETIRE_MS = 100,
 };
 
 struct control {
     const struct config *config;
     struct ring *ring;
     struct ring_op signal_op;
-    struct state *state;
-    struct snapshot *snapshot;
+    struct live *live;
     struct worker **workers;
     struct log_buffer **buffers[LOG_FILE_COUNT]; /* one per worker, then control's own */
     struct log_writer *log_writer;
@@ -40,6 +40,7 @@ struct control {
     u32 stops_asked; /* signals to stop so far */
     int signal_fd;
     u32 ring_disabled;
+    bool retiring;              /* earlier configurations are still used */
     _Atomic u32 finished;       /* workers */
     char why[WORKER_WHY_BYTES]; /* a start failed */
 };
@@ -50,7 +51,8 @@ static void note(struct control *control, enum log_severity severity, const char
                  const char *message)
 {
     struct log_buffer *own = control->buffers[LOG_FILE_ERROR][control->config->workers];
-    if (!own || severity < control->config->logging.severity_min)
+    if (!own || !control->live ||
+        severity < live_snapshot(control->live)->config->logging.severity_min)
         return;
     const struct log_event event = {
         .wall_ns = clock_wall_ns(),
@@ -61,7 +63,20 @@ static void note(struct control *control, enum log_severity severity, const char
     (void)log_event_write(own, &event);
 }
 
+static void on_live(void *context, enum log_severity severity, const char *message)
+{
+    note(context, severity, "reload", message);
+}
+
 /* ---- Signals ---- */
+
+static void reload(struct control *control)
+{
+    if (control->stops_asked > 0)
+        note(control, LOG_WARN, "reload", "Not reloaded: the proxy is stopping");
+    else
+        (void)live_reload(control->live, control->workers, control->started);
+}
 
 static void on_signal(struct ring_op *op, struct ring_done done)
 {
@@ -71,8 +86,7 @@ static void on_signal(struct ring_op *op, struct ring_done done)
         return;
     while (read(control->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGHUP) {
-            note(control, LOG_WARN, "reload",
-                 "SIGHUP: reloading is not active yet; restart instead");
+            reload(control);
             continue;
         }
         control->stops_asked++;
@@ -192,15 +206,6 @@ static int cpu_for(u32 index)
     return -1;
 }
 
-static bool create_snapshot(struct control *control)
-{
-    control->state = state_create();
-    if (control->state)
-        control->snapshot =
-            snapshot_create(control->config, control->state, control->config->workers, 1);
-    return control->snapshot != NULL;
-}
-
 static bool start_workers(struct control *control)
 {
     const struct config *config = control->config;
@@ -209,7 +214,7 @@ static bool start_workers(struct control *control)
         return refuse(control, no_memory);
     for (u32 i = 0; i < config->workers; i++) {
         const struct worker_options options = {
-            .snapshot = control->snapshot,
+            .snapshot = live_snapshot(control->live),
             .listen_fds = control->listen_fds + (usize)i * config->listener_count,
             .logs = {control->buffers[LOG_FILE_ERROR][i], control->buffers[LOG_FILE_ACCESS][i]},
             .on_finished = on_worker_finished,
@@ -260,11 +265,20 @@ static void announce(struct control *control, const struct config_problems *note
 
 /* ---- Running ---- */
 
+static u64 next_deadline_ns(const struct control *control)
+{
+    u64 deadline_ns = log_writer_deadline_ns(control->log_writer);
+    if (!control->retiring)
+        return deadline_ns;
+    return min_u64(deadline_ns, ring_now_ns(control->ring) + RETIRE_MS * NS_PER_MS);
+}
+
 static void run_until_finished(struct control *control)
 {
     while (atomic_load(&control->finished) < control->started) {
-        u64 now_ns = ring_turn(control->ring, log_writer_deadline_ns(control->log_writer));
+        u64 now_ns = ring_turn(control->ring, next_deadline_ns(control));
         log_writer_tick(control->log_writer, now_ns, clock_wall_ns());
+        control->retiring = live_retire(control->live, control->workers, control->started) > 0;
     }
 }
 
@@ -362,7 +376,8 @@ static bool start(struct control *control, const struct control_options *options
     }
     if (!create_buffers(control))
         return refuse(control, no_memory);
-    if (!create_snapshot(control))
+    control->live = live_create(control->config, (struct live_listener){on_live, control});
+    if (!control->live)
         return refuse(control, no_memory);
     ring_op_init(&control->signal_op, &signal_class);
     ring_poll_readable(control->ring, &control->signal_op, control->signal_fd);
@@ -389,10 +404,8 @@ int control_run(const struct control_options *options)
     close_listeners(&control);
     free_logs(&control, started);
     free(control.workers);
-    if (control.snapshot)
-        snapshot_destroy(control.snapshot);
-    if (control.state)
-        state_destroy(control.state);
+    if (control.live)
+        live_destroy(control.live);
     if (control.signal_fd >= 0)
         (void)close(control.signal_fd);
     if (control.ring)

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "proxy/proxy_internal.h"
 
-enum { WALL_REFRESH_MS = 500 };
+enum { WALL_REFRESH_MS = 500, EDITS_BYTES_MIN = 4096 };
 
 /* ---- The memory plan ---- */
 
@@ -22,7 +22,7 @@ static usize edits_bytes(const struct config_header_edits *edits)
  * largest error page. */
 static u32 block_bytes(const struct config *config)
 {
-    usize edits = 0;
+    usize edits = EDITS_BYTES_MIN; /* so that a later configuration may have some, too */
     for (u32 i = 0; i < config->route_count; i++) {
         usize request = edits_bytes(&config->routes[i].request_headers);
         usize response = edits_bytes(&config->routes[i].response_headers);
@@ -137,6 +137,11 @@ struct proxy *proxy_create(const struct proxy_environment *environment)
         return NULL;
     proxy_adopt(proxy, environment->snapshot);
     return proxy;
+}
+
+bool proxy_adoptable(const struct config *first, const struct config *next)
+{
+    return block_bytes(next) <= block_bytes(first);
 }
 
 void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot)

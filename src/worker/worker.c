@@ -41,7 +41,9 @@ struct worker {
     pthread_cond_t started;
     enum worker_phase phase;
     enum worker_command obeyed;
-    _Atomic int command; /* enum worker_command */
+    _Atomic int command;              /* enum worker_command */
+    struct snapshot *_Atomic offered; /* by control, to be adopted */
+    _Atomic u64 version;              /* of the snapshot in `with` */
     struct proxy_counters counters;
     char why[WORKER_WHY_BYTES];
 };
@@ -134,6 +136,29 @@ static void obey(struct worker *worker)
         proxy_stop(worker->proxy);
 }
 
+static const struct config_listener *find_listener(const struct config *config, struct slice name)
+{
+    for (u32 i = 0; i < config->listener_count; i++)
+        if (slice_equal(config->listeners[i].name, name))
+            return &config->listeners[i];
+    ASSERT(false); /* control takes no configuration with other listeners */
+    return NULL;
+}
+
+static void adopt(struct worker *worker)
+{
+    struct snapshot *offered = atomic_load_explicit(&worker->offered, memory_order_acquire);
+    if (LIKELY(offered == worker->with.snapshot))
+        return;
+    for (u32 i = 0; i < offered->config->listener_count; i++) {
+        struct acceptor *acceptor = &worker->acceptors[i];
+        acceptor->listener = find_listener(offered->config, acceptor->listener->name);
+    }
+    proxy_adopt(worker->proxy, offered);
+    worker->with.snapshot = offered;
+    atomic_store_explicit(&worker->version, offered->version, memory_order_release);
+}
+
 static bool finished(const struct worker *worker)
 {
     return worker->obeyed != WORKER_RUN && proxy_quiet(worker->proxy) && accept_quiet(worker);
@@ -152,6 +177,7 @@ static void turn(struct worker *worker)
 {
     u64 now_ns = ring_turn(worker->ring, next_deadline_ns(worker));
     wheel_run(&worker->wheel, now_ns);
+    adopt(worker);
     obey(worker);
     proxy_after_turn(worker->proxy);
 }
@@ -182,6 +208,8 @@ static bool prepare(struct worker *worker)
     worker->ring = ring_create(&ring_options, worker->why, sizeof(worker->why));
     if (!worker->ring)
         return false;
+    atomic_store(&worker->offered, with->snapshot);
+    atomic_store(&worker->version, with->snapshot->version);
     wheel_init(&worker->wheel, ring_now_ns(worker->ring));
     struct proxy_environment environment = {
         .ring = worker->ring,
@@ -293,13 +321,29 @@ struct worker *worker_start(const struct worker_options *options, char *why, usi
     return worker;
 }
 
-void worker_command(struct worker *worker, enum worker_command command)
+static void wake(struct worker *worker)
 {
-    atomic_store(&worker->command, (int)command);
     pthread_mutex_lock(&worker->lock);
     if (worker->ring) /* it may have finished already */
         ring_wake(worker->ring);
     pthread_mutex_unlock(&worker->lock);
+}
+
+void worker_command(struct worker *worker, enum worker_command command)
+{
+    atomic_store(&worker->command, (int)command);
+    wake(worker);
+}
+
+void worker_adopt(struct worker *worker, struct snapshot *snapshot)
+{
+    atomic_store_explicit(&worker->offered, snapshot, memory_order_release);
+    wake(worker);
+}
+
+u64 worker_version(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->version, memory_order_acquire);
 }
 
 void worker_join(struct worker *worker, struct proxy_counters *counters)
