@@ -163,6 +163,12 @@ enum sim_connect {
 };
 void sim_backend_set(struct sim *sim, u32 backend, enum sim_connect connect);
 /* What the health checks say of a backend. */
+/* Control has read another configuration, with the same listeners and limits: what was served by
+ * the earlier one is freed as soon as nobody uses it. */
+void sim_reload(struct sim *sim, const char *config);
+/* Earlier configurations that are still used. */
+u32 sim_earlier(const struct sim *sim);
+/* Marks a backend of the newest configuration, when it has that many. */
 void sim_backend_usable(struct sim *sim, u32 backend, bool usable);
 /* ring_socket() fails from now on with EMFILE, or works again. */
 void sim_sockets_fail(struct sim *sim, bool fail);

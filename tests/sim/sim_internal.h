@@ -118,6 +118,12 @@ struct sim_completion {
 };
 
 /* How this run's kernel behaves. */
+/* A configuration that was replaced. */
+struct sim_earlier {
+    struct snapshot *snapshot;
+    struct config *config; /* NULL for the first, which is kept for the next run */
+};
+
 struct sim_manners {
     u32 disabled;        /* capabilities that it does not have */
     u32 piece_bits;      /* pieces have up to 2^n bytes, apart from whole ones */
@@ -142,7 +148,10 @@ struct sim {
     struct worker *worker;
     struct config *config;
     struct state *state;
-    struct snapshot *snapshot;
+    struct snapshot *snapshot; /* the newest */
+    struct config *reloaded;   /* its configuration, unless it is `config` */
+    struct sim_earlier *earlier;
+    u32 earlier_count;
     struct log_buffer *logs[LOG_FILE_COUNT];
     struct sim_bytes log_text[LOG_FILE_COUNT];
     int *listen_fds; /* by listener */

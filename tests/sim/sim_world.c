@@ -99,6 +99,24 @@ static int sim_listener_close(int fd)
     return 0;
 }
 
+static struct config *parse_config(const char *text)
+{
+    char *json = strdup(text);
+    SIM_CHECK(json);
+    for (char *at = json; *at; at++)
+        if (*at == '\'')
+            *at = '"';
+    struct config_problems problems;
+    struct config *config = config_parse(slice_of_string(json), "world", NULL, &problems);
+    if (!config) {
+        config_problems_print(&problems, stderr);
+        sim_fail("the world's configuration is refused");
+    }
+    config_problems_deinit(&problems);
+    free(json);
+    return config;
+}
+
 /* Parsed once for all runs that follow each other with the same text. */
 static struct config *load_config(const char *text)
 {
@@ -108,20 +126,9 @@ static struct config *load_config(const char *text)
         return config;
     free(loaded);
     loaded = strdup(text);
+    SIM_CHECK(loaded);
     config_destroy(config);
-    char *json = strdup(text);
-    SIM_CHECK(loaded && json);
-    for (char *at = json; *at; at++)
-        if (*at == '\'')
-            *at = '"';
-    struct config_problems problems;
-    config = config_parse(slice_of_string(json), "world", NULL, &problems);
-    if (!config) {
-        config_problems_print(&problems, stderr);
-        sim_fail("the world's configuration is refused");
-    }
-    config_problems_deinit(&problems);
-    free(json);
+    config = parse_config(text);
     return config;
 }
 
@@ -187,6 +194,52 @@ struct sim *sim_create(const struct sim_options *options)
     return sim;
 }
 
+/* ---- Reloading: control's part ---- */
+
+static void free_earlier(struct sim *sim, u32 index)
+{
+    struct sim_earlier *it = &sim->earlier[index];
+    sim_trace("configuration freed", it->snapshot->version, 0);
+    snapshot_destroy(it->snapshot);
+    config_destroy(it->config);
+}
+
+/* At once, so that a use after that is seen. */
+static void retire(struct sim *sim)
+{
+    u32 kept = 0;
+    for (u32 i = 0; i < sim->earlier_count; i++) {
+        const struct snapshot *snapshot = sim->earlier[i].snapshot;
+        if (worker_version(sim->worker) <= snapshot->version || snapshot_pinned(snapshot))
+            sim->earlier[kept++] = sim->earlier[i];
+        else
+            free_earlier(sim, i);
+    }
+    sim->earlier_count = kept;
+}
+
+void sim_reload(struct sim *sim, const char *config)
+{
+    struct config *next = parse_config(config);
+    SIM_CHECK(proxy_adoptable(sim->config, next));
+    u32 count = sim->earlier_count + 1;
+    sim->earlier = realloc(sim->earlier, count * sizeof(*sim->earlier));
+    SIM_CHECK(sim->earlier);
+    sim->earlier[sim->earlier_count] = (struct sim_earlier){sim->snapshot, sim->reloaded};
+    sim->earlier_count = count;
+    sim->reloaded = next;
+    sim->snapshot = snapshot_create(next, sim->state, 1, sim->snapshot->version + 1);
+    SIM_CHECK(sim->snapshot);
+    sim_trace("reload", sim->snapshot->version, 0);
+    worker_adopt(sim->worker, sim->snapshot);
+    sim->woken = true;
+}
+
+u32 sim_earlier(const struct sim *sim)
+{
+    return sim->earlier_count;
+}
+
 /* ---- Steps ---- */
 
 /* Forgets whole lines, the oldest, when there are too many. */
@@ -227,6 +280,7 @@ static void step_until(struct sim *sim, u64 until_ns)
     turn(sim->worker);
     sim->held_max = max_u32(sim->held_max, ring_leases_held(sim->worker->ring));
     read_logs(sim);
+    retire(sim);
 }
 
 void sim_step(struct sim *sim)
@@ -306,6 +360,8 @@ struct slice sim_log(const struct sim *sim, enum log_file file)
 
 void sim_backend_usable(struct sim *sim, u32 backend, bool usable)
 {
+    if (backend >= sim->snapshot->config->backend_count)
+        return;
     sim_trace(usable ? "backend up" : "backend down", backend, 0);
     snapshot_set_usable(sim->snapshot, backend, usable);
 }
@@ -319,7 +375,7 @@ static void check_nothing_left(struct sim *sim)
     SIM_CHECK(sim_leases_held(sim) == 0);
     SIM_CHECK(proxy->exchanges.in_use == 0);
     SIM_CHECK(proxy->inboxes.in_use == 0);
-    for (u32 i = 0; i < sim->config->backend_count; i++)
+    for (u32 i = 0; i < sim->snapshot->config->backend_count; i++)
         SIM_CHECK(state_backend_active(sim->state, sim->snapshot->backend_slots[i]) == 0);
     for (u32 i = 0; i < sim->peer_count; i++) {
         const struct sim_peer *peer = sim->peers[i];
@@ -340,6 +396,18 @@ static void free_worker_of(struct sim *sim)
     free_worker(worker);
 }
 
+static void free_snapshots(struct sim *sim)
+{
+    for (u32 i = 0; i < sim->earlier_count; i++) /* offered to a worker that had stopped */
+        free_earlier(sim, i);
+    snapshot_destroy(sim->snapshot);
+    if (sim->reloaded)
+        config_destroy(sim->reloaded);
+    free(sim->earlier);
+    SIM_CHECK(state_slots(sim->state, STATE_BACKEND) == 0);
+    SIM_CHECK(state_slots(sim->state, STATE_ROUTE) == 0);
+}
+
 void sim_destroy(struct sim *sim)
 {
     if (!finished(sim->worker))
@@ -348,8 +416,7 @@ void sim_destroy(struct sim *sim)
     read_logs(sim);
     check_nothing_left(sim);
     free_worker_of(sim);
-    snapshot_destroy(sim->snapshot);
-    SIM_CHECK(state_slots(sim->state, STATE_BACKEND) == 0);
+    free_snapshots(sim);
     state_destroy(sim->state);
     for (u32 i = 0; i < LOG_FILE_COUNT; i++) {
         log_buffer_destroy(sim->logs[i]);

@@ -51,6 +51,36 @@ static void add_backends(struct walk *walk)
     }
 }
 
+/* What a walk may change to: other backends, routes and strategies, behind the same listeners. */
+#define LOCAL_LISTENERS "'listeners':[{'port':1},{'unixSocket':'/sim/listener'}],"
+#define BACKEND_A(url) "{'id':'a','url':'" url "'}"
+#define BACKEND_B "{'id':'b','url':'http://127.0.0.1:9001'}"
+#define BACKEND_C "{'id':'c','url':'http://127.0.0.1:9002'}"
+#define ROUTED(strategy)                                                                           \
+    "'loadBalancing':{'strategy':'" strategy "'},"                                                 \
+    "'routes':[{'id':'some','path':'/1','backends':['b'],"                                         \
+    "'responseHeaders':{'set':{'X-Version':'" strategy "'}}}],"
+#define CONFIGS(listeners, a)                                                                      \
+    {                                                                                              \
+        "{" listeners "'backends':[" BACKEND_C "]," SIM_SETTINGS "}",                              \
+            "{" listeners "'backends':[" BACKEND_A(a) "," BACKEND_C "]," SIM_SETTINGS "}",         \
+            "{" listeners ROUTED("least-connections") "'backends':[" BACKEND_B                     \
+                                                      "," BACKEND_A(a) "]," SIM_SETTINGS "}",      \
+            "{" listeners ROUTED("ip-hash") "'backends':[" BACKEND_A(a) "," BACKEND_B              \
+                                                                        "," BACKEND_C              \
+                                                                        "]," SIM_SETTINGS "}",     \
+    }
+enum { CONFIGS_COUNT = 4 };
+
+static void reload(struct walk *walk)
+{
+    static const char *const plain[CONFIGS_COUNT] = CONFIGS("", "http://127.0.0.1:9000");
+    static const char *const local[CONFIGS_COUNT] =
+        CONFIGS(LOCAL_LISTENERS, "unix:" SIM_BACKEND_PATH "0");
+    u32 which = sim_random(walk->sim, CONFIGS_COUNT);
+    sim_reload(walk->sim, walk->mood.local ? local[which] : plain[which]);
+}
+
 static void change_weather(struct walk *walk)
 {
     struct sim *sim = walk->sim;
@@ -60,6 +90,8 @@ static void change_weather(struct walk *walk)
                     connect <= SIM_CONNECT_TIMED_OUT ? (enum sim_connect)connect
                                                      : SIM_CONNECT_ACCEPTED);
     sim_backend_usable(sim, sim_random(sim, 3), sim_chance(sim, 70));
+    if (sim_chance(sim, 20))
+        reload(walk);
     sim_sockets_fail(sim, sim_chance(sim, 2));
     if (sim_chance(sim, 10))
         sim_pass(sim, 1 + sim_random(sim, 3000));
