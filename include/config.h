@@ -195,6 +195,7 @@ struct config {
     struct config_logging logging;
     struct config_sticky sticky;
     struct config_rate_limit rate_limit;
+    bool reload_watch;                   /* the file is read again when it changes */
     struct network_list trusted_proxies; /* whose forwarding fields are believed and appended to */
     struct config_error_templates error_templates;
 };
@@ -239,6 +240,7 @@ const char *config_library(void);
 
 /* ---- Questions about addresses ---- */
 
+bool address_equal(const struct address *a, const struct address *b);
 /* "1.2.3.4", "::1" or "unix:" without port; returns the length written (< 64). */
 u32 address_format_ip(const struct address *address, char out[64]);
 /* True when the peer's address is in one of the networks. */

@@ -10,6 +10,7 @@
 struct control_options {
     const struct config *config;
     const struct config_problems *notes; /* of loading it: logged at the start */
+    u64 read_wall_ns;                    /* when reading it began */
     u32 ring_disabled;                   /* capabilities not to be used */
 };
 

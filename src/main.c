@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "config.h"
 #include "control.h"
 #include "demo.h"
@@ -137,9 +138,10 @@ static bool ring_disabled(u32 *disabled, char *why, usize why_bytes)
 static int run_proxy(const struct arguments *arguments)
 {
     struct config_problems problems;
+    struct control_options options = {.notes = &problems, .read_wall_ns = clock_wall_ns()};
     struct config *config = load(arguments, &problems);
     int status = EXIT_CANNOT_RUN;
-    struct control_options options = {.config = config, .notes = &problems};
+    options.config = config;
     char why[RING_EXPLANATION_BYTES];
     if (config && ring_disabled(&options.ring_disabled, why, sizeof(why)))
         status = control_run(&options);

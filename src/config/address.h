@@ -9,7 +9,6 @@ MUST_CHECK bool address_parse_ip(struct slice text, u16 port, struct address *ad
 /* False when the path is empty or too long for a socket address. */
 MUST_CHECK bool address_from_path(struct slice path, struct address *address);
 void address_set_port(struct address *address, u16 port);
-bool address_equal(const struct address *a, const struct address *b);
 
 /* "10.0.0.0/8", "2001:db8::/32", an address for itself alone, or "unix:" for unix sockets.
  * NULL when it is one, else what is allowed, as one phrase. */

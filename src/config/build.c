@@ -293,6 +293,7 @@ static void values_copy(struct config *config, const struct settings *settings)
     config->logging = settings->logging;
     config->sticky = settings->load_balancing.sticky;
     config->rate_limit = settings->rate_limit;
+    config->reload_watch = settings->reload.watch;
 }
 
 void config_build(struct builder *builder)

@@ -301,6 +301,14 @@ static const struct setting rate_limit_rows[] = {
      .min = 1, .max = 1000000000, .unit = "requests", .fallback = "1000",
      .text = "Requests of one client address within the window."},
 };
+static const struct setting reload_rows[] = {
+    {.key = "watch", .type = SETTING_BOOL, MEMBER(struct settings_reload, watch),
+     .fallback = "true",
+     .text = "Whether the configuration is read again when its file changes. SIGHUP does so in any "
+             "case."},
+};
+static const struct settings_table reload_table = TABLE(struct settings_reload, reload_rows);
+
 static const struct settings_table rate_limit_table =
     TABLE(struct config_rate_limit, rate_limit_rows);
 
@@ -377,6 +385,8 @@ static const struct setting root_rows[] = {
              "every route that does not name its own."},
     {.key = "rateLimit", .type = SETTING_OBJECT, MEMBER(struct settings, rate_limit),
      .table = &rate_limit_table, .text = "A limit per client address."},
+    {.key = "reload", .type = SETTING_OBJECT, MEMBER(struct settings, reload),
+     .table = &reload_table, .text = "How a changed configuration is taken up while running."},
     {.key = "logging", .type = SETTING_OBJECT, MEMBER(struct settings, logging),
      .table = &logging_table, .text = "Log files."},
     {.key = "listeners", .type = SETTING_LIST, MEMBER(struct settings, listeners),

@@ -112,6 +112,10 @@ struct settings_proxy {
     u32 retries;
 };
 
+struct settings_reload {
+    bool watch;
+};
+
 struct settings_load_balancing {
     u32 strategy; /* enum balance_strategy */
     struct config_sticky sticky;
@@ -164,6 +168,7 @@ struct settings {
     struct config_limits limits;
     struct config_upstream upstream;
     struct config_rate_limit rate_limit;
+    struct settings_reload reload;
     struct config_logging logging;
     struct settings_strings trusted_proxies;
     struct config_error_templates error_templates; /* here the names of the files */

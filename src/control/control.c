@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "control/live.h"
 #include "control/log_writer.h"
+#include "control/watch.h"
 #include "log.h"
 #include "ring.h"
 #include "worker.h"
@@ -32,6 +33,7 @@ struct control {
     struct ring *ring;
     struct ring_op signal_op;
     struct live *live;
+    struct watch *watch; /* NULL when the file cannot be watched */
     struct worker **workers;
     struct log_buffer **buffers[LOG_FILE_COUNT]; /* one per worker, then control's own */
     struct log_writer *log_writer;
@@ -70,12 +72,42 @@ static void on_live(void *context, enum log_severity severity, const char *messa
 
 /* ---- Signals ---- */
 
+static void read_again(struct control *control, enum log_severity same_severity)
+{
+    if (control->watch)
+        watch_loaded(control->watch);
+    live_reload(control->live, control->workers, control->started, same_severity);
+}
+
 static void reload(struct control *control)
 {
     if (control->stops_asked > 0)
         note(control, LOG_WARN, "reload", "Not reloaded: the proxy is stopping");
     else
-        (void)live_reload(control->live, control->workers, control->started);
+        read_again(control, LOG_INFO);
+}
+
+static void on_file_changed(void *context)
+{
+    struct control *control = context;
+    if (control->stops_asked > 0 || !live_snapshot(control->live)->config->reload_watch)
+        return;
+    note(control, LOG_DEBUG, "reload", "The configuration file may have changed");
+    read_again(control, LOG_DEBUG);
+}
+
+static void watch_file(struct control *control, const struct control_options *options)
+{
+    char line[256];
+    control->watch =
+        watch_create(control->ring, control->config->file.data,
+                     (struct watch_listener){on_file_changed, control}, options->read_wall_ns);
+    if (control->watch || !control->config->reload_watch)
+        return;
+    (void)snprintf(line, sizeof(line),
+                   "Changes of the configuration file are not seen (inotify: %s): send SIGHUP",
+                   strerror(errno));
+    note(control, LOG_WARN, "reload", line);
 }
 
 static void on_signal(struct ring_op *op, struct ring_done done)
@@ -268,6 +300,8 @@ static void announce(struct control *control, const struct config_problems *note
 static u64 next_deadline_ns(const struct control *control)
 {
     u64 deadline_ns = log_writer_deadline_ns(control->log_writer);
+    if (control->watch)
+        deadline_ns = min_u64(deadline_ns, watch_deadline_ns(control->watch));
     if (!control->retiring)
         return deadline_ns;
     return min_u64(deadline_ns, ring_now_ns(control->ring) + RETIRE_MS * NS_PER_MS);
@@ -278,6 +312,8 @@ static void run_until_finished(struct control *control)
     while (atomic_load(&control->finished) < control->started) {
         u64 now_ns = ring_turn(control->ring, next_deadline_ns(control));
         log_writer_tick(control->log_writer, now_ns, clock_wall_ns());
+        if (control->watch)
+            watch_tick(control->watch, now_ns);
         control->retiring = live_retire(control->live, control->workers, control->started) > 0;
     }
 }
@@ -385,6 +421,7 @@ static bool start(struct control *control, const struct control_options *options
         return false;
     if (start_workers(control)) {
         announce(control, options->notes);
+        watch_file(control, options);
         return true;
     }
     for (u32 i = 0; i < control->started; i++)
@@ -404,6 +441,8 @@ int control_run(const struct control_options *options)
     close_listeners(&control);
     free_logs(&control, started);
     free(control.workers);
+    if (control.watch)
+        watch_destroy(control.watch);
     if (control.live)
         live_destroy(control.live);
     if (control.signal_fd >= 0)

@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -206,16 +205,31 @@ static bool replace(struct live *live, struct config *next, const struct config_
     return false;
 }
 
-bool live_reload(struct live *live, struct worker *const *workers, u32 worker_count)
+/* Names may lead elsewhere although no setting has changed. */
+static bool same_addresses(const struct config *a, const struct config *b)
+{
+    if (a->backend_count != b->backend_count)
+        return false;
+    for (u32 i = 0; i < a->backend_count; i++)
+        if (!address_equal(&a->backends[i].address, &b->backends[i].address))
+            return false;
+    return true;
+}
+
+void live_reload(struct live *live, struct worker *const *workers, u32 worker_count,
+                 enum log_severity same_severity)
 {
     u64 start_ns = clock_monotonic_ns();
+    const struct config *served = live_snapshot(live)->config;
     struct config *next = read_again(live);
     struct config_changes changes;
     if (!next)
-        return false;
-    config_diff(live_snapshot(live)->config, next, &changes);
-    bool replaced = replace(live, next, &changes);
-    if (replaced) {
+        return;
+    config_diff(served, next, &changes);
+    if (changes.count + changes.more == 0 && same_addresses(served, next)) {
+        say(live, same_severity, "Reloaded: nothing has changed");
+        config_destroy(next);
+    } else if (replace(live, next, &changes)) {
         for (u32 i = 0; i < worker_count; i++)
             worker_adopt(workers[i], live_snapshot(live));
         announce(live, &changes, clock_monotonic_ns() - start_ns);
@@ -223,5 +237,4 @@ bool live_reload(struct live *live, struct worker *const *workers, u32 worker_co
         config_destroy(next);
     }
     config_changes_deinit(&changes);
-    return replaced;
 }

@@ -1,6 +1,9 @@
 """Live reload: a new configuration takes over while requests, downloads and tunnels go on."""
+import itertools
 import json
+import pathlib
 import signal
+import tempfile
 import threading
 
 import pytest
@@ -172,7 +175,7 @@ def test_what_needs_a_restart_is_named_and_refused(lab, section):
 
 def test_the_same_file_again(lab):
     proxy, _, _ = two_origins(lab)
-    assert "0 settings changed" in reload(proxy)
+    assert reload(proxy) == "Reloaded: nothing has changed"
     assert lab.ask(proxy, request()).body == b"old"
 
 
@@ -218,6 +221,79 @@ def test_nothing_reloads_while_stopping(lab):
     release.set()
     assert client.read_response().body == b"done"
     assert proxy.wait_exit() == 0
+
+
+def rename_over(proxy, text):
+    write_config(proxy, text)
+
+
+def write_in_place(proxy, text):
+    proxy.config_file.write_text(text)
+
+
+def remove_and_create(proxy, text):
+    proxy.config_file.unlink()
+    proxy.config_file.write_text(text)
+
+
+def swap_links(proxy, text):
+    """As Kubernetes does: config.json -> ..data/config.json, and ..data -> another directory."""
+    directory = proxy.directory
+    version = pathlib.Path(tempfile.mkdtemp(prefix="..", dir=directory))
+    (version / "config.json").write_text(text)
+    link = directory / "..data_tmp"
+    link.symlink_to(version.name)
+    link.rename(directory / "..data")
+    if not proxy.config_file.is_symlink():
+        proxy.config_file.unlink()
+        proxy.config_file.symlink_to("..data/config.json")
+
+
+def change_behind_a_link(proxy, text):
+    """The file is a link to one in another directory, and that one changes."""
+    target = proxy.directory / "elsewhere" / "real.json"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(text)
+    if not proxy.config_file.is_symlink():
+        proxy.config_file.unlink()
+        proxy.config_file.symlink_to(target)
+
+
+@pytest.mark.parametrize("change", [rename_over, write_in_place, remove_and_create, swap_links,
+                                    change_behind_a_link])
+def test_a_change_of_the_file_is_seen(lab, change):
+    """Twice, because the first may have replaced what was watched."""
+    proxy, old, new = two_origins(lab)
+    assert lab.ask(proxy, request()).body == b"old"
+    for origin, name in ((new, b"new"), (old, b"old")):
+        proxy.config = {**proxy.config, "backends": [backend(origin, "b")]}
+        change(proxy, json.dumps(proxy.config))
+        wait_until(lambda now=name: lab.ask(proxy, request()).body == now, "the reload")
+
+
+def test_a_bad_change_is_refused_once(lab):
+    proxy, _, new = two_origins(lab)
+    write_config(proxy, "{")
+    wait_until(lambda: verdicts(proxy), "the refusal")
+    assert lab.ask(proxy, request()).body == b"old"
+    proxy.config = {**proxy.config, "backends": [backend(new, "b")]}
+    write_config(proxy, json.dumps(proxy.config))
+    wait_until(lambda: lab.ask(proxy, request()).body == b"new", "the reload")
+    wait_until(lambda: len(verdicts(proxy)) > 1, "the second verdict")
+    assert [verdict[:8] for verdict in verdicts(proxy)] == ["Not relo", "Reloaded"]
+
+
+def test_without_watching_only_a_signal_reloads(lab):
+    proxy, _, new = two_origins(lab, reload={"watch": False})
+    proxy.config = {**proxy.config, "backends": [backend(new, "b")]}
+    write_config(proxy, json.dumps(proxy.config))
+    watched = lab.proxy(new)  # the same change, seen by one that watches
+    write_config(watched, json.dumps({**watched.config, "backends": [backend(new, "other")]}))
+    wait_until(lambda: verdicts(watched), "the reload of the other one")
+    assert not verdicts(proxy)
+    assert lab.ask(proxy, request()).body == b"old"
+    proxy.signal(signal.SIGHUP)
+    wait_until(lambda: lab.ask(proxy, request()).body == b"new", "the reload")
 
 
 def either(name):
@@ -281,4 +357,6 @@ def test_200_reloads_under_load(lab):
     assert len(counts) == 6 and min(counts) > 0
     for tunnel in tunnels:
         tunnel.close()
-    wait_until(lambda: "; 0 earlier" in reload(proxy), "the earlier configurations' end")
+    numbers = itertools.count(1000)
+    wait_until(lambda: "; 0 earlier" in reload(proxy, timeouts={"drain": next(numbers)}),
+               "the earlier configurations' end")
