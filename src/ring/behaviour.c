@@ -95,6 +95,12 @@ i32 behaviour_wait_timeout(struct io_uring *ring)
     return error == 0 ? EPROTO : -error;
 }
 
+i32 behaviour_thread_limit(struct io_uring *ring)
+{
+    unsigned as_they_are[2] = {0, 0};
+    return -io_uring_register_iowq_max_workers(ring, as_they_are);
+}
+
 i32 behaviour_registered_ring(struct io_uring *ring)
 {
     int registered = io_uring_register_ring_fd(ring);

@@ -8,6 +8,7 @@
  * feature does what it should, otherwise an errno: EPROTO when it was accepted but did something
  * else, ETIME when nothing came back. */
 i32 behaviour_wait_timeout(struct io_uring *ring);
+i32 behaviour_thread_limit(struct io_uring *ring);
 i32 behaviour_registered_ring(struct io_uring *ring);
 i32 behaviour_buffer_ring(struct io_uring *ring);
 i32 behaviour_multishot_accept(struct io_uring *ring);

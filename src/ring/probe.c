@@ -52,6 +52,7 @@ static const struct behaviour_test {
     enum ring_feature feature;
     i32 (*run)(struct io_uring *ring);
 } behaviour_tests[] = {
+    {RING_FEATURE_THREAD_LIMIT, behaviour_thread_limit},
     {RING_FEATURE_REGISTERED_RING, behaviour_registered_ring},
     {RING_FEATURE_BUFFER_RING, behaviour_buffer_ring},
     {RING_FEATURE_MULTISHOT_ACCEPT, behaviour_multishot_accept},

@@ -77,8 +77,21 @@ static bool restrict_operations(struct ring *ring)
     return io_uring_register_restrictions(&ring->uring, rules, ARRAY_COUNT(rules)) == 0;
 }
 
+/* A send to a peer that reads slowly and has finished sending may block a kernel thread, and there
+ * could be one for each such peer. */
+static bool limit_threads(struct ring *ring)
+{
+    enum { FILE_THREADS_MAX = 2, SOCKET_THREADS_MAX = 4 };
+    unsigned limits[2] = {FILE_THREADS_MAX, SOCKET_THREADS_MAX};
+    int failed = io_uring_register_iowq_max_workers(&ring->uring, limits);
+    errno = -failed;
+    return failed == 0;
+}
+
 static bool enable(struct ring *ring, const struct ring_options *options)
 {
+    if (!limit_threads(ring))
+        return false;
     if (options->restricted && ring_has(ring, RING_CAP_RESTRICTIONS) && !restrict_operations(ring))
         ring->capabilities &= ~(1u << RING_CAP_RESTRICTIONS);
     if (ring_has(ring, RING_CAP_REGISTERED_RING) && io_uring_register_ring_fd(&ring->uring) < 0)

@@ -71,6 +71,13 @@ int io_uring_register_restrictions(struct io_uring *ring, struct io_uring_restri
     return 0;
 }
 
+int io_uring_register_iowq_max_workers(struct io_uring *ring, unsigned int *values)
+{
+    (void)ring;
+    (void)values;
+    return 0;
+}
+
 int io_uring_register_ring_fd(struct io_uring *ring)
 {
     (void)ring;
