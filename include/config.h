@@ -18,6 +18,7 @@
 #include "base/arena.h"
 #include "base/slice.h"
 #include "config/changes.h"
+#include "config/health_check.h"
 #include "http.h"
 #include "log.h"
 
@@ -68,15 +69,6 @@ struct config_listener {
     struct network_list proxy_protocol_from; /* PROXY v1/v2 is required from these; count 0 = off */
     u32 unix_mode;                           /* permission bits of a unix socket */
     bool dual_stack;                         /* an IPv6 wildcard that also takes IPv4 */
-};
-
-struct config_health_check { /* active from a later release on */
-    struct slice path;
-    u32 interval_ms;
-    u32 timeout_ms;
-    u32 healthy_threshold;
-    u32 unhealthy_threshold;
-    bool enabled;
 };
 
 struct config_backend {

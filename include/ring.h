@@ -55,7 +55,7 @@ enum ring_capability {
 };
 
 struct ring_options {
-    u32 leases;      /* receive buffers, a power of two <= 32768; 0 = none (control) */
+    u32 leases;      /* receive buffers, a power of two <= 32768; 0 = none */
     u32 entries;     /* submission queue, a power of two */
     u32 disabled;    /* bit set of enum ring_capability that must not be used */
     bool restricted; /* allow only the data path's operations (workers) */

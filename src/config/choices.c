@@ -1,6 +1,16 @@
 /* The enums that settings choose from, by name. */
 #include "config/choices.h"
 
+static bool name_find(struct slice name, u32 *value, u32 count, const char *(*name_of)(u32 value))
+{
+    for (u32 i = 0; i < count; i++)
+        if (slice_equal_nocase(name, slice_of_string(name_of(i)))) {
+            *value = i;
+            return true;
+        }
+    return false;
+}
+
 static const char *strategy_name(u32 value)
 {
     return balance_strategy_name((enum balance_strategy)value);
@@ -28,16 +38,55 @@ static const char *severity_name(u32 value)
 
 static bool severity_find(struct slice name, u32 *value)
 {
-    for (u32 i = 0; i < LOG_SEVERITY_COUNT; i++)
-        if (slice_equal_nocase(name, slice_of_string(severity_name(i)))) {
-            *value = i;
-            return true;
-        }
-    return false;
+    return name_find(name, value, LOG_SEVERITY_COUNT, severity_name);
 }
 
 const struct setting_choice choice_log_severity = {
     LOG_SEVERITY_COUNT,
     severity_name,
     severity_find,
+};
+
+static const char *probe_name(u32 value)
+{
+    static const char *const names[CONFIG_PROBE_COUNT] = {
+        [CONFIG_PROBE_HTTP] = "http",
+        [CONFIG_PROBE_TCP] = "tcp",
+    };
+    ASSERT(value < CONFIG_PROBE_COUNT);
+    return names[value];
+}
+
+static bool probe_find(struct slice name, u32 *value)
+{
+    return name_find(name, value, CONFIG_PROBE_COUNT, probe_name);
+}
+
+const struct setting_choice choice_probe = {CONFIG_PROBE_COUNT, probe_name, probe_find};
+
+const char *config_probe_method_name(enum config_probe_method method)
+{
+    static const char *const names[CONFIG_PROBE_METHOD_COUNT] = {
+        [CONFIG_PROBE_GET] = "GET",
+        [CONFIG_PROBE_HEAD] = "HEAD",
+        [CONFIG_PROBE_OPTIONS] = "OPTIONS",
+    };
+    ASSERT(method < CONFIG_PROBE_METHOD_COUNT);
+    return names[method];
+}
+
+static const char *probe_method_name(u32 value)
+{
+    return config_probe_method_name((enum config_probe_method)value);
+}
+
+static bool probe_method_find(struct slice name, u32 *value)
+{
+    return name_find(name, value, CONFIG_PROBE_METHOD_COUNT, probe_method_name);
+}
+
+const struct setting_choice choice_probe_method = {
+    CONFIG_PROBE_METHOD_COUNT,
+    probe_method_name,
+    probe_method_find,
 };

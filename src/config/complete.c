@@ -60,8 +60,13 @@ void settings_complete(struct settings *settings, struct arena *arena)
 {
     timeouts_complete(settings);
     listeners_complete(settings, arena);
-    for (u32 i = 0; i < settings->backends.count; i++)
-        id_complete(arena, &settings_backend_at(settings, i)->id, "backend", i);
+    for (u32 i = 0; i < settings->backends.count; i++) {
+        struct settings_backend *backend = settings_backend_at(settings, i);
+        struct config_health_check *check = &backend->health_check;
+        id_complete(arena, &backend->id, "backend", i);
+        if (check->fast_interval_ms == 0)
+            check->fast_interval_ms = check->interval_ms;
+    }
     for (u32 i = 0; i < settings->routes.count; i++) {
         struct settings_route *route = settings_route_at(settings, i);
         id_complete(arena, &route->id, "route", i);

@@ -2,12 +2,14 @@
 #include "config/forms.h"
 
 #include "config/address.h"
+#include "config/status.h"
 #include "config/url.h"
 
 enum {
     ID_BYTES_MAX = 64,
     TARGET_BYTES_MAX = 1024,
     NAME_BYTES_MAX = 128,
+    PROBE_HOST_BYTES_MAX = 255,
     FILE_BYTES_MAX = 1024,
     FIELD_VALUE_BYTES_MAX = 4096,
 };
@@ -130,6 +132,33 @@ const struct setting_form form_target = {
     .complaint = target_complaint,
     .allowed = "a path that begins with / and has no white space, of at most 1024 bytes",
     .pattern = "^/[!\"$-~]{0,1023}$",
+};
+
+/* Host and port, or anything that a virtual host may be called. */
+static const char *probe_host_complaint(struct slice value)
+{
+    bool good = value.len > 0 && value.len <= PROBE_HOST_BYTES_MAX && is_made_of(value, "-_.:[]");
+    return good ? NULL : form_probe_host.allowed;
+}
+
+const struct setting_form form_probe_host = {
+    .complaint = probe_host_complaint,
+    .allowed = "a host, with or without a port: 1 to 255 letters, digits, \"-\", \"_\", \".\", "
+               "\":\", \"[\" and \"]\"",
+    .pattern = "^[A-Za-z0-9._:\\[\\]-]{1,255}$",
+};
+
+static const char *status_ranges_complaint(struct slice value)
+{
+    return status_ranges_valid(value) ? NULL : form_status_ranges.allowed;
+}
+
+#define STATUS_PATTERN "[1-5][0-9][0-9](-[1-5][0-9][0-9])?"
+
+const struct setting_form form_status_ranges = {
+    .complaint = status_ranges_complaint,
+    .allowed = "statuses from 100 to 599 and ranges of them, like 200-399 or 200,204,301-303",
+    .pattern = "^" STATUS_PATTERN "(," STATUS_PATTERN ")*$",
 };
 
 /* True when a segment is empty, "." or "..": a client's path never matches such a prefix, or does

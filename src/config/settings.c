@@ -70,13 +70,39 @@ static const struct settings_table load_balancing_table =
 
 static const struct setting health_check_rows[] = {
     {.key = "enabled", .type = SETTING_BOOL, MEMBER(struct config_health_check, enabled),
-     .fallback = "false", .later = true, .text = "Whether the backend is probed."},
+     .fallback = "false",
+     .text = "Whether the backend is probed, and left out while it is down. Without, it always "
+             "counts as usable."},
+    {.key = "type", .type = SETTING_CHOICE, MEMBER(struct config_health_check, type),
+     .fallback = "\"http\"", .choice = &choice_probe,
+     .text = "`http`: a request is sent, and its response's status judged. `tcp`: a connection is "
+             "enough; `path`, `method`, `host` and `expectedStatus` do not matter then."},
     {.key = "path", .type = SETTING_STRING, MEMBER(struct config_health_check, path),
      .fallback = "\"/\"", .form = &form_target,
-     .text = "What a probe asks for; an answer of 2xx or 3xx is healthy."},
+     .text = "What a probe asks for."},
+    {.key = "method", .type = SETTING_CHOICE, MEMBER(struct config_health_check, method),
+     .fallback = "\"GET\"", .choice = &choice_probe_method, .text = "How it asks."},
+    {.key = "host", .type = SETTING_STRING, MEMBER(struct config_health_check, host),
+     .form = &form_probe_host, .inherits = "the host and port of `url`; `localhost` for `unix:`",
+     .text = "The Host field of a probe."},
+    {.key = "expectedStatus", .type = SETTING_STRING,
+     MEMBER(struct config_health_check, expected_status), .fallback = "\"200-399\"",
+     .form = &form_status_ranges, .text = "The statuses of a healthy backend."},
     {.key = "interval", .type = SETTING_INTEGER, MEMBER(struct config_health_check, interval_ms),
      .min = 100, .max = MS_MAX, .unit = MS, .fallback = "10000",
-     .text = "Time from one probe to the next."},
+     .text = "Time from the beginning of one probe to that of the next; up to an eighth shorter by "
+             "chance, so that backends are not probed in step."},
+    {.key = "fastInterval", .type = SETTING_INTEGER,
+     MEMBER(struct config_health_check, fast_interval_ms),
+     .min = 100, .max = MS_MAX, .unit = MS, .inherits = "`interval`",
+     .text = "The same while a change is being confirmed: after a failed probe of a backend that "
+             "is up, or a good one of a backend that is down."},
+    {.key = "maxInterval", .type = SETTING_INTEGER,
+     MEMBER(struct config_health_check, interval_max_ms),
+     .min = 100, .max = MS_MAX, .unit = MS, .fallback = "60000",
+     .text = "A backend that stays down is probed less and less often: from the fourth failed "
+             "probe since it went down, the time to the next one doubles, up to this. No more "
+             "than `interval` means that it does not."},
     {.key = "timeout", .type = SETTING_INTEGER, MEMBER(struct config_health_check, timeout_ms),
      .min = 10, .max = MS_MAX, .unit = MS, .fallback = "5000",
      .text = "A probe that takes longer has failed."},
@@ -106,7 +132,8 @@ static const struct setting backend_rows[] = {
      .text = "Share of the requests relative to the other backends. 0 = never chosen; a pool needs "
              "at least one backend with more."},
     {.key = "healthCheck", .type = SETTING_OBJECT, MEMBER(struct settings_backend, health_check),
-     .table = &health_check_table, .text = "Active probes of this backend."},
+     .table = &health_check_table,
+     .text = "Active probes of this backend: whether it is there and well."},
 };
 static const struct settings_table backend_table = TABLE(struct settings_backend, backend_rows);
 

@@ -13,9 +13,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "control/live.h"
 #include "control/log_writer.h"
 #include "control/watch.h"
+#include "health.h"
 #include "log.h"
 #include "ring.h"
 #include "worker.h"
@@ -34,6 +36,7 @@ struct control {
     struct ring_op signal_op;
     struct live *live;
     struct watch *watch; /* NULL when the file cannot be watched */
+    struct health *health;
     struct worker **workers;
     struct log_buffer **buffers[LOG_FILE_COUNT]; /* one per worker, then control's own */
     struct log_writer *log_writer;
@@ -76,7 +79,10 @@ static void read_again(struct control *control, enum log_severity same_severity)
 {
     if (control->watch)
         watch_loaded(control->watch);
+    const struct snapshot *before = live_snapshot(control->live);
     live_reload(control->live, control->workers, control->started, same_severity);
+    if (live_snapshot(control->live) != before)
+        health_follow(control->health, live_snapshot(control->live));
 }
 
 static void reload(struct control *control)
@@ -198,6 +204,17 @@ static bool create_buffers(struct control *control)
     return control->log_writer != NULL;
 }
 
+static bool create_health(struct control *control)
+{
+    const struct health_options options = {
+        .ring = control->ring,
+        .log = control->buffers[LOG_FILE_ERROR][control->config->workers],
+        .seed = hash_mix64(clock_wall_ns()),
+    };
+    control->health = health_create(&options);
+    return control->health != NULL;
+}
+
 /* Every worker has its own socket for each TCP listener; a unix socket is one for all. */
 static bool open_listeners(struct control *control)
 {
@@ -299,7 +316,8 @@ static void announce(struct control *control, const struct config_problems *note
 
 static u64 next_deadline_ns(const struct control *control)
 {
-    u64 deadline_ns = log_writer_deadline_ns(control->log_writer);
+    u64 deadline_ns =
+        min_u64(log_writer_deadline_ns(control->log_writer), health_deadline_ns(control->health));
     if (control->watch)
         deadline_ns = min_u64(deadline_ns, watch_deadline_ns(control->watch));
     if (!control->retiring)
@@ -311,6 +329,7 @@ static void run_until_finished(struct control *control)
 {
     while (atomic_load(&control->finished) < control->started) {
         u64 now_ns = ring_turn(control->ring, next_deadline_ns(control));
+        health_tick(control->health, now_ns);
         log_writer_tick(control->log_writer, now_ns, clock_wall_ns());
         if (control->watch)
             watch_tick(control->watch, now_ns);
@@ -358,6 +377,18 @@ static void join_workers(struct control *control)
 
 /* ---- Ending ---- */
 
+static void end_health(struct control *control)
+{
+    if (!control->health)
+        return;
+    u64 deadline_ns = clock_monotonic_ns() + FLUSH_MS * NS_PER_MS;
+    health_stop(control->health);
+    while (!health_is_quiet(control->health) && ring_now_ns(control->ring) < deadline_ns)
+        health_tick(control->health, ring_turn(control->ring, deadline_ns));
+    if (health_is_quiet(control->health)) /* else its memory must stay: the kernel may use it */
+        health_destroy(control->health);
+}
+
 /* The workers have closed their own; unix sockets are left, and all of them when a start failed. */
 static void close_listeners(struct control *control)
 {
@@ -398,7 +429,8 @@ static void free_logs(struct control *control, bool started)
 static bool start(struct control *control, const struct control_options *options)
 {
     raise_file_limit();
-    const struct ring_options ring_options = {.entries = CONTROL_RING_ENTRIES,
+    const struct ring_options ring_options = {.leases = HEALTH_LEASES,
+                                              .entries = CONTROL_RING_ENTRIES,
                                               .disabled = options->ring_disabled};
     control->ring = ring_create(&ring_options, control->why, sizeof(control->why));
     if (!control->ring)
@@ -413,7 +445,7 @@ static bool start(struct control *control, const struct control_options *options
     if (!create_buffers(control))
         return refuse(control, no_memory);
     control->live = live_create(control->config, (struct live_listener){on_live, control});
-    if (!control->live)
+    if (!control->live || !create_health(control))
         return refuse(control, no_memory);
     ring_op_init(&control->signal_op, &signal_class);
     ring_poll_readable(control->ring, &control->signal_op, control->signal_fd);
@@ -421,6 +453,7 @@ static bool start(struct control *control, const struct control_options *options
         return false;
     if (start_workers(control)) {
         announce(control, options->notes);
+        health_follow(control->health, live_snapshot(control->live));
         watch_file(control, options);
         return true;
     }
@@ -438,6 +471,7 @@ int control_run(const struct control_options *options)
         run_until_finished(&control);
         join_workers(&control);
     }
+    end_health(&control);
     close_listeners(&control);
     free_logs(&control, started);
     free(control.workers);

@@ -121,6 +121,54 @@ static const struct bad bad_forms[] = {
     {"{'backends':[{'url':'http://127.0.0.1:1','healthCheck':{'path':'/a b'}}]}",
      "c.json:1:64: backends[0].healthCheck.path: \"/a b\" is not allowed: a path that begins "
      "with / and has no white space, of at most 1024 bytes\n"},
+    {"{'backends':[{'url':'http://127.0.0.1:1','healthCheck':{'expectedStatus':''}}]}",
+     "c.json:1:74: backends[0].healthCheck.expectedStatus: \"\" is not allowed: "
+     "statuses from 100 to 599 and ranges of them, like 200-399 or 200,204,301-303\n"},
+    {"{'backends':[{'url':'http://127.0.0.1:1','healthCheck':{'expectedStatus':'20'}}]}",
+     "c.json:1:74: backends[0].healthCheck.expectedStatus: \"20\" is not allowed: "
+     "statuses from 100 to 599 and ranges of them, like 200-399 or 200,204,301-303\n"},
+    {"{'backends':[{'url':'http://127.0.0.1:1','healthCheck':{'expectedStatus':'2000'}}]}",
+     "c.json:1:74: backends[0].healthCheck.expectedStatus: \"2000\" is not allowed: "
+     "statuses from 100 to 599 and ranges of them, like 200-399 or 200,204,301-303\n"},
+    {"{'backends':[{'url':'http://127.0.0.1:1','healthCheck':{'expectedStatus':'200-'}}]}",
+     "c.json:1:74: backends[0].healthCheck.expectedStatus: \"200-\" is not allowed: "
+     "statuses from 100 to 599 and ranges of them, like 200-399 or 200,204,301-303\n"},
+    {"{'backends':[{'url':'http://127.0.0.1:1','healthCheck':{'expectedStatus':'200,'}}]}",
+     "c.json:1:74: backends[0].healthCheck.expectedStatus: \"200,\" is not allowed: "
+     "statuses from 100 to 599 and ranges of them, like 200-399 or 200,204,301-303\n"},
+    {"{'backends':[{'url':'http://127.0.0.1:1','healthCheck':{'expectedStatus':'200,,300'}}]}",
+     "c.json:1:74: backends[0].healthCheck.expectedStatus: \"200,,300\" is not allowed: "
+     "statuses from 100 to 599 and ranges of them, like 200-399 or 200,204,301-303\n"},
+    {"{'backends':[{'url':'http://127.0.0.1:1','healthCheck':{'expectedStatus':'099'}}]}",
+     "c.json:1:74: backends[0].healthCheck.expectedStatus: \"099\" is not allowed: "
+     "statuses from 100 to 599 and ranges of them, like 200-399 or 200,204,301-303\n"},
+    {"{'backends':[{'url':'http://127.0.0.1:1','healthCheck':{'expectedStatus':'600'}}]}",
+     "c.json:1:74: backends[0].healthCheck.expectedStatus: \"600\" is not allowed: "
+     "statuses from 100 to 599 and ranges of them, like 200-399 or 200,204,301-303\n"},
+    {"{'backends':[{'url':'http://127.0.0.1:1','healthCheck':{'expectedStatus':'300-200'}}]}",
+     "c.json:1:74: backends[0].healthCheck.expectedStatus: \"300-200\" is not allowed: "
+     "statuses from 100 to 599 and ranges of them, like 200-399 or 200,204,301-303\n"},
+    {"{'backends':[{'url':'http://127.0.0.1:1','healthCheck':{'expectedStatus':'200-200'}}]}",
+     "c.json:1:74: backends[0].healthCheck.expectedStatus: \"200-200\" is not allowed: "
+     "statuses from 100 to 599 and ranges of them, like 200-399 or 200,204,301-303\n"},
+    {"{'backends':[{'url':'http://127.0.0.1:1','healthCheck':{'expectedStatus':'200 - 300'}}]}",
+     "c.json:1:74: backends[0].healthCheck.expectedStatus: \"200 - 300\" is not allowed: "
+     "statuses from 100 to 599 and ranges of them, like 200-399 or 200,204,301-303\n"},
+    {"{'backends':[{'url':'http://127.0.0.1:1','healthCheck':{'expectedStatus':'2xx'}}]}",
+     "c.json:1:74: backends[0].healthCheck.expectedStatus: \"2xx\" is not allowed: "
+     "statuses from 100 to 599 and ranges of them, like 200-399 or 200,204,301-303\n"},
+    {"{'backends':[{'url':'http://127.0.0.1:1','healthCheck':{'host':''}}]}",
+     "c.json:1:64: backends[0].healthCheck.host: \"\" is not allowed: "
+     "a host, with or without a port: 1 to 255 letters, digits, \"-\", \"_\", \".\", "
+     "\":\", \"[\" and \"]\"\n"},
+    {"{'backends':[{'url':'http://127.0.0.1:1','healthCheck':{'host':'a b'}}]}",
+     "c.json:1:64: backends[0].healthCheck.host: \"a b\" is not allowed: "
+     "a host, with or without a port: 1 to 255 letters, digits, \"-\", \"_\", \".\", "
+     "\":\", \"[\" and \"]\"\n"},
+    {"{'backends':[{'url':'http://127.0.0.1:1','healthCheck':{'host':'a/b'}}]}",
+     "c.json:1:64: backends[0].healthCheck.host: \"a/b\" is not allowed: "
+     "a host, with or without a port: 1 to 255 letters, digits, \"-\", \"_\", \".\", "
+     "\":\", \"[\" and \"]\"\n"},
     {"{'loadBalancing':{'stickySession':{'cookieName':'a;b'}}," BACKENDS "}",
      "c.json:1:49: loadBalancing.stickySession.cookieName: \"a;b\" is not allowed: a cookie "
      "name: 1 to 128 letters, digits and !#$%&'*+-.^_`|~\n"},

@@ -135,7 +135,8 @@ static void test_entries(void **state)
          "backends[a]: http://127.0.0.1:1 > -\nbackends[c]: - > http://127.0.0.1:1\n"},
         {"{" TWO "}",
          "{'backends':[{'id':'b'," URL_2 "},{'id':'a'," URL_1 ",'healthCheck':{'interval':500}}]}",
-         "backends[a].healthCheck.interval: 10000 > 500\n"},
+         "backends[a].healthCheck.interval: 10000 > 500\n"
+         "backends[a].healthCheck.fastInterval: 10000 > 500\n"},
         {"{'routes':[{'id':'r','vHost':'a.example','path':'/x'}]," TWO "}",
          "{'routes':[{'id':'s','path':'/y'},{'id':'t','vHost':'*.example'}]," TWO "}",
          "routes[r]: a.example/x > -\nroutes[s]: - > */y\nroutes[t]: - > *.example/\n"},

@@ -212,22 +212,64 @@ static void test_notes(void **state)
     struct loaded loaded =
         load_good("{'loadBalancing':{'stickySession':{'enabled':true}},\n"
                   "'rateLimit':{'enabled':true},\n"
-                  "'routes':[{'reqQueueLength':0},{'path':'/a','reqQueueLength':5}],\n"
-                  "'backends':[{'url':'http://127.0.0.1:1','healthCheck':{'enabled':false}},\n"
-                  "{'url':'http://127.0.0.1:1','healthCheck':{'enabled':true}},\n"
-                  "{'url':'http://127.0.0.1:1','healthCheck':{'enabled':true}}]}");
+                  "'routes':[{'reqQueueLength':0},{'path':'/a','reqQueueLength':5},\n"
+                  "{'path':'/b','reqQueueLength':5}]," BACKENDS "}");
     assert_string_equal(
         loaded.text,
         "c.json:1:46: loadBalancing.stickySession.enabled: not active yet, accepted and ignored\n"
         "c.json:2:24: rateLimit.enabled: not active yet, accepted and ignored\n"
-        "c.json:3:62: routes[1].reqQueueLength: not active yet, accepted and ignored\n"
-        "c.json:5:54: backends[1].healthCheck.enabled: not active yet, accepted and ignored, "
-        "here and in 1 more\n");
+        "c.json:3:62: routes[1].reqQueueLength: not active yet, accepted and ignored, here "
+        "and in 1 more\n");
     assert_true(loaded.config->sticky.enabled);
     assert_true(loaded.config->rate_limit.enabled);
-    assert_false(loaded.config->backends[0].health_check.enabled);
-    assert_true(loaded.config->backends[1].health_check.enabled);
     unload(&loaded);
+}
+
+/* ---- Health checks ---- */
+
+static void test_health_check(void **state)
+{
+    (void)state;
+    struct loaded loaded =
+        load_good("{'backends':[{'url':'http://127.0.0.1:1'},\n"
+                  "{'url':'http://127.0.0.1:1','healthCheck':{'enabled':true,'type':'TCP',"
+                  "'method':'head','host':'a.example:8','interval':700}}]}");
+    assert_string_equal(loaded.text, "");
+    const struct config_health_check *first = &loaded.config->backends[0].health_check;
+    assert_false(first->enabled);
+    assert_int_equal(first->type, CONFIG_PROBE_HTTP);
+    assert_int_equal(first->method, CONFIG_PROBE_GET);
+    assert_slice(first->path, "/");
+    assert_slice(first->host, "");
+    assert_slice(first->expected_status, "200-399");
+    assert_int_equal(first->interval_ms, 10000);
+    assert_int_equal(first->fast_interval_ms, 10000);
+    assert_int_equal(first->interval_max_ms, 60000);
+    const struct config_health_check *second = &loaded.config->backends[1].health_check;
+    assert_true(second->enabled);
+    assert_int_equal(second->type, CONFIG_PROBE_TCP);
+    assert_int_equal(second->method, CONFIG_PROBE_HEAD);
+    assert_slice(second->host, "a.example:8");
+    assert_int_equal(second->fast_interval_ms, 700);
+    unload(&loaded);
+}
+
+static void test_status_ranges(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *ranges;
+        u32 status;
+        bool in;
+    } rows[] = {
+        {"200", 200, true},         {"200", 201, false},         {"200-399", 199, false},
+        {"200-399", 200, true},     {"200-399", 399, true},      {"200-399", 400, false},
+        {"204,301-303", 204, true}, {"204,301-303", 300, false}, {"204,301-303", 302, true},
+        {"301-303,204", 204, true}, {"100-599", 599, true},      {"503,200", 200, true},
+    };
+    for (u32 i = 0; i < ARRAY_COUNT(rows); i++)
+        assert_int_equal(config_status_in(slice_of_string(rows[i].ranges), rows[i].status),
+                         rows[i].in);
 }
 
 /* ---- Files ---- */
@@ -310,7 +352,8 @@ int main(void)
         cmocka_unit_test(test_default_route),   cmocka_unit_test(test_timeouts_inherit),
         cmocka_unit_test(test_one_listener),    cmocka_unit_test(test_listeners),
         cmocka_unit_test(test_backends),        cmocka_unit_test(test_strategy_spellings),
-        cmocka_unit_test(test_notes),           cmocka_unit_test(test_template),
+        cmocka_unit_test(test_notes),           cmocka_unit_test(test_health_check),
+        cmocka_unit_test(test_status_ranges),   cmocka_unit_test(test_template),
         cmocka_unit_test(test_system),          cmocka_unit_test(test_localhost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

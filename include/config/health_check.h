@@ -1,0 +1,38 @@
+/* config: how a backend is probed. A part of config.h. */
+#ifndef NEXTPROXY_CONFIG_HEALTH_CHECK_H
+#define NEXTPROXY_CONFIG_HEALTH_CHECK_H
+
+#include "base/slice.h"
+
+enum config_probe { CONFIG_PROBE_HTTP, CONFIG_PROBE_TCP, CONFIG_PROBE_COUNT };
+
+enum config_probe_method {
+    CONFIG_PROBE_GET,
+    CONFIG_PROBE_HEAD,
+    CONFIG_PROBE_OPTIONS,
+    CONFIG_PROBE_METHOD_COUNT,
+};
+
+/* "GET" and so on; static. */
+const char *config_probe_method_name(enum config_probe_method method);
+
+struct config_health_check {
+    struct slice path;
+    struct slice host;            /* of the Host field; "" = the backend's authority */
+    struct slice expected_status; /* for config_status_in */
+    u32 type;                     /* enum config_probe */
+    u32 method;                   /* enum config_probe_method */
+    u32 interval_ms;
+    u32 fast_interval_ms; /* while a change is being confirmed */
+    u32 interval_max_ms;  /* for a backend that stays down; without effect below interval_ms */
+    u32 timeout_ms;
+    u32 healthy_threshold;
+    u32 unhealthy_threshold;
+    bool enabled;
+};
+
+enum { CONFIG_STATUS_RANGES_BYTES_MAX = 128 };
+/* True when the status is in a list such as "200,301-303", which a setting's form has checked. */
+bool config_status_in(struct slice ranges, u32 status);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * health: active checks. Each backend that has one enabled is probed again and again (by an HTTP
+ * request, or by a connection alone), and is not chosen while it is down. All of it runs on
+ * control's ring; workers see nothing but the usable bits of their snapshot.
+ *
+ *              good                         unhealthyThreshold failed in a row
+ *   UNKNOWN ---------> HEALTHY ------------------------------------------------> UNHEALTHY
+ *      |                  ^                                                       |  ^
+ *      |                  +---------------- healthyThreshold good in a row -------+  |
+ *      +-------------------------- unhealthyThreshold failed in a row ---------------+
+ *
+ * UNKNOWN counts as usable: a backend is not to be missing just because the proxy has started.
+ *
+ * What is known of a backend is kept by its slot, so it outlives a reload that keeps the backend.
+ */
+#ifndef NEXTPROXY_HEALTH_H
+#define NEXTPROXY_HEALTH_H
+
+#include "log.h"
+#include "ring.h"
+#include "snapshot.h"
+
+enum health_state { HEALTH_UNKNOWN, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
+
+/* Probes under way at once; further ones wait for one of these to end, first come, first served. */
+enum { HEALTH_PROBES_MAX = 256 };
+
+struct health;
+
+struct health_options {
+    struct ring *ring;      /* with leases; HEALTH_LEASES are plenty */
+    struct log_buffer *log; /* for changes; this thread writes to it; NULL = none */
+    u64 seed;               /* of the jitter */
+};
+
+/* What arrives is copied out of its lease at once. */
+enum { HEALTH_LEASES = 64 };
+
+/* NULL when memory is refused. Probes nothing before health_follow(). */
+MUST_CHECK struct health *health_create(const struct health_options *options);
+/* Only when it is quiet. */
+void health_destroy(struct health *health);
+
+/* From now on the backends of this snapshot are checked, as its configuration says, and marked in
+ * it. What is known of backends that stay is kept; probes of others end without a result. To be
+ * called as soon as the snapshot is there: between its creation and this call there may be no
+ * health_tick(), and the snapshot followed before must still exist. This one must exist until the
+ * next call, or until health_stop(). */
+void health_follow(struct health *health, struct snapshot *snapshot);
+
+/* To be called after each turn of the ring, with the time that the turn returned. */
+void health_tick(struct health *health, u64 now_ns);
+/* When the next turn has to end for it at the latest; UINT64_MAX = no matter. */
+u64 health_deadline_ns(const struct health *health);
+
+/* Ends all probes. It is quiet some turns and ticks later, when the kernel has let go. */
+void health_stop(struct health *health);
+bool health_is_quiet(const struct health *health);
+
+/* Of a slot; HEALTH_UNKNOWN where nothing is checked. */
+enum health_state health_state(const struct health *health, u32 slot);
+/* "unknown", "healthy", "unhealthy"; static. */
+const char *health_state_name(enum health_state state);
+/* Backends that are being checked. */
+u32 health_checks(const struct health *health);
+/* Probes that were started so far. */
+u64 health_probes(const struct health *health);
+
+#endif

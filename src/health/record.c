@@ -1,0 +1,117 @@
+/* Health changes as events. */
+#include "health/record.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+
+enum { ERROR_BYTES = 32, MESSAGE_BYTES = 256 };
+
+/* The reason in a word or two, for programs that count them. */
+static const char *reason(const struct probe_result *result, char scratch[ERROR_BYTES])
+{
+    switch (result->outcome) {
+    case PROBE_GOOD:
+        return "";
+    case PROBE_STATUS:
+        (void)snprintf(scratch, ERROR_BYTES, "status %u", result->status);
+        return scratch;
+    case PROBE_CONNECT:
+    case PROBE_LOST:
+    case PROBE_SKIPPED:
+        return log_errno_name(result->error, scratch);
+    case PROBE_TIMEOUT:
+        return "timeout";
+    case PROBE_CLOSED:
+        return "closed";
+    case PROBE_UNREADABLE:
+        return "bad_response";
+    case PROBE_OUTCOME_COUNT:
+        break;
+    }
+    ASSERT(!"an outcome");
+    return "";
+}
+
+/* What the probe saw, as the end of a sentence. */
+static const char *seen(const struct probe_result *result)
+{
+    static const char *const texts[PROBE_OUTCOME_COUNT] = {
+        [PROBE_GOOD] = "answered as expected",
+        [PROBE_STATUS] = "answered with another status than healthCheck.expectedStatus",
+        [PROBE_CONNECT] = "could not connect",
+        [PROBE_TIMEOUT] = "had no answer within healthCheck.timeout",
+        [PROBE_CLOSED] = "was closed by the backend before its answer",
+        [PROBE_LOST] = "lost its connection before the answer",
+        [PROBE_UNREADABLE] = "had an answer that is no HTTP response",
+        [PROBE_SKIPPED] = "was not made",
+    };
+    return texts[result->outcome];
+}
+
+static enum log_severity severity_of(enum health_change change)
+{
+    static const enum log_severity severities[] = {
+        [HEALTH_SAME] = LOG_DEBUG,
+        [HEALTH_WENT_UP] = LOG_INFO,
+        [HEALTH_WENT_DOWN] = LOG_WARN,
+    };
+    return severities[change];
+}
+
+static void describe(const struct health_report *report, char message[MESSAGE_BYTES])
+{
+    const struct config_health_check *check = &report->backend->health_check;
+    const struct probe_result *result = report->result;
+    const char *detail =
+        result->outcome == PROBE_UNREADABLE ? http_reject_info(result->reject)->text : NULL;
+    u32 count =
+        report->change == HEALTH_WENT_UP ? check->healthy_threshold : check->unhealthy_threshold;
+    const char *kind = report->change == HEALTH_WENT_UP ? "good" : "failed";
+    if (report->change == HEALTH_SAME)
+        (void)snprintf(message, MESSAGE_BYTES, "A probe %s", seen(result));
+    else if (report->change == HEALTH_WENT_UP && report->first)
+        (void)snprintf(message, MESSAGE_BYTES, "Backend is up: its first good probe");
+    else
+        (void)snprintf(
+            message, MESSAGE_BYTES, "Backend is %s: %u %s probe%s in a row, the last %s%s%s",
+            report->change == HEALTH_WENT_UP ? "up again" : "down", count, kind,
+            count == 1 ? "" : "s", seen(result), detail ? ": " : "", detail ? detail : "");
+}
+
+static void write_event(struct log_buffer *log, enum log_severity severity,
+                        const struct config_backend *backend, struct slice error,
+                        const char *message)
+{
+    const struct log_event event = {
+        .wall_ns = clock_wall_ns(),
+        .severity = severity,
+        .type = SLICE("health"),
+        .backend_id = backend->id,
+        .url = backend->url,
+        .error = error,
+        .message = slice_of_string(message),
+    };
+    (void)log_event_write(log, &event); /* a full buffer counts what it drops */
+}
+
+void health_record(struct log_buffer *log, enum log_severity severity_min,
+                   const struct health_report *report)
+{
+    char message[MESSAGE_BYTES], scratch[ERROR_BYTES];
+    enum log_severity severity = severity_of(report->change);
+    bool worth_it = report->change != HEALTH_SAME || report->result->outcome != PROBE_GOOD;
+    if (!log || severity < severity_min || !worth_it)
+        return;
+    describe(report, message);
+    write_event(log, severity, report->backend, slice_of_string(reason(report->result, scratch)),
+                message);
+}
+
+void health_record_unchecked(struct log_buffer *log, enum log_severity severity_min,
+                             const struct config_backend *backend)
+{
+    if (log && LOG_INFO >= severity_min)
+        write_event(log, LOG_INFO, backend, SLICE(""),
+                    "Backend was down, and counts as usable now: it is not checked any more");
+}

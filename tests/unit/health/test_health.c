@@ -1,0 +1,241 @@
+/* Checks on a real ring, with every capability forced off: what is kept by slot, how many probes
+ * there are at once, and that all of them end. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "ring_fixture.h"
+
+#include "health.h"
+
+enum { JSON_BYTES = 1 << 16, SNAPSHOTS = 2 };
+
+struct lab {
+    struct ring *ring;
+    struct health *health;
+    struct state *state;
+    struct config *config[SNAPSHOTS];
+    struct snapshot *snapshot[SNAPSHOTS];
+    int listener; /* whose kernel takes connections, and nobody else */
+    struct sockaddr_in address;
+};
+
+static void lab_open(struct lab *lab, const struct ring_variant *variant)
+{
+    *lab = (struct lab){.ring = ring_fixture_create(variant, HEALTH_LEASES)};
+    lab->listener = tcp_listener(&lab->address);
+    assert_int_equal(listen(lab->listener, 1024), 0);
+    lab->state = state_create();
+    assert_non_null(lab->state);
+    lab->health = health_create(&(struct health_options){.ring = lab->ring, .seed = 3});
+    assert_non_null(lab->health);
+}
+
+static struct config *parse(const char *json)
+{
+    struct config_problems problems;
+    struct config *config = config_parse(slice_of_string(json), "test", NULL, &problems);
+    if (!config)
+        config_problems_print(&problems, stderr);
+    config_problems_deinit(&problems);
+    assert_non_null(config);
+    return config;
+}
+
+/* What the test follows as its `n`-th snapshot. */
+struct wanted {
+    u32 n;
+    u32 first; /* backends b<first> and so on, `count` of them, each with this check */
+    u32 count;
+    const char *check;
+};
+
+static void follow(struct lab *lab, struct wanted wanted)
+{
+    char *json = malloc(JSON_BYTES);
+    assert_non_null(json);
+    usize len = (usize)snprintf(json, JSON_BYTES, "{\"backends\":[");
+    for (u32 i = wanted.first; i < wanted.first + wanted.count; i++)
+        len += (usize)snprintf(json + len, JSON_BYTES - len,
+                               "%s{\"id\":\"b%u\",\"url\":\"http://127.0.0.1:%u\","
+                               "\"healthCheck\":{%s}}",
+                               i > wanted.first ? "," : "", i, ntohs(lab->address.sin_port),
+                               wanted.check);
+    len += (usize)snprintf(json + len, JSON_BYTES - len, "]}");
+    assert_true(len < JSON_BYTES);
+    u32 n = wanted.n;
+    lab->config[n] = parse(json);
+    free(json);
+    lab->snapshot[n] = snapshot_create(lab->config[n], lab->state, 1, n + 1);
+    assert_non_null(lab->snapshot[n]);
+    health_follow(lab->health, lab->snapshot[n]);
+}
+
+static void turn(struct lab *lab, u64 deadline_ns)
+{
+    deadline_ns = min_u64(deadline_ns, health_deadline_ns(lab->health));
+    health_tick(lab->health, ring_turn(lab->ring, deadline_ns));
+}
+
+#define UNTIL(lab, condition)                                                                      \
+    do {                                                                                           \
+        u64 given_up_ns = clock_monotonic_ns() + RING_FIXTURE_WAIT_S * NS_PER_S;                   \
+        while (!(condition)) {                                                                     \
+            if (clock_monotonic_ns() >= given_up_ns)                                               \
+                fail_msg("line %d: waited in vain for %s", __LINE__, #condition);                  \
+            turn(lab, given_up_ns);                                                                \
+        }                                                                                          \
+    } while (0)
+
+static void lab_close(struct lab *lab)
+{
+    health_stop(lab->health);
+    assert_int_equal(health_checks(lab->health), 0);
+    UNTIL(lab, health_is_quiet(lab->health));
+    assert_int_equal(ring_leases_held(lab->ring), 0);
+    health_destroy(lab->health);
+    for (u32 n = 0; n < SNAPSHOTS && lab->snapshot[n]; n++) {
+        snapshot_destroy(lab->snapshot[n]);
+        config_destroy(lab->config[n]);
+    }
+    state_destroy(lab->state);
+    ring_destroy(lab->ring);
+    close(lab->listener);
+}
+
+static u32 slot(const struct lab *lab, u32 n, u32 backend)
+{
+    return lab->snapshot[n]->backend_slots[backend];
+}
+
+static enum health_state known(const struct lab *lab, u32 n, u32 backend)
+{
+    return health_state(lab->health, slot(lab, n, backend));
+}
+
+static bool marked_usable(const struct lab *lab, u32 n, u32 backend)
+{
+    return balance_bit(lab->snapshot[n]->pools[0].usable, backend);
+}
+
+#define PATIENT_CHECK "\"enabled\":true,\"interval\":100,\"timeout\":60000"
+#define TCP_CHECK "\"enabled\":true,\"type\":\"tcp\",\"interval\":100"
+#define DYING_CHECK                                                                                \
+    "\"enabled\":true,\"interval\":100,\"timeout\":10,\"unhealthyThreshold\":1,\"maxInterval\":"   \
+    "100"
+
+static void follow_until_down(struct lab *lab)
+{
+    follow(lab, (struct wanted){.n = 0, .first = 0, .count = 1, .check = DYING_CHECK});
+    assert_int_equal(known(lab, 0, 0), HEALTH_UNKNOWN);
+    assert_true(marked_usable(lab, 0, 0));
+    UNTIL(lab, known(lab, 0, 0) == HEALTH_UNHEALTHY);
+    assert_false(marked_usable(lab, 0, 0));
+    assert_false(state_backend_usable(lab->state, slot(lab, 0, 0)));
+}
+
+static void probes_at_once_are_bounded(void **state)
+{
+    struct lab lab;
+    enum { BACKENDS = HEALTH_PROBES_MAX + 44 };
+    lab_open(&lab, *state);
+    follow(&lab, (struct wanted){.count = BACKENDS, .check = PATIENT_CHECK});
+    assert_int_equal(health_checks(lab.health), BACKENDS);
+    UNTIL(&lab, health_probes(lab.health) == HEALTH_PROBES_MAX);
+    u64 all_due_ns = ring_now_ns(lab.ring) + 200 * NS_PER_MS; /* the first within the interval */
+    while (ring_now_ns(lab.ring) < all_due_ns)
+        turn(&lab, all_due_ns);
+    assert_int_equal(health_probes(lab.health), HEALTH_PROBES_MAX);
+    lab_close(&lab);
+}
+
+static void nothing_enabled_means_no_probes(void **state)
+{
+    struct lab lab;
+    lab_open(&lab, *state);
+    follow(&lab, (struct wanted){.count = 3, .check = "\"enabled\":false"});
+    assert_int_equal(health_checks(lab.health), 0);
+    assert_true(health_deadline_ns(lab.health) == UINT64_MAX);
+    assert_int_equal(known(&lab, 0, 0), HEALTH_UNKNOWN);
+    lab_close(&lab);
+}
+
+static void a_connection_is_enough_for_tcp(void **state)
+{
+    struct lab lab;
+    lab_open(&lab, *state);
+    follow(&lab, (struct wanted){.count = 2, .check = TCP_CHECK});
+    UNTIL(&lab, known(&lab, 0, 0) == HEALTH_HEALTHY);
+    UNTIL(&lab, known(&lab, 0, 1) == HEALTH_HEALTHY);
+    UNTIL(&lab, health_probes(lab.health) >= 10);
+    lab_close(&lab);
+}
+
+static void a_later_snapshot_keeps_the_state(void **state)
+{
+    struct lab lab;
+    lab_open(&lab, *state);
+    follow_until_down(&lab);
+    follow(&lab, (struct wanted){.n = 1, .count = 2, .check = DYING_CHECK});
+    assert_int_equal(known(&lab, 1, 0), HEALTH_UNHEALTHY);
+    assert_int_equal(known(&lab, 1, 1), HEALTH_UNKNOWN);
+    assert_false(marked_usable(&lab, 1, 0));
+    assert_true(marked_usable(&lab, 1, 1));
+    lab_close(&lab);
+}
+
+/* Its slot is held by the first snapshot, and may be taken again before that one goes. */
+static void a_backend_that_is_gone_leaves_no_mark(void **state)
+{
+    struct lab lab;
+    lab_open(&lab, *state);
+    follow_until_down(&lab);
+    follow(&lab, (struct wanted){.n = 1, .first = 1, .count = 1, .check = TCP_CHECK});
+    assert_int_equal(health_checks(lab.health), 1);
+    assert_true(state_backend_usable(lab.state, slot(&lab, 0, 0)));
+    assert_int_equal(known(&lab, 0, 0), HEALTH_UNKNOWN);
+    lab_close(&lab);
+}
+
+static void a_check_that_is_turned_off_leaves_the_backend_usable(void **state)
+{
+    struct lab lab;
+    lab_open(&lab, *state);
+    follow_until_down(&lab);
+    follow(&lab, (struct wanted){.n = 1, .count = 1, .check = "\"enabled\":false"});
+    assert_int_equal(health_checks(lab.health), 0);
+    assert_true(marked_usable(&lab, 1, 0));
+    lab_close(&lab);
+}
+
+/* Ten backends stay, ten go and ten come, with a probe of each under way. */
+static void following_again_and_again_loses_nothing(void **state)
+{
+    struct lab lab;
+    lab_open(&lab, *state);
+    follow(&lab, (struct wanted){.n = 0, .first = 0, .count = 20, .check = PATIENT_CHECK});
+    UNTIL(&lab, health_probes(lab.health) == 20);
+    follow(&lab, (struct wanted){.n = 1, .first = 10, .count = 20, .check = PATIENT_CHECK});
+    assert_int_equal(health_checks(lab.health), 20);
+    UNTIL(&lab, health_probes(lab.health) == 30);
+    for (u32 i = 0; i < 10; i++) {
+        health_follow(lab.health, lab.snapshot[i % SNAPSHOTS]);
+        assert_int_equal(health_checks(lab.health), 20);
+        turn(&lab, UINT64_MAX);
+    }
+    lab_close(&lab);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(probes_at_once_are_bounded),
+        cmocka_unit_test(nothing_enabled_means_no_probes),
+        cmocka_unit_test(a_connection_is_enough_for_tcp),
+        cmocka_unit_test(a_later_snapshot_keeps_the_state),
+        cmocka_unit_test(a_backend_that_is_gone_leaves_no_mark),
+        cmocka_unit_test(a_check_that_is_turned_off_leaves_the_backend_usable),
+        cmocka_unit_test(following_again_and_again_loses_nothing),
+    };
+    return ring_variants_run("health", tests, ARRAY_COUNT(tests));
+}
