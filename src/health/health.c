@@ -55,7 +55,7 @@ static void schedule(struct check *check)
     struct health *health = check->health;
     u64 wait_ms = health_machine_wait_ms(&check->machine, &backend_of(check)->health_check);
     wheel_set(&health->wheel, &check->timer,
-              check->started_ns + health_jitter_ns(wait_ms * NS_PER_MS, &health->rng));
+              health_next_ns(check->started_ns, wait_ms * NS_PER_MS, &health->rng));
 }
 
 static void on_result(void *user, const struct probe_result *result)

@@ -7,8 +7,9 @@ enum {
     BACKOFF_AFTER = 3, /* failed probes of a backend that is down: a restart takes as long */
     BACKOFF_DOUBLINGS_MAX = 20,
     SPREAD_MS = 10,
-    JITTER_STEPS = 1024,
+    SPREAD_STEPS = 1024,
     JITTER_SHARE = 8,
+    BATCHES = 128,
 };
 
 static u32 needed(const struct health_machine *machine, const struct config_health_check *check,
@@ -53,13 +54,16 @@ u32 health_machine_wait_ms(const struct health_machine *machine,
     return (u32)min_u64(wait_ms, max_u32(check->interval_ms, check->interval_max_ms));
 }
 
-u64 health_jitter_ns(u64 wait_ns, struct rng *rng)
+u64 health_next_ns(u64 started_ns, u64 wait_ns, struct rng *rng)
 {
-    return wait_ns - wait_ns / (JITTER_SHARE * JITTER_STEPS) * rng_below(rng, JITTER_STEPS);
+    u64 batch_ns = wait_ns / BATCHES;
+    u64 earlier_ns = batch_ns * rng_below(rng, BATCHES / JITTER_SHARE);
+    u64 next_ns = started_ns + wait_ns - earlier_ns;
+    return next_ns - next_ns % batch_ns;
 }
 
 u64 health_spread_ns(u32 backends, u32 interval_ms, struct rng *rng)
 {
     u64 spread_ms = min_u64((u64)backends * SPREAD_MS, interval_ms);
-    return spread_ms * NS_PER_MS / JITTER_STEPS * rng_below(rng, JITTER_STEPS);
+    return spread_ms * NS_PER_MS / SPREAD_STEPS * rng_below(rng, SPREAD_STEPS);
 }

@@ -22,9 +22,11 @@ enum health_change health_machine_step(struct health_machine *machine,
 u32 health_machine_wait_ms(const struct health_machine *machine,
                            const struct config_health_check *check);
 
-/* Up to an eighth less than `wait_ns`, never more: a backend that dies is out after
- * unhealthyThreshold times the interval at the latest. */
-u64 health_jitter_ns(u64 wait_ns, struct rng *rng);
+/* When the next probe begins: up to an eighth of the wait earlier than it says, and never later, so
+ * that a backend that dies is out after unhealthyThreshold times the interval at the latest. All
+ * probes with this wait begin at multiples of 1/128 of it: with many backends a few together cost
+ * less than each on its own. */
+u64 health_next_ns(u64 started_ns, u64 wait_ns, struct rng *rng);
 
 /* When the first probe begins: 0 to 10 ms for each backend, and no more than the interval. So a few
  * backends are known at once, and a thousand are not asked at once. */

@@ -126,7 +126,8 @@ static void without_room_to_back_off_the_interval_stays(void **state)
     assert_int_equal(health_machine_wait_ms(&machine, &steady), UINT32_MAX);
 }
 
-/* Never later than the interval, never more than an eighth earlier, and over all of that. */
+/* Never later than the interval, never more than an eighth earlier, and over all of that; all at
+ * few moments, which those with the same interval share. */
 static void jitter_is_bounded_and_spread(void **state)
 {
     (void)state;
@@ -136,8 +137,11 @@ static void jitter_is_bounded_and_spread(void **state)
     for (u32 k = 0; k < ARRAY_COUNT(intervals_ms); k++) {
         u64 whole_ns = intervals_ms[k] * NS_PER_MS, least = UINT64_MAX, most = 0;
         for (u32 i = 0; i < 10000; i++) {
-            u64 wait_ns = health_jitter_ns(whole_ns, &rng);
+            u64 started_ns = rng_next(&rng) >> 8;
+            u64 next_ns = health_next_ns(started_ns, whole_ns, &rng);
+            u64 wait_ns = next_ns - started_ns;
             assert_true(wait_ns <= whole_ns && wait_ns > whole_ns - whole_ns / 8);
+            assert_true(next_ns % (whole_ns / 128) == 0);
             least = min_u64(least, wait_ns);
             most = max_u64(most, wait_ns);
         }
