@@ -84,8 +84,8 @@ struct http_request {
     struct slice path;      /* begins with '/', or is "*" for OPTIONS; without the query. A constant
                                where an absolute-form target has none */
     struct slice query;     /* with its '?'; may be empty */
-    u32 head_bytes;
-    u32 max_forwards; /* valid with has_max_forwards; what is larger counts as 2^31 - 1 */
+    u32 head_bytes;         /* of one that was refused: what was read of it */
+    u32 max_forwards;       /* valid with has_max_forwards; what is larger counts as 2^31 - 1 */
     enum http_method method;
     enum http_reject reject; /* valid after HTTP_PARSE_REJECTED */
     u8 minor;                /* HTTP/1.minor: 0 or 1 (a higher minor counts as 1) */

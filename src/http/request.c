@@ -142,6 +142,9 @@ static enum http_reject read_meaning(const struct http_head *head, struct http_r
                                      const struct http_origin *origin)
 {
     struct http_fields *fields = &request->fields;
+    /* First: the refusals below are answered in the form that the client prefers, too. */
+    if (fields->first[HTTP_FIELD_ACCEPT] != 0)
+        request->accepts_html = http_accept_html(http_field_first(fields, HTTP_FIELD_ACCEPT));
     if (!read_host(request, origin))
         return HTTP_REJECT_HOST;
     if (fields->first[HTTP_FIELD_UNDERSCORED] != 0)
@@ -156,8 +159,6 @@ static enum http_reject read_meaning(const struct http_head *head, struct http_r
     request->keep_alive = !connection.close && (request->minor > 0 || connection.keep_alive);
     request->upgrade = connection.upgrade && request->minor > 0 &&
                        http_field_first(fields, HTTP_FIELD_UPGRADE).len > 0;
-    if (fields->first[HTTP_FIELD_ACCEPT] != 0)
-        request->accepts_html = http_accept_html(http_field_first(fields, HTTP_FIELD_ACCEPT));
     return HTTP_REJECT_NONE;
 }
 
@@ -169,6 +170,7 @@ enum http_parse http_request_parse(struct slice data, const struct http_limits *
     http_head_begin(&head, data, limits, &request->fields);
     /* Not the fields: they are three kilobytes, and only `count` of them mean something. */
     memset(request, 0, offsetof(struct http_request, fields));
+    request->minor = 1;
     enum http_parse parse = read_line(&head, request, &origin);
     if (parse == HTTP_PARSE_PARTIAL) {
         parse = http_head_partial(&head, data, HTTP_REJECT_TARGET_LENGTH);
@@ -177,8 +179,9 @@ enum http_parse http_request_parse(struct slice data, const struct http_limits *
         if (parse == HTTP_PARSE_PARTIAL)
             parse = http_head_partial(&head, data, HTTP_REJECT_HEAD_LENGTH);
     }
-    if (parse == HTTP_PARSE_DONE) {
+    if (parse != HTTP_PARSE_PARTIAL)
         request->head_bytes = (u32)(head.at - head.base);
+    if (parse == HTTP_PARSE_DONE) {
         head.reject = read_meaning(&head, request, &origin);
         if (head.reject != HTTP_REJECT_NONE)
             parse = HTTP_PARSE_REJECTED;

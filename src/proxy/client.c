@@ -184,6 +184,7 @@ static void read_inbox(struct client *client)
         }
         /* Full, and the parser did not say so: it did not count the empty line in front. */
         proxy->request.reject = HTTP_REJECT_HEAD_LENGTH;
+        proxy->request.head_bytes = client->inbox_len;
         reject(client, &proxy->request);
         return;
     case HTTP_PARSE_REJECTED:

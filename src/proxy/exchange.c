@@ -216,6 +216,19 @@ void exchange_note(struct exchange *exchange, const struct http_request *request
     exchange->request.body_bytes_max = proxy->config->limits.body_bytes_max;
 }
 
+void exchange_note_rejected(struct exchange *exchange, const struct http_request *request)
+{
+    if (!request) {
+        exchange->received_head_bytes = exchange->client->inbox_len;
+        return;
+    }
+    exchange->reject = (u8)request->reject;
+    exchange->method = (u8)request->method;
+    exchange->client_minor = request->minor;
+    exchange->received_head_bytes = request->head_bytes;
+    exchange->accepts_html = request->accepts_html;
+}
+
 /* A small body that is here already goes behind the head, into the same send; and it is kept, so
  * that the request can be sent again. */
 static void inline_body(struct exchange *exchange, struct http_writer *writer,
@@ -344,8 +357,7 @@ void exchange_reject(struct client *client, enum fault fault, const struct http_
         refusal_send(client, fault, request, NULL);
         return;
     }
-    if (request)
-        exchange->reject = (u8)request->reject;
+    exchange_note_rejected(exchange, request);
     forwarding_note_refused(exchange, request);
     exchange_fail(exchange, fault);
 }

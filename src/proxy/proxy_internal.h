@@ -172,6 +172,8 @@ void exchange_reject(struct client *client, enum fault fault, const struct http_
 void exchange_init(struct exchange *exchange, struct client *client);
 /* What the parsed request says of itself, and the route it takes. */
 void exchange_note(struct exchange *exchange, const struct http_request *request);
+/* The same of a request whose head was refused; NULL: the head did not come to its end. */
+void exchange_note_rejected(struct exchange *exchange, const struct http_request *request);
 /* What the client's transport tells while an exchange is on. Each may end the exchange. */
 void exchange_on_client_data(struct exchange *exchange, struct lease_chain *data);
 void exchange_on_client_end(struct exchange *exchange);

@@ -25,8 +25,8 @@ static struct exchange *spare_for(struct client *client, enum fault fault,
     exchange->response_block = proxy->spare_block;
     if (request && request->reject == HTTP_REJECT_NONE)
         exchange_note(exchange, request);
-    else if (request)
-        exchange->reject = (u8)request->reject;
+    else
+        exchange_note_rejected(exchange, request);
     exchange->keep_client = false;
     exchange->fault = (u8)fault;
     forwarding_note_refused(exchange, request);

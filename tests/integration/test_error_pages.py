@@ -75,6 +75,30 @@ def test_refused_requests_have_a_body_too(lab, proxy):
     json.loads(response.body)
 
 
+@pytest.mark.parametrize("head,status", [
+    (b"GET / HTTP/1.1\r\n", 400),  # no Host
+    (b"GET / HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\n", 417),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nX_Real_IP: 1.2.3.4\r\n", 400),
+])
+def test_refused_requests_choose_the_form_too(lab, proxy, head, status):
+    """A head that can be read says which form its refusal takes."""
+    response = lab.ask(proxy, head + HTML.encode() + b"\r\n\r\n")
+    assert response.status == status
+    assert response.get("Content-Type").startswith("text/html")
+    assert b"<html" in response.body.lower()
+
+
+@pytest.mark.parametrize("head", [
+    b"HEAD / HTTP/1.1\r\n\r\n",  # no Host
+    b"HEAD / HTTP/1.1\r\nHost: a\r\nBad Name: x\r\n\r\n",
+])
+def test_refused_head_gets_no_body(lab, proxy, head):
+    """RFC 9110 section 9.3.2 has no exception for errors."""
+    client = lab.client(proxy)
+    client.send(head)
+    assert client.read_to_end(allow_reset=False).endswith(b"\r\n\r\n")
+
+
 def test_templates_of_the_operator(lab):
     """Issue: "templates can be replaced from config"; all placeholders are filled in."""
     page, document = lab.directory / "page.html", lab.directory / "document.json"

@@ -34,6 +34,28 @@ def test_request_that_cannot_be_read_gets_an_id(lab):
     assert len(json.loads(response.body)["requestId"]) == 36
 
 
+@pytest.mark.parametrize("head,read,protocol", [
+    (b"GET / HTTP/1.1\r\nX: y\r\n\r\n", 24, "HTTP/1.1"),  # complete, without a Host
+    (b"GET / HTTP/1.0\r\nHost: a b\r\n\r\n", 29, "HTTP/1.0"),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nbroken line\r\n\r\n", 25, "HTTP/1.1"),
+])
+def test_access_line_of_what_was_refused(lab, head, read, protocol):
+    """The bytes that were read of it, and the version it was in."""
+    proxy = lab.proxy(lab.origin())
+    assert lab.ask(proxy, head).status == 400
+    wait_until(lambda: lines_of(proxy, "access"), "an access line")
+    line = lines_of(proxy, "access")[0]
+    assert (line["bytesIn"], line["protocol"]) == (read, protocol)
+
+
+def test_head_that_never_ended_counts_what_came(lab):
+    """408 by timeouts.requestHead."""
+    proxy = lab.proxy(lab.origin(), timeouts={"requestHead": 100})
+    assert lab.ask(proxy, b"GET / HTTP/1.1\r\nHost:").status == 408
+    wait_until(lambda: lines_of(proxy, "access"), "an access line")
+    assert lines_of(proxy, "access")[0]["bytesIn"] == 21
+
+
 def test_the_client_behind_a_trusted_proxy_is_the_one_that_counts(lab):
     """Its address is in the log, and keeps it on one backend by ip-hash."""
     proxy = lab.proxy(lab.origin(), trustedProxies=["127.0.0.0/8"])
