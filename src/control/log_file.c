@@ -122,6 +122,14 @@ bool log_file_is_current(const struct log_file_target *target, u64 wall_ns)
            status.st_ino == target->inode;
 }
 
+bool log_file_ends_in_line(const struct log_file_target *target)
+{
+    struct stat status;
+    char last;
+    return fstat(target->fd, &status) == 0 && status.st_size > 0 &&
+           pread(target->fd, &last, 1, status.st_size - 1) == 1 && last != '\n';
+}
+
 /* ---- Retention ---- */
 
 struct old_file {

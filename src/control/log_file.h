@@ -34,6 +34,9 @@ void log_file_close(struct log_file_target *target);
  * path still leads to it (not deleted, moved or replaced). */
 MUST_CHECK bool log_file_is_current(const struct log_file_target *target, u64 wall_ns);
 
+/* True when the open file's last line lacks its end. */
+MUST_CHECK bool log_file_ends_in_line(const struct log_file_target *target);
+
 /* What log_file_retire did. */
 struct log_retirement {
     u32 deleted;

@@ -9,8 +9,8 @@
  * A round visits each buffer once and writes what it finds there; buffers fill on meanwhile, so the
  * batches grow with the load. A write takes whole lines. When the kernel wrote less (a full
  * disk), the buffer gives back just what is in the file, and the rest of the broken line is the
- * next that is written, from the same buffer to the same file; if that file is left before, the
- * rest is dropped as one lost record.
+ * next that is written, from the same buffer to the same file; if that file is left or emptied
+ * before, the rest is dropped as one lost record.
  */
 #include "control/log_writer.h"
 
@@ -142,7 +142,8 @@ static u64 sink_records_lost(const struct sink *sink)
     return lost;
 }
 
-/* The file is about to be left: the rest of a broken line is of no use in another one. */
+/* The rest of a broken line is of no use where its beginning is not: the file is about to be left,
+ * or has been emptied. */
 static void sink_drop_torn(struct sink *sink)
 {
     if (!sink->torn)
@@ -259,6 +260,8 @@ static bool sink_check_file(struct sink *sink)
     sink->check_ns = sink->writer->now_ns + CHECK_NS;
     if (sink->file.fd >= 0 && !log_file_is_current(&sink->file, sink->writer->wall_ns))
         sink_leave_file(sink);
+    if (sink->torn && !log_file_ends_in_line(&sink->file))
+        sink_drop_torn(sink);
     if (sink->file.fd < 0) {
         int error = log_file_open(&sink->file, sink->writer->wall_ns);
         if (error != 0) {

@@ -216,6 +216,23 @@ static void test_short_write_then_io_error(void **state)
     assert_int_equal(lost(f), 1);
 }
 
+/* Who meets a full disk empties its largest file: the rest does not begin that file anew. */
+static void test_short_write_then_emptied(void **state)
+{
+    struct fixture *f = *state;
+    for (u32 i = 0; i < 3; i++)
+        assert_true(record(f, 1));
+    fake.disk_bytes = 100;
+    pass_ms(f, 250);
+    char path[256];
+    path_of(f, ACCESS_10, path);
+    assert_int_equal(truncate(path, 0), 0);
+    fake.disk_bytes = UINT32_MAX;
+    pass_ms(f, 1000);
+    assert_records(content(f, ACCESS_10), 1, 2);
+    assert_int_equal(lost(f), 1);
+}
+
 /* A run ended in the middle of a line: the first record of this one gets a line of its own. */
 static void test_broken_last_line_is_ended(void **state)
 {
@@ -296,17 +313,12 @@ static void test_files_are_independent(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_full_disk_without_loss),
-        TEST(test_retried_each_second),
-        TEST(test_full_disk_with_loss),
-        TEST(test_reader_of_stderr_stalls),
-        TEST(test_loss_without_failure),
-        TEST(test_short_writes),
-        TEST(test_short_write_then_another_hour),
-        TEST(test_short_write_then_io_error),
-        TEST(test_broken_last_line_is_ended),
-        TEST(test_directory_that_cannot_be),
-        TEST(test_not_a_regular_file),
+        TEST(test_full_disk_without_loss),        TEST(test_retried_each_second),
+        TEST(test_full_disk_with_loss),           TEST(test_reader_of_stderr_stalls),
+        TEST(test_loss_without_failure),          TEST(test_short_writes),
+        TEST(test_short_write_then_another_hour), TEST(test_short_write_then_io_error),
+        TEST(test_short_write_then_emptied),      TEST(test_broken_last_line_is_ended),
+        TEST(test_directory_that_cannot_be),      TEST(test_not_a_regular_file),
         TEST(test_files_are_independent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
