@@ -11,6 +11,9 @@
  *
  * UNKNOWN counts as usable: a backend is not to be missing just because the proxy has started.
  *
+ * Backends that are asked the same thing at the same address, as often, share their probes; each
+ * has its own state.
+ *
  * What is known of a backend is kept by its slot, so it outlives a reload that keeps the backend.
  */
 #ifndef NEXTPROXY_HEALTH_H

@@ -5,42 +5,8 @@
 #include "health.h"
 
 #include "base/clock.h"
-#include "health/machine.h"
-#include "health/probe.h"
+#include "health/health_internal.h"
 #include "health/record.h"
-
-struct check {
-    struct wheel_timer timer;
-    struct list node; /* in health.checks */
-    struct list due;  /* in health.due, while it waits for a free probe */
-    struct health *health;
-    struct probe *probe; /* under way; NULL = none */
-    u64 started_ns;      /* the last probe */
-    struct health_machine machine;
-    u32 backend; /* index into the snapshot's */
-    u32 round;   /* health.round when it was last wanted */
-    bool live;
-};
-
-struct health {
-    struct health_options with;
-    struct snapshot *snapshot; /* NULL before the first, and after the end */
-    struct wheel wheel;
-    struct transport_reaper reaper;
-    struct prober prober;
-    struct rng rng;
-    struct list checks;
-    struct list due;
-    u64 probes;
-    u32 count;
-    u32 round;
-    struct check at[STATE_SLOTS_MAX]; /* by slot: touched where something is checked only */
-};
-
-static const struct config_backend *backend_of(const struct check *check)
-{
-    return &check->health->snapshot->config->backends[check->backend];
-}
 
 static enum log_severity severity_min(const struct health *health)
 {
@@ -53,29 +19,44 @@ static enum log_severity severity_min(const struct health *health)
 static void schedule(struct check *check)
 {
     struct health *health = check->health;
-    u64 wait_ms = health_machine_wait_ms(&check->machine, &backend_of(check)->health_check);
+    u64 wait_ms = health_machine_wait_ms(&check->machine, &check_backend(check)->health_check);
     wheel_set(&health->wheel, &check->timer,
               health_next_ns(check->started_ns, wait_ms * NS_PER_MS, &health->rng));
 }
 
+static void take_in(struct check *check, const struct probe_result *result)
+{
+    struct health *health = check->health;
+    struct health_report report = {
+        .backend = check_backend(check),
+        .result = result,
+        .first = check->machine.state == HEALTH_UNKNOWN,
+    };
+    report.change = health_machine_step(&check->machine, &report.backend->health_check,
+                                        result->outcome == PROBE_GOOD);
+    if (report.change != HEALTH_SAME)
+        snapshot_set_usable(health->snapshot, check->backend, report.change == HEALTH_WENT_UP);
+    health_record(health->with.log, severity_min(health), &report);
+}
+
+static void conclude(struct check *check, const struct probe_result *result)
+{
+    if (result->outcome != PROBE_SKIPPED)
+        take_in(check, result);
+    schedule(check);
+}
+
+/* What one asked, all its twins know. */
 static void on_result(void *user, const struct probe_result *result)
 {
-    struct check *check = user;
-    struct health *health = check->health;
-    check->probe = NULL;
-    if (result->outcome != PROBE_SKIPPED) {
-        struct health_report report = {
-            .backend = backend_of(check),
-            .result = result,
-            .first = check->machine.state == HEALTH_UNKNOWN,
-        };
-        report.change = health_machine_step(&check->machine, &report.backend->health_check,
-                                            result->outcome == PROBE_GOOD);
-        if (report.change != HEALTH_SAME)
-            snapshot_set_usable(health->snapshot, check->backend, report.change == HEALTH_WENT_UP);
-        health_record(health->with.log, severity_min(health), &report);
+    struct check *asker = user;
+    asker->probe = NULL;
+    list_each (node, following, &asker->twin) {
+        struct check *twin = container_of(node, struct check, twin);
+        twin->started_ns = asker->started_ns;
+        conclude(twin, result);
     }
-    schedule(check);
+    conclude(asker, result);
 }
 
 /* ---- Probes ---- */
@@ -86,17 +67,43 @@ static void on_timer(struct wheel_timer *timer)
     list_push_back(&check->health->due, &check->due);
 }
 
+/* It waits for a twin's probe. */
+static void check_rest(struct check *check)
+{
+    wheel_clear(&check->health->wheel, &check->timer);
+    list_remove(&check->due);
+}
+
+/* True when the answer to what the check asks is on its way. */
+static bool is_asked(const struct check *check)
+{
+    list_each (node, following, &check->twin)
+        if (container_of(node, struct check, twin)->probe)
+            return true;
+    return check->probe != NULL;
+}
+
+/* On behalf of all twins. */
+static void ask(struct check *check, u64 now_ns)
+{
+    struct health *health = check->health;
+    if (is_asked(check))
+        return;
+    check->started_ns = now_ns;
+    check->probe = probe_start(&health->prober, check_backend(check), check);
+    if (!check->probe) {
+        schedule(check); /* out of descriptors: that is no fault of the backend */
+        return;
+    }
+    health->probes++;
+    list_each (node, following, &check->twin)
+        check_rest(container_of(node, struct check, twin));
+}
+
 static void start_due(struct health *health, u64 now_ns)
 {
-    while (!list_empty(&health->due) && !prober_is_full(&health->prober)) {
-        struct check *check = container_of(list_pop_front(&health->due), struct check, due);
-        check->started_ns = now_ns;
-        check->probe = probe_start(&health->prober, backend_of(check), check);
-        if (check->probe)
-            health->probes++;
-        else
-            schedule(check); /* out of descriptors: that is no fault of the backend */
-    }
+    while (!list_empty(&health->due) && !prober_is_full(&health->prober))
+        ask(container_of(list_pop_front(&health->due), struct check, due), now_ns);
 }
 
 /* ---- Checks ---- */
@@ -109,6 +116,7 @@ static void check_begin(struct health *health, struct check *check)
     check->health = health;
     check->machine = (struct health_machine){.state = HEALTH_UNKNOWN};
     list_init(&check->due);
+    list_init(&check->twin);
     list_push_back(&health->checks, &check->node);
     health->count++;
     wheel_timer_init(&check->timer, on_timer);
@@ -134,6 +142,7 @@ static void check_end(struct check *check)
     wheel_clear(&health->wheel, &check->timer);
     list_remove(&check->due);
     list_remove(&check->node);
+    list_remove(&check->twin);
     if (check->probe)
         probe_abandon(check->probe);
     health->count--;
@@ -144,8 +153,14 @@ static void adopt(struct health *health, u32 backend)
 {
     const struct snapshot *snapshot = health->snapshot;
     struct check *check = &health->at[snapshot->backend_slots[backend]];
+    u64 question = twins_question(&snapshot->config->backends[backend]);
     check->backend = backend;
     check->round = health->round;
+    if (check->probe && check->question != question) {
+        probe_abandon(check->probe); /* the answer would be one to another question */
+        check->probe = NULL;
+    }
+    check->question = question;
     if (check->live)
         check_hasten(check);
     else
@@ -181,6 +196,16 @@ static void end_gone(struct health *health)
     }
 }
 
+/* A check may have waited for a twin that is gone or asks something else now. */
+static void revive(struct health *health)
+{
+    list_each (node, following, &health->checks) {
+        struct check *check = container_of(node, struct check, node);
+        if (check->timer.deadline_ns == 0 && list_empty(&check->due) && !is_asked(check))
+            wheel_set(&health->wheel, &check->timer, ring_now_ns(health->with.ring));
+    }
+}
+
 void health_follow(struct health *health, struct snapshot *snapshot)
 {
     health->snapshot = snapshot;
@@ -191,6 +216,8 @@ void health_follow(struct health *health, struct snapshot *snapshot)
         else
             dismiss(health, i);
     end_gone(health);
+    twins_find(health);
+    revive(health);
 }
 
 /* ---- Running ---- */

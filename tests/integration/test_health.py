@@ -360,9 +360,19 @@ def test_many_probes_leak_no_descriptor(lab):
 def test_more_backends_than_probes_at_once(lab):
     """300 that never answer, where 256 probes may be under way: each gets its turn."""
     origin = lab.origin(lambda connection: connection.wait_closed())
-    proxy = lab.proxy(*[checked(origin, timeout=500, unhealthyThreshold=1) for _ in range(300)])
+    proxy = lab.proxy(*[checked(origin, path=f"/health/{n}", timeout=500, unhealthyThreshold=1)
+                        for n in range(300)])
     wait_event(proxy, "warn", 300)
     assert len({event["backendId"] for event in events(proxy, "warn")}) == 300
+
+
+def test_backends_that_are_asked_the_same_share_their_probes(lab):
+    """Ten times the same address: one probe says of all ten that they are down."""
+    origin = lab.origin(lambda connection: connection.wait_closed())
+    proxy = lab.proxy(*[checked(origin, timeout=50, interval=60000, unhealthyThreshold=1)
+                        for _ in range(10)])
+    wait_event(proxy, "warn", 10)
+    assert len(origin.connections) == 1
 
 
 def test_a_stop_does_not_wait_for_probes(lab):

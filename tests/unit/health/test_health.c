@@ -8,7 +8,7 @@
 
 #include "health.h"
 
-enum { JSON_BYTES = 1 << 16, SNAPSHOTS = 2 };
+enum { JSON_BYTES = 1 << 16, SNAPSHOTS = 3 };
 
 struct lab {
     struct ring *ring;
@@ -48,6 +48,7 @@ struct wanted {
     u32 first; /* backends b<first> and so on, `count` of them, each with this check */
     u32 count;
     const char *check;
+    bool alike; /* all ask for the same path */
 };
 
 static void follow(struct lab *lab, struct wanted wanted)
@@ -58,9 +59,9 @@ static void follow(struct lab *lab, struct wanted wanted)
     for (u32 i = wanted.first; i < wanted.first + wanted.count; i++)
         len += (usize)snprintf(json + len, JSON_BYTES - len,
                                "%s{\"id\":\"b%u\",\"url\":\"http://127.0.0.1:%u\","
-                               "\"healthCheck\":{%s}}",
+                               "\"healthCheck\":{\"path\":\"/%u\",%s}}",
                                i > wanted.first ? "," : "", i, ntohs(lab->address.sin_port),
-                               wanted.check);
+                               wanted.alike ? 0 : i, wanted.check);
     len += (usize)snprintf(json + len, JSON_BYTES - len, "]}");
     assert_true(len < JSON_BYTES);
     u32 n = wanted.n;
@@ -134,6 +135,14 @@ static void follow_until_down(struct lab *lab)
     assert_false(state_backend_usable(lab->state, slot(lab, 0, 0)));
 }
 
+/* The first probes come within the interval, of 100 ms. */
+static void let_all_timers_strike(struct lab *lab)
+{
+    u64 all_due_ns = ring_now_ns(lab->ring) + 200 * NS_PER_MS;
+    while (ring_now_ns(lab->ring) < all_due_ns)
+        turn(lab, all_due_ns);
+}
+
 static void probes_at_once_are_bounded(void **state)
 {
     struct lab lab;
@@ -142,9 +151,7 @@ static void probes_at_once_are_bounded(void **state)
     follow(&lab, (struct wanted){.count = BACKENDS, .check = PATIENT_CHECK});
     assert_int_equal(health_checks(lab.health), BACKENDS);
     UNTIL(&lab, health_probes(lab.health) == HEALTH_PROBES_MAX);
-    u64 all_due_ns = ring_now_ns(lab.ring) + 200 * NS_PER_MS; /* the first within the interval */
-    while (ring_now_ns(lab.ring) < all_due_ns)
-        turn(&lab, all_due_ns);
+    let_all_timers_strike(&lab);
     assert_int_equal(health_probes(lab.health), HEALTH_PROBES_MAX);
     lab_close(&lab);
 }
@@ -219,10 +226,57 @@ static void following_again_and_again_loses_nothing(void **state)
     assert_int_equal(health_checks(lab.health), 20);
     UNTIL(&lab, health_probes(lab.health) == 30);
     for (u32 i = 0; i < 10; i++) {
-        health_follow(lab.health, lab.snapshot[i % SNAPSHOTS]);
+        health_follow(lab.health, lab.snapshot[i % 2]);
         assert_int_equal(health_checks(lab.health), 20);
         turn(&lab, UINT64_MAX);
     }
+    lab_close(&lab);
+}
+
+/* ---- Twins ---- */
+
+static void twins_share_their_probes(void **state)
+{
+    struct lab lab;
+    lab_open(&lab, *state);
+    follow(&lab, (struct wanted){.count = 50, .check = DYING_CHECK, .alike = true});
+    UNTIL(&lab, known(&lab, 0, 0) == HEALTH_UNHEALTHY);
+    for (u32 i = 0; i < 50; i++)
+        assert_int_equal(known(&lab, 0, i), HEALTH_UNHEALTHY);
+    assert_true(health_probes(lab.health) == 1);
+    UNTIL(&lab, health_probes(lab.health) == 3);
+    lab_close(&lab);
+}
+
+/* Forty wait for one probe. The one that asked goes, or asks something else: the others do not wait
+ * for ever. */
+static void twins_do_not_wait_for_one_that_left(void **state)
+{
+    struct lab lab;
+    lab_open(&lab, *state);
+    follow(&lab, (struct wanted){.n = 0, .count = 41, .check = PATIENT_CHECK, .alike = true});
+    UNTIL(&lab, health_probes(lab.health) == 1);
+    follow(&lab, (struct wanted){.n = 1, .first = 40, .count = 3, .check = PATIENT_CHECK});
+    UNTIL(&lab, health_probes(lab.health) >= 4); /* each for itself now */
+    health_follow(lab.health, lab.snapshot[0]);
+    UNTIL(&lab, health_probes(lab.health) >= 5);
+    lab_close(&lab);
+}
+
+static void twins_go_on_without_the_one_that_asked(void **state)
+{
+    struct lab lab;
+    lab_open(&lab, *state);
+    follow(&lab, (struct wanted){.n = 0, .count = 1, .check = PATIENT_CHECK, .alike = true});
+    UNTIL(&lab, health_probes(lab.health) == 1);
+    follow(&lab, (struct wanted){.n = 1, .count = 20, .check = PATIENT_CHECK, .alike = true});
+    let_all_timers_strike(&lab);
+    assert_int_equal(health_probes(lab.health), 1); /* the others wait for the first one's */
+    follow(&lab,
+           (struct wanted){.n = 2, .first = 1, .count = 19, .check = PATIENT_CHECK, .alike = true});
+    UNTIL(&lab, health_probes(lab.health) == 2);
+    let_all_timers_strike(&lab);
+    assert_int_equal(health_probes(lab.health), 2);
     lab_close(&lab);
 }
 
@@ -236,6 +290,9 @@ int main(void)
         cmocka_unit_test(a_backend_that_is_gone_leaves_no_mark),
         cmocka_unit_test(a_check_that_is_turned_off_leaves_the_backend_usable),
         cmocka_unit_test(following_again_and_again_loses_nothing),
+        cmocka_unit_test(twins_share_their_probes),
+        cmocka_unit_test(twins_do_not_wait_for_one_that_left),
+        cmocka_unit_test(twins_go_on_without_the_one_that_asked),
     };
     return ring_variants_run("health", tests, ARRAY_COUNT(tests));
 }

@@ -1,0 +1,55 @@
+/* What the parts of health share: a check, and all of them. */
+#ifndef NEXTPROXY_HEALTH_INTERNAL_H
+#define NEXTPROXY_HEALTH_INTERNAL_H
+
+#include "health.h"
+#include "health/machine.h"
+#include "health/probe.h"
+
+enum { HEALTH_BUCKETS = 1024 };
+
+struct check {
+    struct wheel_timer timer;
+    struct list node; /* in health.checks */
+    struct list due;  /* in health.due, while it waits for a free probe */
+    struct list twin; /* a ring of the checks that ask the same; see twins.c */
+    struct list link; /* in a bucket of health.questions; the first of each ring only */
+    u64 question;     /* hash of what it asks */
+    struct health *health;
+    struct probe *probe; /* under way; NULL = none */
+    u64 started_ns;      /* the last probe */
+    struct health_machine machine;
+    u32 backend; /* index into the snapshot's */
+    u32 round;   /* health.round when it was last wanted */
+    bool live;
+};
+
+struct health {
+    struct health_options with;
+    struct snapshot *snapshot; /* NULL before the first, and after the end */
+    struct wheel wheel;
+    struct transport_reaper reaper;
+    struct prober prober;
+    struct rng rng;
+    struct list checks;
+    struct list due;
+    struct list questions[HEALTH_BUCKETS];
+    u64 probes;
+    u32 count;
+    u32 round;
+    struct check at[STATE_SLOTS_MAX]; /* by slot: touched where something is checked only */
+};
+
+static inline const struct config_backend *check_backend(const struct check *check)
+{
+    return &check->health->snapshot->config->backends[check->backend];
+}
+
+/* ---- Twins (src/health/twins.c) ---- */
+
+/* A hash of what a backend is asked. */
+u64 twins_question(const struct config_backend *backend);
+/* Sorts the checks anew into rings of those that ask the same thing of the same address. */
+void twins_find(struct health *health);
+
+#endif
