@@ -24,8 +24,7 @@
 
 enum {
     CONTROL_RING_ENTRIES = 64,
-    LOG_BUFFER_BYTES = 1 << 20,
-    CONTROL_LOG_BUFFER_BYTES = 1 << 16,
+    LOG_BUFFER_BYTES = 1 << 20, /* control's own, too: thousands of backends may go down at once */
     FLUSH_MS = 2000,
     RETIRE_MS = 100,
 };
@@ -192,9 +191,7 @@ static bool create_buffers(struct control *control)
         if (!enabled[file])
             continue;
         for (u32 i = 0; i < count; i++) {
-            bool own = i == control->config->workers;
-            control->buffers[file][i] =
-                log_buffer_create(own ? CONTROL_LOG_BUFFER_BYTES : LOG_BUFFER_BYTES);
+            control->buffers[file][i] = log_buffer_create(LOG_BUFFER_BYTES);
             if (!control->buffers[file][i])
                 return false;
         }
