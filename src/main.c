@@ -119,8 +119,8 @@ static bool ring_disabled(u32 *disabled, char *why, usize why_bytes)
     *disabled = 0;
     if (list && !ring_capabilities_parse(list, disabled, &unknown)) {
         (void)snprintf(why, why_bytes,
-                       "NEXTPROXY_RING_DISABLE: no capability is called \"%.*s\"; "
-                       "`nextproxy doctor` lists them",
+                       "NEXTPROXY_RING_DISABLE: no optional feature is called \"%.*s\"; "
+                       "`nextproxy doctor --json` lists them with \"required\":false",
                        (int)strcspn(unknown, ", \t"), unknown);
         return false;
     }

@@ -107,10 +107,11 @@ static void write_host(struct exchange *exchange, struct slice authority,
                        struct http_writer *writer)
 {
     const struct config *config = exchange->snapshot->config;
-    if (authority.len == 0) /* HTTP/1.0 without Host: HTTP/1.1 needs one (RFC 9112 §3.2) */
+    bool named = authority.len > 0;
+    if (!named) /* HTTP/1.0 without Host: HTTP/1.1 needs one (RFC 9112 §3.2) */
         authority = config->backends[config->pools[exchange->route->pool].backends[0]].authority;
     http_write(writer, SLICE("Host: "));
-    exchange->host = slice_of(writer->at, authority.len);
+    exchange->host = slice_of(writer->at, named ? authority.len : 0); /* what is logged is theirs */
     http_write(writer, authority);
     http_write(writer, SLICE("\r\n"));
 }

@@ -48,6 +48,14 @@ def test_access_line_of_what_was_refused(lab, head, read, protocol):
     assert (line["bytesIn"], line["protocol"]) == (read, protocol)
 
 
+def test_the_host_that_nobody_named_is_not_logged(lab):
+    """HTTP/1.0 without Host: the backend is sent its own, which is not the client's."""
+    proxy = lab.proxy(lab.origin())
+    assert lab.ask(proxy, b"GET / HTTP/1.0\r\n\r\n").status == 200
+    wait_until(lambda: lines_of(proxy, "access"), "an access line")
+    assert lines_of(proxy, "access")[0]["host"] is None
+
+
 def test_head_that_never_ended_counts_what_came(lab):
     """408 by timeouts.requestHead."""
     proxy = lab.proxy(lab.origin(), timeouts={"requestHead": 100})

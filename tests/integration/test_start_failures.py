@@ -159,11 +159,12 @@ def test_kernel_that_refuses(tmp_path):
     assert entries[0]["message"] in done.stderr
 
 
-def test_capability_that_does_not_exist(tmp_path):
+@pytest.mark.parametrize("name", ["warp_drive", "op_recv"])  # the second one is required
+def test_feature_that_is_not_optional(tmp_path, name):
     done, entries = start(tmp_path, {"address": "127.0.0.1", "port": port_free()},
-                          env={"NEXTPROXY_RING_DISABLE": "bundle,warp_drive,x"})
+                          env={"NEXTPROXY_RING_DISABLE": f"bundle,{name},x"})
     assert done.returncode == 2
-    assert re.search(r'no capability is called "warp_drive"', entries[0]["message"])
+    assert re.search(f'no optional feature is called "{name}"', entries[0]["message"])
     assert entries[0]["message"] in done.stderr
 
 
