@@ -5,7 +5,7 @@ import subprocess
 import pytest
 from lib.client import request
 from lib.lab import Lab
-from lib.origin import answer, serve
+from lib.origin import answer, serve, wait_until
 from lib.proxy import BINARY
 
 SHIM = pathlib.Path(__file__).resolve().parent / "lib" / "count_malloc.c"
@@ -47,3 +47,26 @@ def test_more_requests_allocate_no_more(shim):
     few = allocations(shim, 5)
     assert few > 0
     assert allocations(shim, 200) == few
+
+
+def probe_allocations(shim, probes):
+    """The same for a run with so many probes, good and bad ones."""
+    with Lab() as lab:
+        counted = lab.directory / "count"
+        well = lab.origin(serve(lambda seen: answer()))
+        odd = lab.origin(serve(lambda seen: b"garbage\r\n\r\n"))
+        check = {"enabled": True, "interval": 100, "maxInterval": 100, "unhealthyThreshold": 1}
+        backends = [{"url": origin.url, "healthCheck": {**check, **settings}}
+                    for origin in (well, odd) for settings in ({}, {"path": "/x"}, {"type": "tcp"})]
+        proxy = lab.proxy(*backends,
+                          env={"LD_PRELOAD": str(shim), "COUNT_MALLOC_FILE": str(counted)})
+        wait_until(lambda: min(len(well.connections), len(odd.connections)) >= probes, "probes")
+        proxy.stop()
+        return int(counted.read_text())
+
+
+def test_more_probes_allocate_no_more(shim):
+    """Health checks: the number of allocations does not depend on the number of probes."""
+    few = probe_allocations(shim, 10)
+    assert few > 0
+    assert probe_allocations(shim, 60) == few
