@@ -8,12 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "control/file_limit.h"
 #include "control/live.h"
 #include "control/log_writer.h"
 #include "control/watch.h"
@@ -165,16 +165,6 @@ static bool refuse(struct control *control, const char *why)
 }
 
 static const char *const no_memory = "no memory to start: lower workers, or raise the memory limit";
-
-/* Connections are file descriptors: take as many as the hard limit gives. */
-static void raise_file_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit); /* `nextproxy doctor` says what the limit means */
-}
 
 static bool create_buffers(struct control *control)
 {
@@ -425,7 +415,8 @@ static void free_logs(struct control *control, bool started)
 /* False with the reason in control->why. */
 static bool start(struct control *control, const struct control_options *options)
 {
-    raise_file_limit();
+    if (!file_limit_raise(control->config, control->why, sizeof(control->why)))
+        return false;
     const struct ring_options ring_options = {.leases = HEALTH_LEASES,
                                               .entries = CONTROL_RING_ENTRIES,
                                               .disabled = options->ring_disabled};
