@@ -69,6 +69,7 @@ struct config_listener {
     struct network_list proxy_protocol_from; /* PROXY v1/v2 is required from these; count 0 = off */
     u32 unix_mode;                           /* permission bits of a unix socket */
     bool dual_stack;                         /* an IPv6 wildcard that also takes IPv4 */
+    bool exclusive; /* nobody else may listen there, not even another nextproxy */
 };
 
 struct config_backend {
@@ -161,6 +162,12 @@ struct config_rate_limit { /* active from a later release on */
     bool enabled;
 };
 
+struct config_admin {
+    struct config_listener listener; /* valid when enabled */
+    struct slice token;              /* what requests must bear; "" = none is needed */
+    bool enabled;
+};
+
 struct settings; /* what was written, completed: src/config/settings.h */
 
 struct config {
@@ -187,7 +194,8 @@ struct config {
     struct config_logging logging;
     struct config_sticky sticky;
     struct config_rate_limit rate_limit;
-    bool reload_watch;                   /* the file is read again when it changes */
+    bool reload_watch; /* the file is read again when it changes */
+    struct config_admin admin;
     struct network_list trusted_proxies; /* whose forwarding fields are believed and appended to */
     struct config_error_templates error_templates;
 };

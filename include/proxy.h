@@ -5,6 +5,7 @@
 #ifndef NEXTPROXY_PROXY_H
 #define NEXTPROXY_PROXY_H
 
+#include "base/histogram.h"
 #include "base/wheel.h"
 #include "config.h"
 #include "log.h"
@@ -58,6 +59,16 @@ struct proxy_counters {
     u64 bytes_from_clients;
     u64 bytes_to_clients;
     u64 faults[FAULT_COUNT];
+    struct histogram duration_us; /* of exchanges, from the first byte of a request to the end */
+};
+
+/* What one worker is doing and has done. */
+struct proxy_figures {
+    struct proxy_counters counters;
+    struct ring_stats ring;
+    u64 clients; /* open connections */
+    u64 exchanges;
+    u64 upstreams; /* connections to backends */
 };
 
 struct proxy_environment {
@@ -98,6 +109,9 @@ void proxy_stop(struct proxy *proxy);
 bool proxy_quiet(const struct proxy *proxy);
 
 const struct proxy_counters *proxy_counters(const struct proxy *proxy);
+/* A copy, taken from any thread while the worker goes on: each figure is a true one, but they may
+ * be a moment apart. */
+void proxy_figures_read(const struct proxy *proxy, struct proxy_figures *out);
 const char *fault_name(enum fault fault);
 
 /* One row of the memory plan: what one worker takes and what happens when it is used up. */

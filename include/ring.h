@@ -93,6 +93,7 @@ struct ring_stats {
     u64 overflows;       /* completion queue overflows seen */
     u64 leases_free_min; /* the fewest free leases so far */
 };
+/* From any thread: each figure is a true one, but they may be a moment apart. */
 void ring_stats(const struct ring *ring, struct ring_stats *out);
 
 #endif

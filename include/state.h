@@ -44,9 +44,34 @@ void state_backend_end(struct state *state, u32 slot);
 /* A response head arrived sample_us after its request was sent. */
 void state_backend_latency(struct state *state, u32 slot, u32 sample_us, u64 now_ns);
 u32 state_backend_active(const struct state *state, u32 slot);
+u32 state_backend_latency_us(const struct state *state, u32 slot);
 /* Health decisions: an unusable backend is not chosen. Snapshots follow, see snapshot.h. */
 void state_backend_set_usable(struct state *state, u32 slot, bool usable);
 bool state_backend_usable(const struct state *state, u32 slot);
+
+/* ---- What one worker has counted of a backend, by slot ---- */
+
+/* One cache line, the worker's alone to write. */
+struct state_tally {
+    u64 requests;       /* given to the backend: attempts */
+    u64 failures;       /* attempts that ended in a fault of the backend's */
+    u64 responses[5];   /* by class of the backend's status: [0] = 1xx ... [4] = 5xx */
+    u64 latency_us_sum; /* to the heads of all these */
+} __attribute__((aligned(CACHE_LINE_BYTES)));
+
+/* The worker's tallies, for it to write: to be asked for before it serves. They live as long as the
+ * state, and go on when another worker takes the index over. NULL when memory is refused, or beyond
+ * STATE_WORKERS_MAX. */
+enum { STATE_WORKERS_MAX = 1024 };
+MUST_CHECK struct state_tally *state_tallies(struct state *state, u32 worker);
+
+static inline void state_tally_add(u64 *figure, u64 value)
+{
+    __atomic_store_n(figure, *figure + value, __ATOMIC_RELAXED); /* one writer */
+}
+
+/* All workers' added up. Control only. */
+struct state_tally state_backend_tally(const struct state *state, u32 slot);
 
 /* ---- Routes, by slot ---- */
 
@@ -55,5 +80,7 @@ bool state_backend_usable(const struct state *state, u32 slot);
 MUST_CHECK bool state_route_enter(struct state *state, u32 slot, u32 active_max);
 /* With the limit that was given to state_route_enter. */
 void state_route_leave(struct state *state, u32 slot, u32 active_max);
+/* Exchanges that have such a place. */
+u32 state_route_active(const struct state *state, u32 slot);
 
 #endif

@@ -54,6 +54,8 @@ void worker_adopt(struct worker *worker, struct snapshot *snapshot);
 /* The version of the snapshot that the worker has adopted last: it takes no earlier one any more,
  * see snapshot_pinned(). From any thread. */
 u64 worker_version(const struct worker *worker);
+/* What the worker has counted so far; its last figures when it has finished. From control. */
+void worker_figures(struct worker *worker, struct proxy_figures *out);
 /* Waits for the thread's end and frees the worker. Its figures are in *counters then. */
 void worker_join(struct worker *worker, struct proxy_counters *counters);
 

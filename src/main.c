@@ -14,6 +14,7 @@
 #include "proxy.h"
 #include "ring.h"
 #include "ring/probe.h"
+#include "status.h"
 #include "worker.h"
 
 enum exit_status {
@@ -108,6 +109,19 @@ static int run_print_budget(const struct arguments *arguments)
     }
     config_problems_deinit(&problems);
     return config ? EXIT_OK : EXIT_CANNOT_RUN;
+}
+
+static int run_status(const struct arguments *arguments)
+{
+    struct config_problems problems;
+    struct config *config = load(arguments, &problems);
+    int status = EXIT_CANNOT_RUN;
+    if (config) {
+        status = status_print(config) ? EXIT_OK : EXIT_FAILED;
+        config_destroy(config);
+    }
+    config_problems_deinit(&problems);
+    return status;
 }
 
 /* The capabilities that must not be used: named by the environment, or not offered by the
@@ -212,6 +226,7 @@ static const struct command {
     {"--version", run_version, 0, "print version, features and libraries"},
     {"--help", run_help, 0, "print this"},
     {"doctor", run_doctor, TAKES_JSON, "report what this kernel offers (--json for machines)"},
+    {"status", run_status, TAKES_CONFIG, "print what the running proxy is doing"},
     {"--print-schema", run_print_schema, 0, NULL},
     {"--print-config-reference", run_print_reference, 0, NULL},
 };

@@ -305,6 +305,7 @@ void config_build(struct builder *builder)
     backends_build(builder);
     routes_build(builder);
     logging_check(builder);
+    admin_build(builder);
     config->trusted_proxies = networks_build(&config->arena, &settings->trusted_proxies);
     template_load(builder, "html", settings->error_templates.html, &config->error_templates.html);
     template_load(builder, "json", settings->error_templates.json, &config->error_templates.json);

@@ -28,6 +28,8 @@ void settings_complete(struct settings *settings, struct arena *arena);
 void config_build(struct builder *builder);
 /* Pools and routes, from the settings and the backends that are built already. */
 void routes_build(struct builder *builder);
+/* The management API. */
+void admin_build(struct builder *builder);
 
 /* <0, 0 or >0: by bytes, a name before all that it begins. */
 int name_compare(struct slice a, struct slice b);

@@ -12,6 +12,8 @@ enum {
     PROBE_HOST_BYTES_MAX = 255,
     FILE_BYTES_MAX = 1024,
     FIELD_VALUE_BYTES_MAX = 4096,
+    TOKEN_BYTES_MIN = 8,
+    TOKEN_BYTES_MAX = 256,
 };
 
 static bool is_digit(char c)
@@ -295,6 +297,26 @@ const struct setting_form form_listen_address = {
     .complaint = listen_address_complaint,
     .allowed = "an IPv4 or IPv6 address of this machine without brackets, or * for all of both",
     .pattern = "^(\\*|[0-9A-Fa-f:.]+)$",
+};
+
+static const char *token_complaint(struct slice value)
+{
+    bool good =
+        value.len >= TOKEN_BYTES_MIN && value.len <= TOKEN_BYTES_MAX && is_visible_ascii(value);
+    return good ? NULL : form_token.allowed;
+}
+
+static bool token_secret(struct slice value)
+{
+    (void)value;
+    return true;
+}
+
+const struct setting_form form_token = {
+    .complaint = token_complaint,
+    .allowed = "8 to 256 visible ASCII characters",
+    .pattern = "^[!-~]{8,256}$",
+    .secret = token_secret,
 };
 
 static const char *socket_path_complaint(struct slice value)

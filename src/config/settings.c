@@ -385,6 +385,26 @@ static const struct setting logging_rows[] = {
 };
 static const struct settings_table logging_table = TABLE(struct config_logging, logging_rows);
 
+static const struct setting admin_rows[] = {
+    {.key = "enabled", .type = SETTING_BOOL, MEMBER(struct settings_admin, enabled),
+     .fallback = "true", .restart = true, .text = "Whether the management API is there."},
+    {.key = "address", .type = SETTING_STRING, MEMBER(struct settings_admin, address),
+     .fallback = "\"127.0.0.1\"", .form = &form_listen_address, .restart = true,
+     .text = "Address to listen on; `*` = all. What is not on the loopback needs a token."},
+    {.key = "port", .type = SETTING_INTEGER, MEMBER(struct settings_admin, port),
+     .min = 0, .max = UINT16_MAX, .fallback = "8081", .restart = true,
+     .text = "TCP port. 0 lets the system choose a free port, which the log names."},
+    {.key = "token", .type = SETTING_STRING, MEMBER(struct settings_admin, token),
+     .form = &form_token, .restart = true,
+     .text = "What requests must bear (`Authorization: Bearer TOKEN`). Better kept in "
+             "`tokenFile`, or in the environment as `NEXTPROXY_ADMIN_TOKEN`."},
+    {.key = "tokenFile", .type = SETTING_STRING, MEMBER(struct settings_admin, token_file),
+     .form = &form_file, .restart = true,
+     .text = "A file that holds the token, read at the start; a line end behind it does not "
+             "count."},
+};
+static const struct settings_table admin_table = TABLE(struct settings_admin, admin_rows);
+
 static const struct setting error_templates_rows[] = {
     {.key = "html", .type = SETTING_STRING, MEMBER(struct config_error_templates, html),
      .form = &form_file, .inherits = "a small page that is built in",
@@ -416,6 +436,8 @@ static const struct setting root_rows[] = {
      .table = &reload_table, .text = "How a changed configuration is taken up while running."},
     {.key = "logging", .type = SETTING_OBJECT, MEMBER(struct settings, logging),
      .table = &logging_table, .text = "Log files."},
+    {.key = "admin", .type = SETTING_OBJECT, MEMBER(struct settings, admin),
+     .table = &admin_table, .restart = true, .text = "The management API."},
     {.key = "listeners", .type = SETTING_LIST, MEMBER(struct settings, listeners),
      .max = SETTINGS_LISTENERS_MAX, .table = &listener_table, .restart = true,
      .inherits = "one on all addresses with `proxy.port`",

@@ -157,6 +157,14 @@ struct settings_route {
     u32 queue_max;
 };
 
+struct settings_admin {
+    struct slice address;
+    struct slice token;
+    struct slice token_file;
+    u32 port;
+    bool enabled;
+};
+
 struct settings {
     struct slice schema; /* "$schema": for editors only */
     struct settings_proxy proxy;
@@ -170,6 +178,7 @@ struct settings {
     struct config_rate_limit rate_limit;
     struct settings_reload reload;
     struct config_logging logging;
+    struct settings_admin admin;
     struct settings_strings trusted_proxies;
     struct config_error_templates error_templates; /* here the names of the files */
     u32 workers;                                   /* 0 = "auto" */

@@ -13,9 +13,13 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/wheel.h"
 #include "control/file_limit.h"
+#include "control/listeners.h"
 #include "control/live.h"
 #include "control/log_writer.h"
+#include "control/management.h"
+#include "control/totals.h"
 #include "control/watch.h"
 #include "health.h"
 #include "log.h"
@@ -23,7 +27,8 @@
 #include "worker.h"
 
 enum {
-    CONTROL_RING_ENTRIES = 64,
+    CONTROL_RING_ENTRIES = 256,
+    CONTROL_LEASES = 64,        /* what is received is copied out at once */
     LOG_BUFFER_BYTES = 1 << 20, /* control's own, too: thousands of backends may go down at once */
     FLUSH_MS = 2000,
     RETIRE_MS = 100,
@@ -32,7 +37,9 @@ enum {
 struct control {
     const struct config *config;
     struct ring *ring;
+    struct wheel wheel;
     struct ring_op signal_op;
+    struct management *management; /* NULL = the management API is off */
     struct live *live;
     struct watch *watch; /* NULL when the file cannot be watched */
     struct health *health;
@@ -69,19 +76,24 @@ static void note(struct control *control, enum log_severity severity, const char
 
 static void on_live(void *context, enum log_severity severity, const char *message)
 {
-    note(context, severity, "reload", message);
+    struct control *control = context;
+    note(control, severity, "reload", message);
+    if (control->management)
+        management_hear(control->management, message);
 }
 
 /* ---- Signals ---- */
 
-static void read_again(struct control *control, enum log_severity same_severity)
+static enum live_reload read_again(struct control *control, enum log_severity same_severity)
 {
     if (control->watch)
         watch_loaded(control->watch);
     const struct snapshot *before = live_snapshot(control->live);
-    live_reload(control->live, control->workers, control->started, same_severity);
+    enum live_reload result =
+        live_reload(control->live, control->workers, control->started, same_severity);
     if (live_snapshot(control->live) != before)
         health_follow(control->health, live_snapshot(control->live));
+    return result;
 }
 
 static void reload(struct control *control)
@@ -89,7 +101,12 @@ static void reload(struct control *control)
     if (control->stops_asked > 0)
         note(control, LOG_WARN, "reload", "Not reloaded: the proxy is stopping");
     else
-        read_again(control, LOG_INFO);
+        (void)read_again(control, LOG_INFO);
+}
+
+static enum live_reload on_reload_asked(void *context)
+{
+    return read_again(context, LOG_INFO);
 }
 
 static void on_file_changed(void *context)
@@ -98,7 +115,7 @@ static void on_file_changed(void *context)
     if (control->stops_asked > 0 || !live_snapshot(control->live)->config->reload_watch)
         return;
     note(control, LOG_DEBUG, "reload", "The configuration file may have changed");
-    read_again(control, LOG_DEBUG);
+    (void)read_again(control, LOG_DEBUG);
 }
 
 static void watch_file(struct control *control, const struct control_options *options)
@@ -202,25 +219,27 @@ static bool create_health(struct control *control)
     return control->health != NULL;
 }
 
-/* Every worker has its own socket for each TCP listener; a unix socket is one for all. */
-static bool open_listeners(struct control *control)
+static bool open_management(struct control *control)
 {
-    const struct config *config = control->config;
-    u32 total = config->workers * config->listener_count;
-    control->listen_fds = calloc(total, sizeof(int));
-    if (!control->listen_fds)
-        return refuse(control, no_memory);
-    memset(control->listen_fds, 0xff, total * sizeof(int)); /* -1: not open */
-    for (u32 i = 0; i < total; i++) {
-        const struct config_listener *listener = &config->listeners[i % config->listener_count];
-        if (listener->address.any.sa_family == AF_UNIX && i >= config->listener_count)
-            control->listen_fds[i] = control->listen_fds[i - config->listener_count];
-        else
-            control->listen_fds[i] = listener_open(listener, control->why, sizeof(control->why));
-        if (control->listen_fds[i] < 0)
-            return false;
-    }
-    return true;
+    struct management_options options = {
+        .config = control->config,
+        .ring = control->ring,
+        .wheel = &control->wheel,
+        .live = control->live,
+        .health = control->health,
+        .workers = (struct worker *const *const *)&control->workers,
+        .started = &control->started,
+        .stops_asked = &control->stops_asked,
+        .reload = on_reload_asked,
+        .context = control,
+        .buffer_count = control->config->workers + 1,
+    };
+    for (u32 file = 0; file < LOG_FILE_COUNT; file++)
+        options.buffers[file] = (struct log_buffer *const *const *)&control->buffers[file];
+    if (!control->config->admin.enabled)
+        return true;
+    control->management = management_create(&options, control->why, sizeof(control->why));
+    return control->management != NULL;
 }
 
 static void on_worker_finished(void *context)
@@ -282,6 +301,17 @@ static void list_listeners(const struct config *config, char *out, usize bytes)
     }
 }
 
+static void announce_management(struct control *control)
+{
+    char name[MANAGEMENT_NAME_BYTES], line[128];
+    if (!control->management)
+        return;
+    management_name(control->management, name);
+    (void)fprintf(stderr, "nextproxy: management API on http://%s\n", name);
+    (void)snprintf(line, sizeof(line), "Management API on http://%s", name);
+    note(control, LOG_INFO, "start", line);
+}
+
 static void announce(struct control *control, const struct config_problems *notes)
 {
     const struct config *config = control->config;
@@ -292,6 +322,7 @@ static void announce(struct control *control, const struct config_problems *note
                   config->backend_count == 1 ? "" : "s");
     (void)snprintf(message, sizeof(message), "Serving on %s", line);
     note(control, LOG_INFO, "start", message);
+    announce_management(control);
     for (u32 i = 0; i < notes->count; i++) {
         (void)fprintf(stderr, "nextproxy: note: %s: %s\n", notes->at[i].path, notes->at[i].text);
         (void)snprintf(line, sizeof(line), "%s: %s", notes->at[i].path, notes->at[i].text);
@@ -305,6 +336,7 @@ static u64 next_deadline_ns(const struct control *control)
 {
     u64 deadline_ns =
         min_u64(log_writer_deadline_ns(control->log_writer), health_deadline_ns(control->health));
+    deadline_ns = min_u64(deadline_ns, wheel_next_ns(&control->wheel));
     if (control->watch)
         deadline_ns = min_u64(deadline_ns, watch_deadline_ns(control->watch));
     if (!control->retiring)
@@ -317,6 +349,9 @@ static void run_until_finished(struct control *control)
     while (atomic_load(&control->finished) < control->started) {
         u64 now_ns = ring_turn(control->ring, next_deadline_ns(control));
         health_tick(control->health, now_ns);
+        wheel_run(&control->wheel, now_ns);
+        if (control->management)
+            management_after_turn(control->management);
         log_writer_tick(control->log_writer, now_ns, clock_wall_ns());
         if (control->watch)
             watch_tick(control->watch, now_ns);
@@ -324,42 +359,17 @@ static void run_until_finished(struct control *control)
     }
 }
 
-struct totals {
-    u64 connections;
-    u64 refused;
-    u64 requests;
-    u64 failed;
-};
-
-static void add_counters(struct totals *totals, const struct proxy_counters *one)
-{
-    totals->connections += one->clients_accepted;
-    totals->refused += one->clients_refused;
-    totals->requests += one->requests;
-    for (u32 i = FAULT_NONE + 1; i < FAULT_COUNT; i++)
-        totals->failed += one->faults[i];
-}
-
-static void note_totals(struct control *control, const struct totals *totals)
-{
-    char line[256];
-    (void)snprintf(line, sizeof(line),
-                   "Stopped after %llu connections and %llu requests, %llu of which failed; "
-                   "%llu connections were refused",
-                   (unsigned long long)totals->connections, (unsigned long long)totals->requests,
-                   (unsigned long long)totals->failed, (unsigned long long)totals->refused);
-    note(control, LOG_INFO, "stop", line);
-}
-
 static void join_workers(struct control *control)
 {
     struct totals totals = {0};
     struct proxy_counters one;
+    char line[256];
     for (u32 i = 0; i < control->started; i++) {
         worker_join(control->workers[i], &one);
-        add_counters(&totals, &one);
+        totals_add(&totals, &one);
     }
-    note_totals(control, &totals);
+    totals_write(&totals, line, sizeof(line));
+    note(control, LOG_INFO, "stop", line);
 }
 
 /* ---- Ending ---- */
@@ -374,24 +384,6 @@ static void end_health(struct control *control)
         health_tick(control->health, ring_turn(control->ring, deadline_ns));
     if (health_is_quiet(control->health)) /* else its memory must stay: the kernel may use it */
         health_destroy(control->health);
-}
-
-/* The workers have closed their own; unix sockets are left, and all of them when a start failed. */
-static void close_listeners(struct control *control)
-{
-    const struct config *config = control->config;
-    u32 served = control->started * config->listener_count;
-    for (u32 i = 0; control->listen_fds && i < config->workers * config->listener_count; i++) {
-        const struct config_listener *listener = &config->listeners[i % config->listener_count];
-        bool local = listener->address.any.sa_family == AF_UNIX;
-        bool ours = local ? i < config->listener_count : i >= served;
-        if (control->listen_fds[i] < 0 || !ours)
-            continue;
-        (void)close(control->listen_fds[i]);
-        if (local)
-            (void)unlink(listener->address.local.sun_path);
-    }
-    free(control->listen_fds);
 }
 
 static void free_logs(struct control *control, bool started)
@@ -417,12 +409,13 @@ static bool start(struct control *control, const struct control_options *options
 {
     if (!file_limit_raise(control->config, control->why, sizeof(control->why)))
         return false;
-    const struct ring_options ring_options = {.leases = HEALTH_LEASES,
+    const struct ring_options ring_options = {.leases = CONTROL_LEASES + HEALTH_LEASES,
                                               .entries = CONTROL_RING_ENTRIES,
                                               .disabled = options->ring_disabled};
     control->ring = ring_create(&ring_options, control->why, sizeof(control->why));
     if (!control->ring)
         return false;
+    wheel_init(&control->wheel, ring_now_ns(control->ring));
     if (!catch_signals(control)) {
         (void)snprintf(control->why, sizeof(control->why),
                        "no file descriptor for signals: %s; raise the limit "
@@ -437,7 +430,8 @@ static bool start(struct control *control, const struct control_options *options
         return refuse(control, no_memory);
     ring_op_init(&control->signal_op, &signal_class);
     ring_poll_readable(control->ring, &control->signal_op, control->signal_fd);
-    if (!open_listeners(control))
+    control->listen_fds = listeners_open(control->config, control->why, sizeof(control->why));
+    if (!control->listen_fds || !open_management(control))
         return false;
     if (start_workers(control)) {
         announce(control, options->notes);
@@ -459,8 +453,10 @@ int control_run(const struct control_options *options)
         run_until_finished(&control);
         join_workers(&control);
     }
+    if (control.management)
+        management_destroy(control.management);
     end_health(&control);
-    close_listeners(&control);
+    listeners_close(control.config, control.listen_fds, control.started);
     free_logs(&control, started);
     free(control.workers);
     if (control.watch)

@@ -5,7 +5,7 @@
 #include <sys/resource.h>
 
 enum {
-    FILES_TO_START = 24,  /* standard streams, signals, log files, the watch, a few probes */
+    FILES_TO_START = 26,  /* standard streams, signals, logs, the watch, the API, a few probes */
     FILES_PER_WORKER = 4, /* ring, wake-ups, a client and its upstream */
 };
 

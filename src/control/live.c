@@ -216,25 +216,29 @@ static bool same_addresses(const struct config *a, const struct config *b)
     return true;
 }
 
-void live_reload(struct live *live, struct worker *const *workers, u32 worker_count,
-                 enum log_severity same_severity)
+enum live_reload live_reload(struct live *live, struct worker *const *workers, u32 worker_count,
+                             enum log_severity same_severity)
 {
     u64 start_ns = clock_monotonic_ns();
     const struct config *served = live_snapshot(live)->config;
     struct config *next = read_again(live);
     struct config_changes changes;
+    enum live_reload result = LIVE_REFUSED;
     if (!next)
-        return;
+        return result;
     config_diff(served, next, &changes);
     if (changes.count + changes.more == 0 && same_addresses(served, next)) {
+        result = LIVE_SAME;
         say(live, same_severity, "Reloaded: nothing has changed");
         config_destroy(next);
     } else if (replace(live, next, &changes)) {
         for (u32 i = 0; i < worker_count; i++)
             worker_adopt(workers[i], live_snapshot(live));
+        result = LIVE_REPLACED;
         announce(live, &changes, clock_monotonic_ns() - start_ns);
     } else {
         config_destroy(next);
     }
     config_changes_deinit(&changes);
+    return result;
 }

@@ -25,11 +25,17 @@ void live_destroy(struct live *live);
 /* What is served now. */
 struct snapshot *live_snapshot(const struct live *live);
 
+enum live_reload {
+    LIVE_REPLACED,
+    LIVE_SAME,    /* the file says what it said before */
+    LIVE_REFUSED, /* nothing has changed */
+};
+
 /* Reads the file again and has the workers follow it. When anything is wrong with it, or a setting
  * has changed that needs a restart, nothing changes; either way the log says what and why.
  * `same_severity` is for the case that the file says what it said before. */
-void live_reload(struct live *live, struct worker *const *workers, u32 worker_count,
-                 enum log_severity same_severity);
+enum live_reload live_reload(struct live *live, struct worker *const *workers, u32 worker_count,
+                             enum log_severity same_severity);
 
 /* Frees the earlier configurations that no worker uses any more. Returns how many are still used:
  * then it is to be called again after a while. */

@@ -48,6 +48,7 @@ static void begin(struct exchange *exchange, bool fresh)
     exchange->attempts++;
     exchange->attempt_ns = proxy_now_ns(proxy);
     state_backend_begin(proxy->state, target.slot);
+    state_tally_add(&proxy->tallies[target.slot].requests, 1);
     exchange->counted = true;
     exchange->upstream = upstream_acquire(proxy->upstreams, target, fresh, exchange, &error);
     if (!exchange->upstream) {

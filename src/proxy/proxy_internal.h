@@ -376,6 +376,7 @@ struct proxy {
     struct snapshot *snapshot;   /* what new exchanges follow */
     const struct config *config; /* the snapshot's */
     struct state *state;
+    struct state_tally *tallies; /* by slot: the worker's own */
     struct log_buffer *logs[LOG_FILE_COUNT];
     struct upstreams *upstreams;
     struct transport_reaper reaper;
@@ -425,6 +426,11 @@ static inline const struct config_backend *exchange_backend(const struct exchang
 static inline u32 exchange_backend_slot(const struct exchange *exchange)
 {
     return exchange->snapshot->backend_slots[exchange->backend];
+}
+
+static inline struct state_tally *exchange_tally(const struct exchange *exchange)
+{
+    return &exchange->proxy->tallies[exchange_backend_slot(exchange)];
 }
 
 static inline u32 exchange_route_slot(const struct exchange *exchange)

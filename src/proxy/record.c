@@ -26,6 +26,9 @@ static void count(struct exchange *exchange)
     struct proxy_counters *counters = &exchange->proxy->counters;
     u32 class = exchange->status / 100u;
     counters->responses_by_class[class < ARRAY_COUNT(counters->responses_by_class) ? class : 0]++;
+    if (exchange->phase != EXCHANGE_TUNNEL) /* which lasts as long as people like */
+        histogram_add(&counters->duration_us,
+                      span_us(exchange->start_ns, proxy_now_ns(exchange->proxy)));
 }
 
 /* Failures are always logged; of the others, the configured share. */
@@ -86,6 +89,8 @@ void record_fault(struct exchange *exchange, enum fault fault, i32 error)
     struct client *client = exchange->client;
     struct proxy *proxy = client->proxy;
     const struct fault_row *row = fault_row(fault);
+    if (row->blame == BLAME_BACKEND && exchange->backend != BALANCE_NONE)
+        state_tally_add(&exchange_tally(exchange)->failures, 1);
     if (!logged(proxy, row->severity))
         return;
     static const char *const types[] = {

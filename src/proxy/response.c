@@ -99,13 +99,16 @@ void response_on_end(struct exchange *exchange, struct ring_done done)
 
 /* ---- The final response begins ---- */
 
-static void note_first_byte(struct exchange *exchange)
+static void note_first_byte(struct exchange *exchange, u32 status)
 {
     struct proxy *proxy = exchange->proxy;
+    struct state_tally *tally = exchange_tally(exchange);
     exchange->first_byte_ns = proxy_now_ns(proxy);
     u64 latency_us = (exchange->first_byte_ns - exchange->attempt_ns) / NS_PER_US;
     state_backend_latency(proxy->state, exchange_backend_slot(exchange),
                           (u32)min_u64(latency_us, UINT32_MAX), exchange->first_byte_ns);
+    state_tally_add(&tally->responses[status / 100 - 1], 1);
+    state_tally_add(&tally->latency_us_sum, latency_us);
 }
 
 static void decide_keeping(struct exchange *exchange, const struct http_response *response,
@@ -195,7 +198,7 @@ static void begin_final(struct exchange *exchange, const struct http_response *r
     struct proxy *proxy = exchange->proxy;
     struct http_framing framing =
         http_response_framing(response, (enum http_method)exchange->method, exchange->upgrade);
-    note_first_byte(exchange);
+    note_first_byte(exchange, response->status);
     if (framing.body == HTTP_BODY_REJECT ||
         !begin(exchange, response, framing, response->head_bytes)) {
         exchange->status = 0;

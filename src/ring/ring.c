@@ -294,7 +294,12 @@ u32 ring_capabilities(const struct ring *ring)
 
 void ring_stats(const struct ring *ring, struct ring_stats *out)
 {
-    *out = ring->stats;
+    const volatile struct ring_stats *stats = &ring->stats;
+    out->turns = stats->turns;
+    out->completions = stats->completions;
+    out->starved = stats->starved;
+    out->overflows = stats->overflows;
+    out->leases_free_min = stats->leases_free_min;
 }
 
 const char *ring_library(void)

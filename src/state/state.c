@@ -20,9 +20,16 @@ struct figures {
     u8 unusable[STATE_SLOTS_MAX];
 };
 
+/* One worker's, reserved when it asks for them. */
+struct tallies {
+    struct state_tally by_slot[STATE_SLOTS_MAX];
+};
+
 struct state {
     struct slots slots[STATE_KIND_COUNT];
     struct figures *figures;
+    struct tallies *tallies[STATE_WORKERS_MAX];
+    u32 workers; /* one more than the last that has tallies */
 };
 
 struct state *state_create(void)
@@ -44,17 +51,30 @@ void state_destroy(struct state *state)
 {
     for (u32 kind = 0; kind < STATE_KIND_COUNT; kind++)
         slots_deinit(&state->slots[kind]);
+    for (u32 worker = 0; worker < state->workers; worker++)
+        if (state->tallies[worker])
+            region_release(state->tallies[worker], sizeof(*state->tallies[worker]));
     region_release(state->figures, sizeof(*state->figures));
     free(state);
 }
 
 /* ---- Slots ---- */
 
-static void forget_backend(struct figures *figures, u32 slot)
+/* Nobody counts meanwhile: a slot is free when nothing is in flight in it. */
+static void forget_tallies(struct state *state, u32 slot)
 {
+    for (u32 worker = 0; worker < state->workers; worker++)
+        if (state->tallies[worker] && state->tallies[worker]->by_slot[slot].requests > 0)
+            state->tallies[worker]->by_slot[slot] = (struct state_tally){0};
+}
+
+static void forget_backend(struct state *state, u32 slot)
+{
+    struct figures *figures = state->figures;
     __atomic_store_n(&figures->latency_us[slot], 0, __ATOMIC_RELAXED);
     __atomic_store_n(&figures->latency_at_ns[slot], 0, __ATOMIC_RELAXED);
     __atomic_store_n(&figures->unusable[slot], false, __ATOMIC_RELAXED);
+    forget_tallies(state, slot);
 }
 
 u32 state_take(struct state *state, enum state_kind kind, struct slice key)
@@ -62,7 +82,7 @@ u32 state_take(struct state *state, enum state_kind kind, struct slice key)
     bool fresh;
     u32 slot = slots_take(&state->slots[kind], key, &fresh);
     if (slot != STATE_SLOT_NONE && fresh && kind == STATE_BACKEND)
-        forget_backend(state->figures, slot);
+        forget_backend(state, slot);
     return slot;
 }
 
@@ -119,6 +139,11 @@ u32 state_backend_active(const struct state *state, u32 slot)
     return __atomic_load_n(&state->figures->active[slot], __ATOMIC_RELAXED);
 }
 
+u32 state_backend_latency_us(const struct state *state, u32 slot)
+{
+    return __atomic_load_n(&state->figures->latency_us[slot], __ATOMIC_RELAXED);
+}
+
 void state_backend_set_usable(struct state *state, u32 slot, bool usable)
 {
     __atomic_store_n(&state->figures->unusable[slot], !usable, __ATOMIC_RELAXED);
@@ -127,6 +152,41 @@ void state_backend_set_usable(struct state *state, u32 slot, bool usable)
 bool state_backend_usable(const struct state *state, u32 slot)
 {
     return !__atomic_load_n(&state->figures->unusable[slot], __ATOMIC_RELAXED);
+}
+
+/* ---- Tallies ---- */
+
+struct state_tally *state_tallies(struct state *state, u32 worker)
+{
+    if (worker >= STATE_WORKERS_MAX)
+        return NULL;
+    if (!state->tallies[worker])
+        state->tallies[worker] = region_reserve(sizeof(struct tallies), false);
+    if (!state->tallies[worker])
+        return NULL;
+    state->workers = max_u32(state->workers, worker + 1);
+    return state->tallies[worker]->by_slot;
+}
+
+static u64 figure_read(const u64 *figure)
+{
+    return __atomic_load_n(figure, __ATOMIC_RELAXED);
+}
+
+struct state_tally state_backend_tally(const struct state *state, u32 slot)
+{
+    struct state_tally sum = {0};
+    for (u32 worker = 0; worker < state->workers; worker++) {
+        if (!state->tallies[worker])
+            continue;
+        const struct state_tally *one = &state->tallies[worker]->by_slot[slot];
+        sum.requests += figure_read(&one->requests);
+        sum.failures += figure_read(&one->failures);
+        for (u32 i = 0; i < ARRAY_COUNT(sum.responses); i++)
+            sum.responses[i] += figure_read(&one->responses[i]);
+        sum.latency_us_sum += figure_read(&one->latency_us_sum);
+    }
+    return sum;
 }
 
 /* ---- Routes ---- */
@@ -151,4 +211,9 @@ void state_route_leave(struct state *state, u32 slot, u32 active_max)
         return;
     u32 before = __atomic_fetch_sub(&state->figures->route_active[slot], 1, __ATOMIC_RELAXED);
     ASSERT(before > 0);
+}
+
+u32 state_route_active(const struct state *state, u32 slot)
+{
+    return __atomic_load_n(&state->figures->route_active[slot], __ATOMIC_RELAXED);
 }

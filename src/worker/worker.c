@@ -37,14 +37,14 @@ struct worker {
     struct acceptor *acceptors;
     struct wheel wheel;
     pthread_t thread;
-    pthread_mutex_t lock; /* of `phase` while starting, of `ring` while it ends */
+    pthread_mutex_t lock; /* of `phase` while starting, of `ring` and `proxy` while it ends */
     pthread_cond_t started;
     enum worker_phase phase;
     enum worker_command obeyed;
     _Atomic int command;              /* enum worker_command */
     struct snapshot *_Atomic offered; /* by control, to be adopted */
     _Atomic u64 version;              /* of the snapshot in `with` */
-    struct proxy_counters counters;
+    struct proxy_figures last;        /* when `proxy` is gone */
     char why[WORKER_WHY_BYTES];
 };
 
@@ -259,9 +259,10 @@ static void *run(void *argument)
     accept_start(worker);
     announce(worker, PHASE_SERVING);
     serve(worker);
-    worker->counters = *proxy_counters(worker->proxy);
-    proxy_destroy(worker->proxy);
     pthread_mutex_lock(&worker->lock);
+    proxy_figures_read(worker->proxy, &worker->last);
+    proxy_destroy(worker->proxy);
+    worker->proxy = NULL;
     ring_destroy(worker->ring);
     worker->ring = NULL;
     pthread_mutex_unlock(&worker->lock);
@@ -346,9 +347,19 @@ u64 worker_version(const struct worker *worker)
     return atomic_load_explicit(&worker->version, memory_order_acquire);
 }
 
+void worker_figures(struct worker *worker, struct proxy_figures *out)
+{
+    pthread_mutex_lock(&worker->lock);
+    if (worker->proxy)
+        proxy_figures_read(worker->proxy, out);
+    else
+        *out = worker->last;
+    pthread_mutex_unlock(&worker->lock);
+}
+
 void worker_join(struct worker *worker, struct proxy_counters *counters)
 {
     (void)pthread_join(worker->thread, NULL);
-    *counters = worker->counters;
+    *counters = worker->last.counters;
     free_worker(worker);
 }

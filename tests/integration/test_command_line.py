@@ -10,7 +10,7 @@ from lib.client import request
 from lib.proxy import BINARY, port_free, run
 from lib.wire import WAIT_SECONDS
 
-GOOD = {"listeners": [{"address": "127.0.0.1", "port": 1}],
+GOOD = {"admin": {"enabled": False}, "listeners": [{"address": "127.0.0.1", "port": 1}],
         "backends": [{"id": "b0", "url": "http://127.0.0.1:1"}]}
 
 

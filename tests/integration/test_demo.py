@@ -158,6 +158,7 @@ def fixture_sample(tmp_path):
     proxy_port, first = port_free(), ports_free(3)
     return proxy_port, first, {
         "NEXTPROXY_BIN": lib_proxy.BINARY, "NEXTPROXY_PROXY_PORT": str(proxy_port),
+        "NEXTPROXY_ADMIN_PORT": "0",
         "DEMO_PORT": str(first), "NEXTPROXY_LOGGING_ERROR_LOG_DIRECTORY": str(tmp_path / "logs"),
         "NEXTPROXY_LOGGING_ACCESS_LOG_DIRECTORY": str(tmp_path / "logs")}
 

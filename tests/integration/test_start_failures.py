@@ -30,6 +30,7 @@ def start(folder, listener, before=(), env=None, logging=None):
     file = folder / "config.json"
     file.write_text(json.dumps({
         "listeners": [listener], "backends": [{"url": "http://127.0.0.1:1"}], "workers": 2,
+        "admin": {"enabled": False},
         "logging": {"errorLog": {**log, "level": "error", **(logging or {})},
                     "accessLog": {**log, "enabled": False}}}))
     done = subprocess.run(

@@ -17,6 +17,8 @@ def config_of(origins, directory, **sections):
     """A whole configuration but for the listener: one worker, logs into `directory`."""
     config = {
         "workers": 1,
+        # The default port is one, and tests run side by side.
+        "admin": {"enabled": False},
         "backends": backends_of(origins),
         "timeouts": {"drain": 3000},
         "logging": {

@@ -56,6 +56,35 @@ static void a_slot_that_was_free_has_fresh_figures(void **state)
     state_release(*state, STATE_BACKEND, slot);
 }
 
+static void tallies_of_all_workers_are_added_up(void **state)
+{
+    u32 slot = state_take(*state, STATE_BACKEND, SLICE("counted"));
+    u32 other = state_take(*state, STATE_BACKEND, SLICE("other"));
+    struct state_tally *first = state_tallies(*state, 0);
+    struct state_tally *last = state_tallies(*state, STATE_WORKERS_MAX - 1);
+    assert_non_null(first);
+    assert_non_null(last);
+    assert_ptr_equal(state_tallies(*state, 0), first);
+    assert_null(state_tallies(*state, STATE_WORKERS_MAX));
+    state_tally_add(&first[slot].requests, 3);
+    state_tally_add(&last[slot].requests, 4);
+    state_tally_add(&last[slot].failures, 1);
+    state_tally_add(&first[slot].responses[1], 2);
+    state_tally_add(&last[slot].latency_us_sum, 500);
+    struct state_tally sum = state_backend_tally(*state, slot);
+    assert_int_equal(sum.requests, 7);
+    assert_int_equal(sum.failures, 1);
+    assert_int_equal(sum.responses[1], 2);
+    assert_int_equal(sum.latency_us_sum, 500);
+    assert_int_equal(state_backend_tally(*state, other).requests, 0);
+    state_release(*state, STATE_BACKEND, slot);
+    assert_int_equal(state_take(*state, STATE_BACKEND, SLICE("fresh")), slot);
+    assert_int_equal(state_backend_tally(*state, slot).requests, 0);
+    assert_int_equal(state_backend_tally(*state, slot).latency_us_sum, 0);
+    state_release(*state, STATE_BACKEND, slot);
+    state_release(*state, STATE_BACKEND, other);
+}
+
 /* Takes and releases many keys in a random order: equal keys have equal slots, others do not. */
 static void slots_are_what_a_list_of_keys_says(void **state)
 {
@@ -195,6 +224,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_key_keeps_its_slot_while_somebody_has_it, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_slot_that_was_free_has_fresh_figures, setup, teardown),
+        cmocka_unit_test_setup_teardown(tallies_of_all_workers_are_added_up, setup, teardown),
         cmocka_unit_test_setup_teardown(slots_are_what_a_list_of_keys_says, setup, teardown),
         cmocka_unit_test_setup_teardown(requests_are_counted_by_slot, setup, teardown),
         cmocka_unit_test_setup_teardown(latency_is_known_after_the_first_sample, setup, teardown),

@@ -1,0 +1,71 @@
+/*
+ * admin: the management API, a small HTTP server on control's ring. What it may be asked is a row
+ * of the table in src/admin/endpoints.c; docs/admin.md says it for people.
+ *
+ * It is as strict as the data plane, with which it shares the parser and the transport, and
+ * bounded: ADMIN_CONNECTIONS_MAX connections, memory planned at the start, a timeout in every
+ * state.
+ */
+#ifndef NEXTPROXY_ADMIN_H
+#define NEXTPROXY_ADMIN_H
+
+#include "base/wheel.h"
+#include "config.h"
+#include "health.h"
+#include "proxy.h"
+#include "ring.h"
+#include "snapshot.h"
+
+struct admin;
+
+enum {
+    ADMIN_CONNECTIONS_MAX = 64,
+    ADMIN_RELOAD_REPORT_BYTES = 16384,
+};
+
+/* What is to be shown, as it is at the moment. */
+struct admin_view {
+    const struct snapshot *snapshot; /* what is served now */
+    const struct health *health;     /* NULL: nothing is checked */
+    u32 workers;
+    bool draining;
+    u64 log_dropped[LOG_FILE_COUNT]; /* records, since the start */
+};
+
+enum admin_reload {
+    ADMIN_RELOADED,
+    ADMIN_RELOAD_UNCHANGED, /* the file says what it said before */
+    ADMIN_RELOAD_REFUSED,   /* something is wrong with the configuration, or needs a restart */
+    ADMIN_RELOAD_STOPPING,  /* the proxy is being stopped */
+};
+
+/* Whom it asks. */
+struct admin_source {
+    void (*view)(void *context, struct admin_view *out);
+    void (*figures)(void *context, u32 worker, struct proxy_figures *out);
+    /* Reads the configuration again. What there is to say of it goes into `report`, one line each
+     * with a '\n' behind it. */
+    enum admin_reload (*reload)(void *context, struct http_writer *report);
+    void *context;
+};
+
+struct admin_options {
+    struct ring *ring;                 /* control's, with leases */
+    struct wheel *wheel;               /* run by the caller, after each ring_turn */
+    const struct config_admin *config; /* outlives the admin */
+    const struct admin_source *source; /* the same */
+    int listen_fd;                     /* stays the caller's */
+};
+
+/* Serves from the ring's next turn on. NULL when memory is refused. */
+MUST_CHECK struct admin *admin_create(const struct admin_options *options);
+/* Only when admin_quiet(). */
+void admin_destroy(struct admin *admin);
+/* To be called after every ring_turn and wheel_run: releases connections that have ended. */
+void admin_after_turn(struct admin *admin);
+/* Takes no more connections and cuts those there are. */
+void admin_stop(struct admin *admin);
+/* True when it is stopped and the kernel owes it nothing. */
+bool admin_quiet(const struct admin *admin);
+
+#endif

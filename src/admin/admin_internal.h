@@ -1,0 +1,114 @@
+/* What the files of src/admin share: connections, requests as they are judged, and answers. */
+#ifndef NEXTPROXY_ADMIN_INTERNAL_H
+#define NEXTPROXY_ADMIN_INTERNAL_H
+
+#include "admin.h"
+#include "base/arena.h"
+#include "http.h"
+#include "transport.h"
+
+enum {
+    ADMIN_INBOX_BYTES = 8192, /* the largest request head */
+    ADMIN_TARGET_BYTES_MAX = 2048,
+    ADMIN_FIELDS_MAX = 64,
+    ADMIN_HEAD_BYTES = 1024,      /* of our answers */
+    ADMIN_SMALL_BYTES = 1024,     /* their bodies, but for the large ones */
+    ADMIN_LARGE_BYTES = 16 << 20, /* address space: thousands of backends and routes */
+    ADMIN_LARGE_COUNT = 4,        /* large answers at once */
+    ADMIN_HOST_NAME_BYTES = 65,
+};
+
+/* ---- Answers ---- */
+
+enum admin_form { ADMIN_JSON, ADMIN_TEXT, ADMIN_METRICS };
+
+struct admin_reply {
+    struct http_writer body;
+    u32 status;
+    enum admin_form form;
+    struct slice allow; /* with 405 */
+};
+
+/* {"error":"Not Found","message":...} in place of whatever was written. */
+void reply_error(struct admin_reply *reply, u32 status, const char *message);
+
+/* ---- The server ---- */
+
+struct admin {
+    struct ring *ring;
+    struct wheel *wheel;
+    const struct config_admin *config;
+    const struct admin_source *source;
+    struct transport_reaper reaper;
+    struct slab connections;
+    struct slab large; /* ADMIN_LARGE_BYTES each */
+    struct list connected;
+    struct ring_op accept_op;
+    struct wheel_timer accept_retry;
+    u64 start_ns;
+    u64 start_wall_ns;
+    u64 requests;
+    int listen_fd;
+    bool stopping;
+    char host_name[ADMIN_HOST_NAME_BYTES];
+    struct http_request request; /* scratch: nothing of it outlives a handler */
+};
+
+/* connection.c: what one takes. */
+usize connection_bytes(void);
+/* Takes over an accepted connection. */
+void connection_start(struct admin *admin, int fd);
+/* Ends all connections. */
+void connections_cut(struct admin *admin);
+
+/* ---- Requests ---- */
+
+/* What may be done with a request, judged by what came with it alone. */
+enum guard {
+    GUARD_OK,
+    GUARD_HOST,   /* 403: a name that may be anybody's */
+    GUARD_ORIGIN, /* 403: sent by the page of another site */
+    GUARD_TOKEN,  /* 401 */
+};
+
+/* `open`: no token is asked for. `token` is what is wanted, "" = none. */
+enum guard guard_judge(const struct http_request *request, struct slice token, bool open);
+
+struct endpoint {
+    struct slice path;
+    struct slice allow; /* the methods, as in the field */
+    u32 methods;        /* bit set of enum http_method */
+    bool open;          /* no token is asked for */
+    bool large;         /* the body needs a large block */
+    void (*answer)(struct admin *admin, struct admin_reply *reply);
+};
+
+/* NULL when there is none of this path. */
+const struct endpoint *endpoint_find(struct slice path);
+
+/* ---- What is answered ---- */
+
+/* All workers' figures added up; leases_free_min is the smallest. */
+void figures_sum(const struct admin *admin, u32 workers, struct proxy_figures *sum);
+void status_json(const struct admin *admin, struct http_writer *out);
+void status_text(const struct admin *admin, struct http_writer *out);
+void metrics_write(const struct admin *admin, struct http_writer *out);
+
+/* Whether some pool has a backend that may be chosen. */
+bool view_usable(const struct admin_view *view);
+static inline enum health_state view_health(const struct admin_view *view, u32 slot)
+{
+    return view->health ? health_state(view->health, slot) : HEALTH_UNKNOWN;
+}
+u64 admin_uptime_s(const struct admin *admin);
+
+/* ---- Writing (write.c) ---- */
+
+/* printf at the end; what does not fit is left out as a whole. */
+void write_format(struct http_writer *out, const char *format, ...) PRINTF_LIKE(2, 3);
+/* A JSON string with its quotes. What is not ASCII is replaced: ids and URLs hold nothing else. */
+void write_json(struct http_writer *out, struct slice text);
+/* The same for the path of a route, which may hold any bytes: escaped as in a URL. */
+void write_json_path(struct http_writer *out, struct slice path);
+
+#endif

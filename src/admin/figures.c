@@ -1,0 +1,31 @@
+/* Figures of all workers, added up. */
+#include "admin/admin_internal.h"
+
+static void add(struct proxy_figures *sum, const struct proxy_figures *one)
+{
+    u64 *to = (u64 *)(void *)&sum->counters;
+    const u64 *from = (const u64 *)(const void *)&one->counters;
+    for (usize i = 0; i < sizeof(sum->counters) / sizeof(u64); i++)
+        to[i] += from[i];
+    sum->ring.turns += one->ring.turns;
+    sum->ring.completions += one->ring.completions;
+    sum->ring.starved += one->ring.starved;
+    sum->ring.overflows += one->ring.overflows;
+    sum->ring.leases_free_min = min_u64(sum->ring.leases_free_min, one->ring.leases_free_min);
+    sum->clients += one->clients;
+    sum->exchanges += one->exchanges;
+    sum->upstreams += one->upstreams;
+}
+
+void figures_sum(const struct admin *admin, u32 workers, struct proxy_figures *sum)
+{
+    struct proxy_figures one;
+    memset(sum, 0, sizeof(*sum));
+    sum->ring.leases_free_min = UINT64_MAX;
+    for (u32 i = 0; i < workers; i++) {
+        admin->source->figures(admin->source->context, i, &one);
+        add(sum, &one);
+    }
+    if (workers == 0)
+        sum->ring.leases_free_min = 0;
+}

@@ -1,0 +1,293 @@
+/*
+ * GET /metrics: the Prometheus text format (version 0.0.4). One family after the other, each a HELP
+ * and a TYPE line and its samples. How many lines there are depends on the configuration alone:
+ * labels are ids of backends and routes, names of faults, classes of status; nothing that a client
+ * can choose.
+ */
+#include "admin/admin_internal.h"
+#include "base/clock.h"
+
+#define PREFIX "nextproxy_"
+
+/* What all families are written from. */
+struct scrape {
+    const struct admin *admin;
+    struct http_writer *out;
+    struct admin_view view;
+    struct proxy_figures sum;
+};
+
+static unsigned long long number(u64 value)
+{
+    return value;
+}
+
+static void family(struct http_writer *out, const char *name, const char *type, const char *help)
+{
+    write_format(out, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s %s\n", name, help, name, type);
+}
+
+/* ---- Plain figures ---- */
+
+static void write_single(struct http_writer *out, const char *name, const char *type,
+                         const char *help, u64 value)
+{
+    family(out, name, type, help);
+    write_format(out, PREFIX "%s %llu\n", name, number(value));
+}
+
+static void write_process(struct scrape *scrape)
+{
+    struct http_writer *out = scrape->out;
+    family(out, "build_info", "gauge", "The version that runs; the value is always 1.");
+    write_format(out, PREFIX "build_info{version=\"%s\"} 1\n", NEXTPROXY_VERSION);
+    write_single(out, "start_time_seconds", "gauge", "When the process started, since 1970.",
+                 scrape->admin->start_wall_ns / NS_PER_S);
+    write_single(out, "snapshot_version", "gauge", "The version of the configuration in use.",
+                 scrape->view.snapshot->version);
+    write_single(out, "workers", "gauge", "Threads that serve clients.", scrape->view.workers);
+    write_single(out, "draining", "gauge", "1 while the proxy is being stopped.",
+                 scrape->view.draining);
+    write_single(out, "health_probes_total", "counter", "Active checks begun.",
+                 scrape->view.health ? health_probes(scrape->view.health) : 0);
+    write_single(out, "admin_requests_total", "counter", "Requests to the management API.",
+                 scrape->admin->requests);
+}
+
+static void write_plain(struct scrape *scrape)
+{
+    const struct proxy_figures *sum = &scrape->sum;
+    const struct proxy_counters *counters = &sum->counters;
+    const struct ring_stats *ring = &sum->ring;
+    const struct {
+        const char *name, *type, *help;
+        u64 value;
+    } rows[] = {
+        {"client_connections", "gauge", "Open connections of clients.", sum->clients},
+        {"client_connections_accepted_total", "counter", "Connections taken from clients.",
+         counters->clients_accepted},
+        {"client_connections_refused_total", "counter", "Connections for which there was no room.",
+         counters->clients_refused},
+        {"client_received_bytes_total", "counter", "Bytes from clients.",
+         counters->bytes_from_clients},
+        {"client_sent_bytes_total", "counter", "Bytes to clients.", counters->bytes_to_clients},
+        {"requests_active", "gauge", "Requests in progress.", sum->exchanges},
+        {"requests_total", "counter", "Requests that were begun.", counters->requests},
+        {"retries_total", "counter", "Attempts after a first one.", counters->retries},
+        {"upstream_connections", "gauge", "Open connections to backends, idle ones included.",
+         sum->upstreams},
+        {"upstream_connections_opened_total", "counter", "Connections opened to backends.",
+         counters->upstreams_opened},
+        {"upstream_connections_reused_total", "counter", "Attempts that used a connection again.",
+         counters->upstreams_reused},
+        {"ring_turns_total", "counter", "Turns of the workers' loops.", ring->turns},
+        {"ring_completions_total", "counter", "Completions the workers handled.",
+         ring->completions},
+        {"ring_starved_total", "counter", "Receives that found no free buffer.", ring->starved},
+        {"ring_overflows_total", "counter", "Overflows of a completion queue.", ring->overflows},
+        {"ring_buffers_free_min", "gauge",
+         "The fewest free receive buffers any worker has had so far.", ring->leases_free_min},
+    };
+    for (u32 i = 0; i < ARRAY_COUNT(rows); i++)
+        write_single(scrape->out, rows[i].name, rows[i].type, rows[i].help, rows[i].value);
+}
+
+/* ---- Families with one label ---- */
+
+static void write_classes(struct scrape *scrape)
+{
+    const u64 *classes = scrape->sum.counters.responses_by_class;
+    family(scrape->out, "responses_total", "counter",
+           "Requests that are over, by the class of the status sent; none: the client had gone.");
+    write_format(scrape->out, PREFIX "responses_total{class=\"none\"} %llu\n", number(classes[0]));
+    for (u32 i = 1; i < ARRAY_COUNT(scrape->sum.counters.responses_by_class); i++)
+        write_format(scrape->out, PREFIX "responses_total{class=\"%uxx\"} %llu\n", i,
+                     number(classes[i]));
+}
+
+static void write_faults(struct scrape *scrape)
+{
+    family(scrape->out, "faults_total", "counter", "Requests and connections that ended badly.");
+    for (u32 i = FAULT_NONE + 1; i < FAULT_COUNT; i++)
+        write_format(scrape->out, PREFIX "faults_total{fault=\"%s\"} %llu\n",
+                     fault_name((enum fault)i), number(scrape->sum.counters.faults[i]));
+}
+
+static void write_log_drops(struct scrape *scrape)
+{
+    static const char *const names[LOG_FILE_COUNT] = {
+        [LOG_FILE_ERROR] = "error", [LOG_FILE_ACCESS] = "access"};
+    family(scrape->out, "log_dropped_total", "counter", "Log records for which there was no room.");
+    for (u32 i = 0; i < LOG_FILE_COUNT; i++)
+        write_format(scrape->out, PREFIX "log_dropped_total{log=\"%s\"} %llu\n", names[i],
+                     number(scrape->view.log_dropped[i]));
+}
+
+/* Bounds are powers of two microseconds, where buckets of the histogram end: no count is a guess.
+ */
+static void write_durations(struct scrape *scrape)
+{
+    enum { FIRST_BITS = 6, LAST_BITS = 26 };
+    const struct histogram *duration = &scrape->sum.counters.duration_us;
+    family(scrape->out, "request_duration_seconds", "histogram",
+           "From the first byte of a request to the end of its response; without tunnels.");
+    for (u32 bits = FIRST_BITS; bits <= LAST_BITS; bits++)
+        write_format(scrape->out, PREFIX "request_duration_seconds_bucket{le=\"%.6f\"} %llu\n",
+                     (double)(1ull << bits) / 1e6,
+                     number(histogram_count_below(duration, 1ull << bits)));
+    write_format(scrape->out,
+                 PREFIX "request_duration_seconds_bucket{le=\"+Inf\"} %llu\n" PREFIX
+                        "request_duration_seconds_sum %.6f\n" PREFIX
+                        "request_duration_seconds_count %llu\n",
+                 number(histogram_count(duration)), (double)duration->sum / 1e6,
+                 number(histogram_count(duration)));
+}
+
+/* ---- Backends and routes ---- */
+
+/* One figure of a backend. */
+struct backend_family {
+    const char *name, *type, *help;
+    u64 (*value)(const struct state *state, u32 slot);
+    bool micros; /* written as seconds */
+};
+
+static u64 backend_active(const struct state *state, u32 slot)
+{
+    return state_backend_active(state, slot);
+}
+
+static u64 backend_usable(const struct state *state, u32 slot)
+{
+    return state_backend_usable(state, slot);
+}
+
+static u64 backend_latency(const struct state *state, u32 slot)
+{
+    return state_backend_latency_us(state, slot);
+}
+
+static u64 backend_requests(const struct state *state, u32 slot)
+{
+    return state_backend_tally(state, slot).requests;
+}
+
+static u64 backend_failures(const struct state *state, u32 slot)
+{
+    return state_backend_tally(state, slot).failures;
+}
+
+static u64 backend_latency_sum(const struct state *state, u32 slot)
+{
+    return state_backend_tally(state, slot).latency_us_sum;
+}
+
+/* Ids are letters, digits and "-_.": nothing to escape in a label. */
+static void write_id(struct http_writer *out, const char *name, const char *label, struct slice id)
+{
+    write_format(out, PREFIX "%s{%s=\"%.*s\"", name, label, (int)id.len, id.data);
+}
+
+static void write_backend_family(struct scrape *scrape, const struct backend_family *row)
+{
+    const struct snapshot *snapshot = scrape->view.snapshot;
+    struct http_writer *out = scrape->out;
+    family(out, row->name, row->type, row->help);
+    for (u32 i = 0; i < snapshot->config->backend_count && !out->full; i++) {
+        u64 value = row->value(snapshot->state, snapshot->backend_slots[i]);
+        write_id(out, row->name, "backend", snapshot->config->backends[i].id);
+        if (row->micros)
+            write_format(out, "} %llu.%06llu\n", number(value / 1000000), number(value % 1000000));
+        else
+            write_format(out, "} %llu\n", number(value));
+    }
+}
+
+static void write_backend_classes(struct scrape *scrape)
+{
+    const struct snapshot *snapshot = scrape->view.snapshot;
+    struct http_writer *out = scrape->out;
+    family(out, "backend_responses_total", "counter",
+           "Responses of each backend, by the class of their status.");
+    for (u32 i = 0; i < snapshot->config->backend_count && !out->full; i++) {
+        struct state_tally tally = state_backend_tally(snapshot->state, snapshot->backend_slots[i]);
+        for (u32 class = 0; class < ARRAY_COUNT(tally.responses); class ++) {
+            write_id(out, "backend_responses_total", "backend", snapshot->config->backends[i].id);
+            write_format(out, ",class=\"%uxx\"} %llu\n", class + 1, number(tally.responses[class]));
+        }
+    }
+}
+
+/* A state set: 1 for the state that holds. */
+static void write_backend_health(struct scrape *scrape)
+{
+    static const enum health_state states[] = {HEALTH_UNKNOWN, HEALTH_HEALTHY, HEALTH_UNHEALTHY};
+    const struct snapshot *snapshot = scrape->view.snapshot;
+    struct http_writer *out = scrape->out;
+    family(out, "backend_health", "gauge", "What active checks say of each backend: 1 = so it is.");
+    for (u32 i = 0; i < snapshot->config->backend_count && !out->full; i++) {
+        enum health_state state = view_health(&scrape->view, snapshot->backend_slots[i]);
+        for (u32 at = 0; at < ARRAY_COUNT(states); at++) {
+            write_id(out, "backend_health", "backend", snapshot->config->backends[i].id);
+            write_format(out, ",state=\"%s\"} %d\n", health_state_name(states[at]),
+                         states[at] == state);
+        }
+    }
+}
+
+static void write_backends(struct scrape *scrape)
+{
+    static const struct backend_family rows[] = {
+        {"backend_active", "gauge", "Requests in progress at each backend.", backend_active, false},
+        {"backend_usable", "gauge", "1 when the backend may be chosen.", backend_usable, false},
+        {"backend_latency_seconds", "gauge",
+         "Moving average (peak EWMA) of the time to a response's head; 0 = not known yet.",
+         backend_latency, true},
+        {"backend_requests_total", "counter", "Attempts on each backend.", backend_requests, false},
+        {"backend_failures_total", "counter", "Attempts that failed by the backend's fault.",
+         backend_failures, false},
+        {"backend_response_head_seconds_total", "counter",
+         "Time to the heads of all responses of each backend.", backend_latency_sum, true},
+    };
+    for (u32 i = 0; i < ARRAY_COUNT(rows); i++)
+        write_backend_family(scrape, &rows[i]);
+    write_backend_classes(scrape);
+    write_backend_health(scrape);
+}
+
+/* Routes without a limit are not counted, and have no samples. */
+static void write_routes(struct scrape *scrape)
+{
+    const struct snapshot *snapshot = scrape->view.snapshot;
+    const struct config *config = snapshot->config;
+    struct http_writer *out = scrape->out;
+    family(out, "route_active", "gauge", "Requests in progress on each route with a limit.");
+    for (u32 i = 0; i < config->route_count && !out->full; i++) {
+        if (config->routes[i].active_max == 0)
+            continue;
+        write_id(out, "route_active", "route", config->routes[i].id);
+        write_format(out, "} %u\n", state_route_active(snapshot->state, snapshot->route_slots[i]));
+    }
+    family(out, "route_active_limit", "gauge", "That limit, reqActiveLength.");
+    for (u32 i = 0; i < config->route_count && !out->full; i++) {
+        if (config->routes[i].active_max == 0)
+            continue;
+        write_id(out, "route_active_limit", "route", config->routes[i].id);
+        write_format(out, "} %u\n", config->routes[i].active_max);
+    }
+}
+
+void metrics_write(const struct admin *admin, struct http_writer *out)
+{
+    struct scrape scrape = {.admin = admin, .out = out};
+    admin->source->view(admin->source->context, &scrape.view);
+    figures_sum(admin, scrape.view.workers, &scrape.sum);
+    write_process(&scrape);
+    write_plain(&scrape);
+    write_classes(&scrape);
+    write_faults(&scrape);
+    write_log_drops(&scrape);
+    write_durations(&scrape);
+    write_backends(&scrape);
+    write_routes(&scrape);
+}

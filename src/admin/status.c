@@ -1,0 +1,115 @@
+/* GET /status, for programs: one JSON object. */
+#include <unistd.h>
+
+#include "admin/admin_internal.h"
+
+static unsigned long long number(u64 value)
+{
+    return value;
+}
+
+static const char *truth(bool value)
+{
+    return value ? "true" : "false";
+}
+
+static void write_totals(const struct proxy_figures *sum, struct http_writer *out)
+{
+    const struct proxy_counters *counters = &sum->counters;
+    const struct histogram *duration = &counters->duration_us;
+    u64 failed = 0;
+    for (u32 i = FAULT_NONE + 1; i < FAULT_COUNT; i++)
+        failed += counters->faults[i];
+    write_format(out,
+                 ",\"connections\":{\"open\":%llu,\"accepted\":%llu,\"refused\":%llu}"
+                 ",\"requests\":{\"active\":%llu,\"total\":%llu,\"failed\":%llu,\"retries\":%llu}",
+                 number(sum->clients), number(counters->clients_accepted),
+                 number(counters->clients_refused), number(sum->exchanges),
+                 number(counters->requests), number(failed), number(counters->retries));
+    write_format(
+        out, ",\"durationUs\":{\"p50\":%llu,\"p90\":%llu,\"p99\":%llu,\"p999\":%llu}",
+        number(histogram_quantile(duration, 0.5)), number(histogram_quantile(duration, 0.9)),
+        number(histogram_quantile(duration, 0.99)), number(histogram_quantile(duration, 0.999)));
+    write_format(out, ",\"upstreams\":{\"open\":%llu,\"opened\":%llu,\"reused\":%llu}",
+                 number(sum->upstreams), number(counters->upstreams_opened),
+                 number(counters->upstreams_reused));
+}
+
+static void write_route(const struct admin_view *view, u32 index, struct http_writer *out)
+{
+    const struct snapshot *snapshot = view->snapshot;
+    const struct config_route *route = &snapshot->config->routes[index];
+    const struct config_pool *pool = &snapshot->config->pools[route->pool];
+    u32 usable = 0;
+    for (u32 i = 0; i < pool->backend_count; i++)
+        usable += balance_bit(snapshot->pools[route->pool].usable, i);
+    http_write(out, SLICE("{\"id\":"));
+    write_json(out, route->id);
+    http_write(out, route->wildcard ? SLICE(",\"host\":\"*") : SLICE(",\"host\":\""));
+    /* Hosts are letters, digits, dots and hyphens. */
+    http_write(out, route->host.len > 0 ? route->host : SLICE("*"));
+    http_write(out, SLICE("\",\"path\":"));
+    write_json_path(out, route->path);
+    write_format(out, ",\"strategy\":\"%s\",\"backends\":%u,\"usable\":%u",
+                 balance_strategy_name(pool->strategy), pool->backend_count, usable);
+    write_format(out, ",\"activeLimit\":%u", route->active_max);
+    if (route->active_max > 0) /* without a limit nobody counts */
+        write_format(out, ",\"active\":%u",
+                     state_route_active(snapshot->state, snapshot->route_slots[index]));
+    http_write(out, SLICE("}"));
+}
+
+static void write_backend(const struct admin_view *view, u32 index, struct http_writer *out)
+{
+    const struct snapshot *snapshot = view->snapshot;
+    const struct config_backend *backend = &snapshot->config->backends[index];
+    u32 slot = snapshot->backend_slots[index];
+    struct state_tally tally = state_backend_tally(snapshot->state, slot);
+    http_write(out, SLICE("{\"id\":"));
+    write_json(out, backend->id);
+    http_write(out, SLICE(",\"url\":"));
+    write_json(out, backend->url);
+    write_format(out, ",\"weight\":%u,\"usable\":%s,\"active\":%u,\"latencyUs\":%u",
+                 backend->weight, truth(state_backend_usable(snapshot->state, slot)),
+                 state_backend_active(snapshot->state, slot),
+                 state_backend_latency_us(snapshot->state, slot));
+    write_format(out, ",\"health\":\"%s\"", health_state_name(view_health(view, slot)));
+    write_format(out, ",\"requests\":%llu,\"failures\":%llu,\"responses\":{",
+                 number(tally.requests), number(tally.failures));
+    for (u32 i = 0; i < ARRAY_COUNT(tally.responses); i++)
+        write_format(out, "%s\"%uxx\":%llu", i > 0 ? "," : "", i + 1, number(tally.responses[i]));
+    http_write(out, SLICE("}}"));
+}
+
+static void write_list(const struct admin_view *view, u32 count, struct http_writer *out,
+                       void (*write)(const struct admin_view *, u32, struct http_writer *))
+{
+    for (u32 i = 0; i < count && !out->full; i++) {
+        http_write(out, i > 0 ? SLICE(",\n") : SLICE("\n"));
+        write(view, i, out);
+    }
+    http_write(out, SLICE("]"));
+}
+
+void status_json(const struct admin *admin, struct http_writer *out)
+{
+    struct admin_view view;
+    struct proxy_figures sum;
+    admin->source->view(admin->source->context, &view);
+    figures_sum(admin, view.workers, &sum);
+    http_write(out, SLICE("{\"instance\":"));
+    write_json(out, slice_of_string(admin->host_name));
+    write_format(out, ",\"version\":\"%s\",\"pid\":%d,\"uptimeSeconds\":%llu", NEXTPROXY_VERSION,
+                 (int)getpid(), number(admin_uptime_s(admin)));
+    write_format(out, ",\"draining\":%s,\"snapshot\":%llu,\"workers\":%u", truth(view.draining),
+                 number(view.snapshot->version), view.workers);
+    write_totals(&sum, out);
+    write_format(out, ",\"logDropped\":{\"error\":%llu,\"access\":%llu}",
+                 number(view.log_dropped[LOG_FILE_ERROR]),
+                 number(view.log_dropped[LOG_FILE_ACCESS]));
+    http_write(out, SLICE(",\n\"routes\":["));
+    write_list(&view, view.snapshot->config->route_count, out, write_route);
+    http_write(out, SLICE(",\n\"backends\":["));
+    write_list(&view, view.snapshot->config->backend_count, out, write_backend);
+    http_write(out, SLICE("}\n"));
+}

@@ -1,0 +1,93 @@
+/* GET /status with `Accept: text/plain`: for people, and `nextproxy status`. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "admin/admin_internal.h"
+
+enum { ID_COLUMN = 24 };
+
+static unsigned long long number(u64 value)
+{
+    return value;
+}
+
+static void write_summary(const struct admin *admin, const struct admin_view *view,
+                          const struct proxy_figures *sum, struct http_writer *out)
+{
+    u64 uptime_s = admin_uptime_s(admin);
+    const struct proxy_counters *counters = &sum->counters;
+    const struct histogram *duration = &counters->duration_us;
+    write_format(out, "nextproxy %s on %s, process %d, up %llud %02llu:%02llu:%02llu%s\n",
+                 NEXTPROXY_VERSION, admin->host_name, (int)getpid(), number(uptime_s / 86400),
+                 number(uptime_s / 3600 % 24), number(uptime_s / 60 % 60), number(uptime_s % 60),
+                 view->draining ? ", draining" : "");
+    write_format(out, "configuration   version %llu, %u workers\n", number(view->snapshot->version),
+                 view->workers);
+    write_format(out, "connections     %llu open, %llu accepted, %llu refused\n",
+                 number(sum->clients), number(counters->clients_accepted),
+                 number(counters->clients_refused));
+    write_format(out, "requests        %llu active, %llu in all, %llu retries\n",
+                 number(sum->exchanges), number(counters->requests), number(counters->retries));
+    write_format(out, "duration        p50 %.3f ms, p90 %.3f ms, p99 %.3f ms\n",
+                 (double)histogram_quantile(duration, 0.5) / 1000,
+                 (double)histogram_quantile(duration, 0.9) / 1000,
+                 (double)histogram_quantile(duration, 0.99) / 1000);
+    write_format(out, "log             %llu records dropped\n",
+                 number(view->log_dropped[LOG_FILE_ERROR] + view->log_dropped[LOG_FILE_ACCESS]));
+}
+
+static void write_routes(const struct snapshot *snapshot, struct http_writer *out)
+{
+    const struct config *config = snapshot->config;
+    write_format(out, "\n%-*s %-20s %9s %9s  %s\n", ID_COLUMN, "route", "strategy", "active",
+                 "backends", "host and path");
+    for (u32 i = 0; i < config->route_count && !out->full; i++) {
+        const struct config_route *route = &config->routes[i];
+        const struct config_pool *pool = &config->pools[route->pool];
+        char active[24] = "-";
+        if (route->active_max > 0)
+            (void)snprintf(active, sizeof(active), "%u/%u",
+                           state_route_active(snapshot->state, snapshot->route_slots[i]),
+                           route->active_max);
+        write_format(out, "%-*.*s %-20s %9s %9u  ", ID_COLUMN, (int)route->id.len, route->id.data,
+                     balance_strategy_name(pool->strategy), active, pool->backend_count);
+        http_write(out, route->wildcard || route->host.len == 0 ? SLICE("*") : SLICE(""));
+        http_write(out, route->host);
+        http_write(out, SLICE(" "));
+        write_json_path(out, route->path);
+        http_write(out, SLICE("\n"));
+    }
+}
+
+static void write_backends(const struct admin_view *view, struct http_writer *out)
+{
+    const struct snapshot *snapshot = view->snapshot;
+    const struct config *config = snapshot->config;
+    write_format(out, "\n%-*s %-6s %-9s %6s %7s %10s %9s %11s  %s\n", ID_COLUMN, "backend",
+                 "usable", "health", "weight", "active", "requests", "failures", "latency ms",
+                 "url");
+    for (u32 i = 0; i < config->backend_count && !out->full; i++) {
+        const struct config_backend *backend = &config->backends[i];
+        u32 slot = snapshot->backend_slots[i];
+        struct state_tally tally = state_backend_tally(snapshot->state, slot);
+        write_format(out, "%-*.*s %-6s %-9s %6u %7u %10llu %9llu %11.3f  %.*s\n", ID_COLUMN,
+                     (int)backend->id.len, backend->id.data,
+                     state_backend_usable(snapshot->state, slot) ? "yes" : "no",
+                     health_state_name(view_health(view, slot)), backend->weight,
+                     state_backend_active(snapshot->state, slot), number(tally.requests),
+                     number(tally.failures),
+                     (double)state_backend_latency_us(snapshot->state, slot) / 1000,
+                     (int)backend->url.len, backend->url.data);
+    }
+}
+
+void status_text(const struct admin *admin, struct http_writer *out)
+{
+    struct admin_view view;
+    struct proxy_figures sum;
+    admin->source->view(admin->source->context, &view);
+    figures_sum(admin, view.workers, &sum);
+    write_summary(admin, &view, &sum, out);
+    write_routes(view.snapshot, out);
+    write_backends(&view, out);
+}

@@ -1,0 +1,87 @@
+/* The management API's listener and token. */
+#include "config/address.h"
+#include "config/build.h"
+#include "config/forms.h"
+
+enum { TOKEN_FILE_BYTES_MAX = 4096 };
+
+static struct path path_admin(const char *key)
+{
+    struct path path = {.depth = 0};
+    path = path_key(&path, SLICE("admin"));
+    return path_key(&path, slice_of_string(key));
+}
+
+static bool is_loopback(const struct address *address)
+{
+    if (address->any.sa_family == AF_INET)
+        return ntohl(address->v4.sin_addr.s_addr) >> 24 == 127;
+    return IN6_IS_ADDR_LOOPBACK(&address->v6.sin6_addr);
+}
+
+static struct slice without_line_end(struct slice text)
+{
+    while (text.len > 0 && (text.data[text.len - 1] == '\n' || text.data[text.len - 1] == '\r'))
+        text.len--;
+    return text;
+}
+
+static void token_load(struct builder *builder, const struct settings_admin *from,
+                       struct slice *token)
+{
+    struct path path = path_admin("tokenFile");
+    struct slice content = {0};
+    if (from->token.len > 0) {
+        reader_complain(builder->reader, &path, "is not allowed together with admin.token");
+        return;
+    }
+    const char *why = builder->world->file_read(&builder->config->arena, from->token_file.data,
+                                                TOKEN_FILE_BYTES_MAX, &content);
+    if (why != NULL) {
+        reader_complain(builder->reader, &path, "\"%.*s\" cannot be read: %s",
+                        (int)from->token_file.len, from->token_file.data, why);
+        return;
+    }
+    *token = without_line_end(content);
+    if (form_token.complaint(*token) != NULL)
+        reader_complain(builder->reader, &path,
+                        "\"%.*s\" does not hold a token: allowed are %s, and a line end",
+                        (int)from->token_file.len, from->token_file.data, form_token.allowed);
+}
+
+static void listener_fill(struct builder *builder, const struct settings_admin *from,
+                          struct config_listener *to)
+{
+    const struct settings_listener named = {.address = from->address, .port = from->port};
+    struct arena *arena = &builder->config->arena;
+    struct slice name = listener_name(arena, &named);
+    to->dual_stack = slice_equal(from->address, SLICE("*"));
+    to->exclusive = true;
+    to->name = slice_of_string(
+        arena_printf(arena, "%.*s (the management API, admin.port)", (int)name.len, name.data));
+    bool parsed = address_parse_ip(to->dual_stack ? SLICE("::") : from->address, (u16)from->port,
+                                   &to->address);
+    ASSERT(parsed);
+}
+
+void admin_build(struct builder *builder)
+{
+    const struct settings_admin *from = &builder->settings->admin;
+    struct config_admin *to = &builder->config->admin;
+    struct path path = path_admin("address");
+    struct path file = path_admin("tokenFile");
+    to->enabled = from->enabled;
+    to->token = from->token;
+    if (from->token_file.len > 0)
+        token_load(builder, from, &to->token);
+    if (form_listen_address.complaint(from->address) != NULL)
+        return; /* a problem already */
+    listener_fill(builder, from, &to->listener);
+    if (to->enabled && to->token.len == 0 && !is_loopback(&to->listener.address) &&
+        !reader_complained(builder->reader, &file))
+        reader_complain(builder->reader, &path,
+                        "\"%.*s\" is not allowed without a token: others could read the status and "
+                        "change the proxy; set admin.tokenFile or NEXTPROXY_ADMIN_TOKEN, or use "
+                        "127.0.0.1 or ::1",
+                        (int)from->address.len, from->address.data);
+}

@@ -1,0 +1,146 @@
+/* See management.h. */
+#include "control/management.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "admin.h"
+#include "base/clock.h"
+
+enum { END_MS = 2000 };
+
+struct management {
+    struct management_options with;
+    struct admin_source source;
+    struct admin *admin;
+    struct http_writer *report; /* while a reload is asked for */
+    int listen_fd;
+};
+
+/* ---- What the API asks ---- */
+
+static u64 dropped(const struct management *management, enum log_file file)
+{
+    struct log_buffer *const *buffers = *management->with.buffers[file];
+    u64 sum = 0;
+    for (u32 i = 0; buffers && i < management->with.buffer_count; i++)
+        if (buffers[i])
+            sum += log_buffer_dropped(buffers[i]);
+    return sum;
+}
+
+static void view(void *context, struct admin_view *out)
+{
+    const struct management *management = context;
+    *out = (struct admin_view){
+        .snapshot = live_snapshot(management->with.live),
+        .health = management->with.health,
+        .workers = *management->with.started,
+        .draining = *management->with.stops_asked > 0,
+    };
+    for (u32 file = 0; file < LOG_FILE_COUNT; file++)
+        out->log_dropped[file] = dropped(management, (enum log_file)file);
+}
+
+static void figures(void *context, u32 worker, struct proxy_figures *out)
+{
+    const struct management *management = context;
+    worker_figures((*management->with.workers)[worker], out);
+}
+
+static enum admin_reload reload(void *context, struct http_writer *report)
+{
+    static const enum admin_reload results[] = {
+        [LIVE_REPLACED] = ADMIN_RELOADED,
+        [LIVE_SAME] = ADMIN_RELOAD_UNCHANGED,
+        [LIVE_REFUSED] = ADMIN_RELOAD_REFUSED,
+    };
+    struct management *management = context;
+    const struct management_options *with = &management->with;
+    if (*with->stops_asked > 0)
+        return ADMIN_RELOAD_STOPPING;
+    management->report = report;
+    enum live_reload result = with->reload(with->context);
+    management->report = NULL;
+    return results[result];
+}
+
+void management_hear(struct management *management, const char *message)
+{
+    struct http_writer *report = management->report;
+    usize len = strlen(message);
+    if (!report || (usize)(report->end - report->at) < len + 1)
+        return; /* the log has the rest */
+    http_write(report, slice_of(message, len));
+    http_write(report, SLICE("\n"));
+}
+
+/* ---- Beginning and end ---- */
+
+static bool serve(struct management *management)
+{
+    management->source = (struct admin_source){view, figures, reload, management};
+    const struct admin_options options = {
+        .ring = management->with.ring,
+        .wheel = management->with.wheel,
+        .config = &management->with.config->admin,
+        .source = &management->source,
+        .listen_fd = management->listen_fd,
+    };
+    management->admin = admin_create(&options);
+    return management->admin != NULL;
+}
+
+struct management *management_create(const struct management_options *options, char *why,
+                                     usize why_bytes)
+{
+    struct management *management = calloc(1, sizeof(*management));
+    if (!management) {
+        (void)snprintf(why, why_bytes, "no memory for the management API");
+        return NULL;
+    }
+    management->with = *options;
+    management->listen_fd = listener_open(&options->config->admin.listener, why, why_bytes);
+    if (management->listen_fd >= 0) {
+        if (serve(management))
+            return management;
+        (void)snprintf(why, why_bytes, "no memory for the management API");
+        (void)close(management->listen_fd);
+    }
+    free(management);
+    return NULL;
+}
+
+void management_destroy(struct management *management)
+{
+    struct ring *ring = management->with.ring;
+    u64 give_up_ns = clock_monotonic_ns() + END_MS * NS_PER_MS;
+    admin_stop(management->admin);
+    admin_after_turn(management->admin);
+    while (!admin_quiet(management->admin)) {
+        if (ring_turn(ring, give_up_ns) >= give_up_ns)
+            return; /* the kernel still has some of the memory: it must stay */
+        admin_after_turn(management->admin);
+    }
+    admin_destroy(management->admin);
+    (void)close(management->listen_fd);
+    free(management);
+}
+
+void management_after_turn(struct management *management)
+{
+    admin_after_turn(management->admin);
+}
+
+void management_name(const struct management *management, char out[MANAGEMENT_NAME_BYTES])
+{
+    struct address address = {.len = sizeof(address.v6)};
+    char ip[64];
+    if (getsockname(management->listen_fd, &address.any, &address.len) != 0)
+        address = management->with.config->admin.listener.address;
+    bool v6 = address.any.sa_family == AF_INET6;
+    u32 len = address_format_ip(&address, ip);
+    (void)snprintf(out, MANAGEMENT_NAME_BYTES, v6 ? "[%.*s]:%u" : "%.*s:%u", (int)len, ip,
+                   ntohs(v6 ? address.v6.sin6_port : address.v4.sin_port));
+}

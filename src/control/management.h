@@ -1,0 +1,43 @@
+/* The management API in the control thread: its socket, and what it is told. */
+#ifndef NEXTPROXY_CONTROL_MANAGEMENT_H
+#define NEXTPROXY_CONTROL_MANAGEMENT_H
+
+#include "base/wheel.h"
+#include "control/live.h"
+#include "health.h"
+#include "log.h"
+#include "worker.h"
+
+struct management;
+
+/* What it looks at, as control has it at the moment. All of it outlives the management. */
+struct management_options {
+    const struct config *config; /* the first */
+    struct ring *ring;
+    struct wheel *wheel;
+    struct live *live;
+    const struct health *health;
+    struct worker *const *const *workers;
+    const u32 *started;                                       /* how many of them there are */
+    const u32 *stops_asked;                                   /* > 0: the proxy is being stopped */
+    struct log_buffer *const *const *buffers[LOG_FILE_COUNT]; /* of `buffer_count` each, or none */
+    u32 buffer_count;
+    enum live_reload (*reload)(void *context); /* reads the file again */
+    void *context;
+};
+
+/* Opens the socket and serves. NULL with the reason in `why` (WORKER_WHY_BYTES). Only when the API
+ * is enabled. */
+MUST_CHECK struct management *management_create(const struct management_options *options, char *why,
+                                                usize why_bytes);
+/* Ends all connections and frees it; turns the ring for that. */
+void management_destroy(struct management *management);
+/* To be called after every turn and wheel_run. */
+void management_after_turn(struct management *management);
+/* Live has said something: it is repeated to whoever asked for a reload. */
+void management_hear(struct management *management, const char *message);
+/* Where it listens: "127.0.0.1:8081". */
+enum { MANAGEMENT_NAME_BYTES = 80 };
+void management_name(const struct management *management, char out[MANAGEMENT_NAME_BYTES]);
+
+#endif

@@ -1,0 +1,385 @@
+"""The management API (issue: "own listener, default on, 127.0.0.1:8081, on the control ring")."""
+import json
+import re
+import shutil
+import socket
+import subprocess
+
+import pytest
+
+from lib.client import chunked, request
+from lib.origin import answer, serve
+from lib.proxy import port_free, run
+from lib.wire import Closed
+
+TOKEN = "a-token-of-the-tests"
+
+
+def managed(lab, *origins, admin=None, **sections):
+    """A proxy whose management API is at `proxy.admin`."""
+    port = port_free()
+    proxy = lab.proxy(*origins, admin={"enabled": True, "port": port, **(admin or {})}, **sections)
+    proxy.admin = ("127.0.0.1", port)
+    return proxy
+
+
+def ask(lab, proxy, path, *lines, method="GET", host="127.0.0.1"):
+    return lab.ask(proxy.admin, request(method, path, *lines, host=host), method)
+
+
+def status_of(lab, proxy):
+    answer = ask(lab, proxy, "/status")
+    assert answer.status == 200
+    assert answer.get("Content-Type") == "application/json"
+    return json.loads(answer.body)
+
+
+def settled(lab, proxy):
+    """The status when every request is counted: a client has its response a moment earlier."""
+    while status_of(lab, proxy)["requests"]["active"]:
+        pass
+    return status_of(lab, proxy)
+
+
+def metrics_of(lab, proxy):
+    """Sample (name with labels) to value."""
+    answer = ask(lab, proxy, "/metrics")
+    assert answer.status == 200
+    assert answer.get("Content-Type").startswith("text/plain; version=0.0.4")
+    lines = [line for line in answer.body.decode().splitlines() if not line.startswith("#")]
+    samples = dict(line.rsplit(" ", 1) for line in lines)
+    assert len(samples) == len(lines), "a sample came twice"
+    return {name: float(value) for name, value in samples.items()}
+
+
+# --- What it says ---
+
+def test_health_and_readiness(lab):
+    proxy = managed(lab, lab.origin())
+    assert json.loads(ask(lab, proxy, "/healthz").body) == {"alive": True}
+    answer = ask(lab, proxy, "/readyz")
+    assert (answer.status, json.loads(answer.body)) == (200, {"ready": True})
+
+
+def test_not_ready_while_draining(lab):
+    """readyz: 503 while a request still runs after SIGTERM; healthz goes on."""
+    origin = lab.origin()
+    proxy = managed(lab, origin, timeouts={"drain": 10000})
+    client = lab.client(proxy)
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
+    while not status_of(lab, proxy)["requests"]["active"]:
+        pass
+    proxy.signal()
+    while not status_of(lab, proxy)["draining"]:
+        pass
+    answer = ask(lab, proxy, "/readyz")
+    assert answer.status == 503
+    assert json.loads(answer.body) == {"ready": False, "reason": "draining"}
+    assert ask(lab, proxy, "/healthz").status == 200
+    assert ask(lab, proxy, "/reload", method="POST").status == 409
+    client.send("cde")
+    assert client.read_response("POST").status == 200
+    assert proxy.wait_exit() == 0
+
+
+def test_not_ready_without_a_usable_backend(lab):
+    """The only backend fails its checks."""
+    check = {"enabled": True, "interval": 100, "timeout": 1000, "unhealthyThreshold": 1}
+    proxy = managed(lab, {"url": f"http://127.0.0.1:{port_free()}", "healthCheck": check})
+    while ask(lab, proxy, "/readyz").status == 200:
+        pass
+    assert json.loads(ask(lab, proxy, "/readyz").body)["reason"] == "no usable backend"
+    backend = status_of(lab, proxy)["backends"][0]
+    assert (backend["usable"], backend["health"]) == (False, "unhealthy")
+    assert metrics_of(lab, proxy)['nextproxy_backend_usable{backend="b0"}'] == 0
+
+
+def test_status(lab):
+    """Counts per backend and route, as requests were sent."""
+    origins = lab.origin(), lab.origin()
+    proxy = managed(lab, *origins, f"http://127.0.0.1:{port_free()}", routes=[
+        {"id": "api", "vHost": "*.example.com", "path": "/api", "backends": ["b0"],
+         "reqActiveLength": 7}], workers=2)
+    for _ in range(6):
+        assert lab.ask(proxy, request()).status == 200
+    status = settled(lab, proxy)
+    assert status["pid"] == proxy.pid
+    assert status["version"] in run("--version").stdout
+    assert (status["snapshot"], status["workers"], status["draining"]) == (1, 2, False)
+    assert status["requests"]["total"] == 6
+    assert status["connections"]["accepted"] == 7  # one was to see whether it is up
+    backends = {backend["id"]: backend for backend in status["backends"]}
+    for index, origin in enumerate(origins):
+        backend = backends[f"b{index}"]
+        assert backend["url"] == origin.url
+        assert backend["requests"] == backend["responses"]["2xx"] == len(origin.requests)
+        assert backend["failures"] == backend["active"] == 0
+        assert backend["latencyUs"] > 0
+    assert backends["b2"]["requests"] == backends["b2"]["failures"] == status["requests"]["retries"]
+    assert status["requests"]["retries"] > 0
+    api, default = status["routes"]
+    assert (api["id"], api["host"], api["path"]) == ("api", "*.example.com", "/api")
+    assert (api["activeLimit"], api["active"], api["backends"]) == (7, 0, 1)
+    assert (default["id"], default["host"], default["backends"]) == ("default", "*", 3)
+
+
+def test_failures_by_the_backend(lab):
+    """A 5xx is a response; a connection that ends without one is a failure."""
+    bad = lab.origin(lambda connection: connection.read_request() and None)
+    failing = lab.origin(serve(lambda _: answer(status="500 Broken")))
+    proxy = managed(lab, bad, failing, routes=[
+        {"id": "bad", "path": "/bad", "backends": ["b0"]},
+        {"id": "failing", "path": "/failing", "backends": ["b1"]}])
+    assert lab.ask(proxy, request("POST", "/bad", body=b"x")).status == 502
+    assert lab.ask(proxy, request("GET", "/failing")).status == 500
+    first, second = settled(lab, proxy)["backends"]
+    assert (first["requests"], first["failures"]) == (1, 1)
+    assert sum(first["responses"].values()) == 0
+    assert (second["requests"], second["failures"], second["responses"]["5xx"]) == (1, 0, 1)
+
+
+def test_metrics(lab):
+    proxy = managed(lab, lab.origin(), workers=2)
+    for _ in range(5):
+        assert lab.ask(proxy, request()).status == 200
+    lab.ask(proxy, b"GET / HTTP/1.1\r\n\r\n", "GET")
+    settled(lab, proxy)
+    samples = metrics_of(lab, proxy)
+    assert samples["nextproxy_requests_total"] == 6
+    assert samples['nextproxy_responses_total{class="2xx"}'] == 5
+    assert samples['nextproxy_responses_total{class="4xx"}'] == 1
+    assert samples['nextproxy_faults_total{fault="bad_request"}'] == 1
+    assert samples['nextproxy_backend_requests_total{backend="b0"}'] == 5
+    assert samples['nextproxy_backend_responses_total{backend="b0",class="2xx"}'] == 5
+    assert samples["nextproxy_request_duration_seconds_count"] == 6
+    assert samples['nextproxy_request_duration_seconds_bucket{le="+Inf"}'] == 6
+    buckets = [(float(re.search('le="([^"]+)"', name)[1]), value)
+               for name, value in samples.items() if "_bucket{" in name]
+    assert buckets == sorted(buckets), "bounds and counts both rise"
+    assert samples["nextproxy_snapshot_version"] == 1
+
+
+def test_promtool(lab):
+    """Issue: "passes `promtool check metrics`"."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian: prometheus): tools/install.sh test")
+    proxy = managed(lab, lab.origin(), lab.origin(),
+                    routes=[{"id": "r", "path": "/r", "reqActiveLength": 3}])
+    lab.ask(proxy, request())
+    body = ask(lab, proxy, "/metrics").body
+    done = subprocess.run([promtool, "check", "metrics"], input=body, capture_output=True,
+                          timeout=60, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, b"")
+
+
+def test_many_backends_and_routes(lab):
+    """The largest answers fit, and no worker is disturbed by them."""
+    backends = [{"id": f"backend-{index:055}", "url": "http://127.0.0.1:1"} for index in range(4096)]
+    routes = [{"id": f"route-{index:058}", "path": f"/{index:01000}", "reqActiveLength": 1}
+              for index in range(1000)]
+    proxy = managed(lab, *backends, routes=routes)
+    assert len(metrics_of(lab, proxy)) > 4096 * 8
+    status = status_of(lab, proxy)
+    assert (len(status["backends"]), len(status["routes"])) == (4096, 1001)
+
+
+def test_command_line(lab):
+    """Issue: "`nextproxy status` ... talk to it"."""
+    origin = lab.origin()
+    proxy = managed(lab, origin, admin={"token": TOKEN})
+    done = run("status", "--config", str(proxy.config_file))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"process {proxy.pid}" in done.stdout and origin.url in done.stdout
+    other = run("status", "--config", str(proxy.config_file),
+                env={"NEXTPROXY_ADMIN_TOKEN": "another-token"})
+    assert other.returncode == 1 and "token" in other.stderr and not other.stdout
+    proxy.stop()
+    gone = run("status", "--config", str(proxy.config_file))
+    assert gone.returncode == 1 and "Connection refused" in gone.stderr
+
+
+# --- Reloading ---
+
+def test_reload(lab):
+    """The verdict and what the log says, in the answer."""
+    proxy = managed(lab, lab.origin(), reload={"watch": False})
+    same = ask(lab, proxy, "/reload", method="POST")
+    assert (same.status, json.loads(same.body)["verdict"]) == (200, "unchanged")
+    config = json.loads(proxy.config_file.read_text())
+    config["backends"][0]["weight"] = 7
+    proxy.config_file.write_text(json.dumps(config))
+    changed = json.loads(ask(lab, proxy, "/reload", method="POST").body)
+    assert (changed["verdict"], changed["snapshot"]) == ("reloaded", 2)
+    assert any("backends[b0].weight: 1 -> 7" in line for line in changed["report"])
+    assert status_of(lab, proxy)["backends"][0]["weight"] == 7
+    proxy.config_file.write_text('{"backends": "none"}')
+    refused = ask(lab, proxy, "/reload", method="POST")
+    assert refused.status == 422
+    body = json.loads(refused.body)
+    assert (body["verdict"], body["snapshot"]) == ("refused", 2)
+    assert any("backends" in line for line in body["report"])
+    assert lab.ask(proxy, request()).status == 200
+
+
+# --- Who may ask ---
+
+def test_token(lab):
+    proxy = managed(lab, lab.origin(), admin={"token": TOKEN})
+    for path in "/status", "/metrics", "/reload":
+        answer = ask(lab, proxy, path, method="POST" if path == "/reload" else "GET")
+        assert answer.status == 401
+        assert answer.get("WWW-Authenticate").startswith("Bearer")
+        assert "error" in json.loads(answer.body)
+    bearing = f"Authorization: Bearer {TOKEN}"
+    assert ask(lab, proxy, "/status", bearing).status == 200
+    assert ask(lab, proxy, "/status", bearing + "x").status == 401
+    assert ask(lab, proxy, "/status", bearing, host="name.example").status == 200
+    assert ask(lab, proxy, "/healthz").status == ask(lab, proxy, "/readyz").status == 200
+
+
+def test_no_token_in_what_is_printed_or_logged(lab):
+    proxy = managed(lab, lab.origin(), admin={"token": TOKEN}, reload={"watch": False})
+    config = json.loads(proxy.config_file.read_text())
+    config["admin"]["token"] = "another-token-of-the-tests"
+    proxy.config_file.write_text(json.dumps(config))
+    answer = ask(lab, proxy, "/reload", f"Authorization: Bearer {TOKEN}", method="POST")
+    assert answer.status == 422 and b"token-of-the-tests" not in answer.body
+    proxy.stop()
+    logs = "".join(file.read_text() for file in proxy.logs.iterdir())
+    assert "admin.token" in logs and "token-of-the-tests" not in logs
+
+
+def test_public_address_without_token(lab):
+    """Issue: "refuses to start on a public address without one"."""
+    file = lab.directory / "public.json"
+    file.write_text(json.dumps({"backends": [{"url": "http://127.0.0.1:1"}],
+                                "admin": {"address": "0.0.0.0"}}))
+    done = run("--config", str(file))
+    assert done.returncode == 2
+    assert "admin.address" in done.stderr and "token" in done.stderr
+
+
+@pytest.mark.parametrize("lines, host", [
+    ([], "evil.example"), (["Origin: http://evil.example"], "127.0.0.1"),
+    (["Sec-Fetch-Site: cross-site"], "127.0.0.1")])
+def test_pages_of_other_sites(lab, lines, host):
+    """Issue: "CSRF and DNS-rebinding safe (Host and Origin checked)"."""
+    proxy = managed(lab, lab.origin(), reload={"watch": False})
+    for path, method in ("/status", "GET"), ("/healthz", "GET"), ("/reload", "POST"):
+        assert ask(lab, proxy, path, *lines, method=method, host=host).status == 403
+    assert status_of(lab, proxy)["snapshot"] == 1
+
+
+# --- HTTP ---
+
+def test_paths_and_methods(lab):
+    proxy = managed(lab, lab.origin())
+    for path in "/", "/Status", "/status/", "/status/x", "//status", "/%73tatus":
+        answer = ask(lab, proxy, path)
+        assert answer.status == 404 and "error" in json.loads(answer.body)
+    for method in "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "BREW":
+        answer = ask(lab, proxy, "/status", method=method)
+        assert (answer.status, answer.get("Allow")) == (405, "GET, HEAD")
+    answer = ask(lab, proxy, "/reload")
+    assert (answer.status, answer.get("Allow")) == (405, "POST")
+    head = ask(lab, proxy, "/metrics", method="HEAD")
+    assert head.status == 200 and int(head.get("Content-Length")) > 1000 and not head.body
+    assert ask(lab, proxy, "/status?x=1").status == 200
+
+
+def test_bodies_are_refused(lab):
+    proxy = managed(lab, lab.origin())
+    client = lab.client(proxy.admin)
+    answer = client.ask(request("POST", "/reload", body=b"x" * 100, host="localhost"))
+    assert (answer.status, answer.get("Connection")) == (413, "close")
+    assert client.read_to_end() == b""
+    answer = lab.ask(proxy.admin, request("POST", "/reload", "Transfer-Encoding: chunked",
+                                          host="localhost") + chunked(b"x"), "POST")
+    assert answer.status == 411
+    assert ask(lab, proxy, "/reload", "Content-Length: 0", method="POST").status == 200
+
+
+@pytest.mark.parametrize("head, status", [
+    (b"GET /status HTTP/1.1\r\n\r\n", 400), (b"GET /status HTTP/1.1\nHost: localhost\n\n", 400),
+    (b"GET  /status HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    (b"GET /status HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n"
+     b"Transfer-Encoding: chunked\r\n\r\n", 400),
+    (b"GET /status HTTP/2.0\r\nHost: localhost\r\n\r\n", 505),
+    (b"GET /" + b"x" * 3000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
+    (b"GET / HTTP/1.1\r\nHost: localhost\r\nA: " + b"x" * 9000, 431),
+    (b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"A: b\r\n" * 65 + b"\r\n", 431)])
+def test_strict(lab, head, status):
+    """Issue: "strict parser as in the data plane"."""
+    proxy = managed(lab, lab.origin())
+    answer = lab.ask(proxy.admin, head, "GET")
+    assert (answer.status, answer.get("Connection")) == (status, "close")
+    assert "message" in json.loads(answer.body)
+    assert ask(lab, proxy, "/healthz").status == 200
+
+
+def test_connections_are_kept(lab):
+    """Several requests on one connection, one after the other, byte by byte, and at once."""
+    proxy = managed(lab, lab.origin())
+    client = lab.client(proxy.admin)
+    one = request("GET", "/healthz", host="localhost")
+    for _ in range(3):
+        assert client.ask(one).status == 200
+    for byte in one:
+        client.send(bytes([byte]))
+    assert client.read_response("GET").status == 200
+    client.send(one * 20)
+    for _ in range(20):
+        assert client.read_response("GET").status == 200
+    last = client.ask(request("GET", "/healthz", "Connection: close", host="localhost"))
+    assert last.get("Connection") == "close"
+    assert client.read_to_end() == b""
+    old = lab.client(proxy.admin)
+    assert old.ask(b"GET /healthz HTTP/1.0\r\n\r\n").get("Connection") == "close"
+    assert old.read_to_end() == b""
+
+
+def test_connections_are_bounded(lab):
+    """The 65th is turned away; when one has gone there is room again, and clients never notice."""
+    proxy = managed(lab, lab.origin())
+    clients = [lab.client(proxy.admin) for _ in range(64)]
+    for client in clients:
+        assert client.ask(request("GET", "/healthz", host="localhost")).status == 200
+    with pytest.raises((Closed, ConnectionError)):
+        lab.ask(proxy.admin, request("GET", "/healthz", host="localhost"))
+    assert lab.ask(proxy, request()).status == 200
+    clients[0].close()
+    while True:
+        try:
+            assert ask(lab, proxy, "/healthz").status == 200
+            break
+        except (Closed, ConnectionError):
+            pass
+
+
+def test_stop_with_open_connections(lab):
+    """They are cut; the proxy does not wait for them."""
+    proxy = managed(lab, lab.origin())
+    clients = [lab.client(proxy.admin) for _ in range(3)]
+    clients[1].send("GET /heal")
+    proxy.stop()
+
+
+def test_port_is_not_shared(lab):
+    """A second proxy with the same port does not take every other request."""
+    proxy = managed(lab, lab.origin())
+    file = lab.directory / "second.json"
+    file.write_text(json.dumps({
+        "listeners": [{"address": "127.0.0.1", "port": port_free()}],
+        "backends": [{"url": "http://127.0.0.1:1"}], "admin": {"port": proxy.admin[1]},
+        "logging": {"errorLog": {"enabled": False}, "accessLog": {"enabled": False}}}))
+    done = run("--config", str(file))
+    assert done.returncode == 1
+    assert "admin.port" in done.stderr and "in use" in done.stderr
+
+
+def test_switched_off(lab):
+    port = port_free()
+    lab.proxy(lab.origin(), admin={"enabled": False, "port": port})
+    with socket.socket() as sock:
+        assert sock.connect_ex(("127.0.0.1", port)) != 0

@@ -1,0 +1,133 @@
+/* The management API's section: defaults, tokens, and addresses that need one. */
+#include "fixture.h"
+
+static const char *token_text;
+
+static const char *token_file_read(struct arena *arena, const char *file, usize bytes_max,
+                                   struct slice *content)
+{
+    (void)bytes_max;
+    if (strcmp(file, "token") != 0)
+        return "No such file or directory";
+    *content = arena_copy(arena, slice_of_string(token_text));
+    return NULL;
+}
+
+static struct loaded load_with_token(const char *text, const char *admin, char **environment)
+{
+    static const struct config_world world = {fake_resolve, token_file_read};
+    struct loaded loaded;
+    char json[512];
+    usize len = 0;
+    token_text = text;
+    (void)snprintf(json, sizeof(json), "{" BACKENDS ",'admin':{%s}}", admin);
+    char *copy = unquote(json);
+    loaded.config =
+        config_parse_in(&world, slice_of_string(copy), "c.json", environment, &loaded.problems);
+    free(copy);
+    FILE *out = open_memstream(&loaded.text, &len);
+    config_problems_print(&loaded.problems, out);
+    fclose(out);
+    return loaded;
+}
+
+static void it_is_on_the_loopback_unless_told_otherwise(void **state)
+{
+    struct loaded loaded = load_good("{" BACKENDS "}");
+    const struct config_admin *admin = &loaded.config->admin;
+    assert_true(admin->enabled);
+    assert_int_equal(admin->token.len, 0);
+    assert_int_equal(admin->listener.address.v4.sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+    assert_int_equal(ntohs(admin->listener.address.v4.sin_port), 8081);
+    assert_true(admin->listener.exclusive);
+    unload(&loaded);
+}
+
+static void other_addresses_need_a_token(void **state)
+{
+    static const char *const addresses[] = {"0.0.0.0", "*", "::", "192.0.2.1", "2001:db8::1"};
+    for (u32 i = 0; i < ARRAY_COUNT(addresses); i++) {
+        char admin[128];
+        (void)snprintf(admin, sizeof(admin), "'address':'%s'", addresses[i]);
+        struct loaded loaded = load_with_token("", admin, NULL);
+        assert_null(loaded.config);
+        assert_non_null(strstr(loaded.text, "admin.address"));
+        assert_non_null(strstr(loaded.text, "without a token"));
+        unload(&loaded);
+        (void)snprintf(admin, sizeof(admin), "'address':'%s','token':'12345678'", addresses[i]);
+        loaded = load_with_token("", admin, NULL);
+        assert_non_null(loaded.config);
+        assert_slice(loaded.config->admin.token, "12345678");
+        unload(&loaded);
+        (void)snprintf(admin, sizeof(admin), "'address':'%s','enabled':false", addresses[i]);
+        loaded = load_with_token("", admin, NULL);
+        assert_non_null(loaded.config);
+        unload(&loaded);
+    }
+}
+
+static void all_of_the_loopback_needs_none(void **state)
+{
+    static const char *const addresses[] = {"127.0.0.1", "127.1.2.3", "::1"};
+    for (u32 i = 0; i < ARRAY_COUNT(addresses); i++) {
+        char admin[64];
+        (void)snprintf(admin, sizeof(admin), "'address':'%s'", addresses[i]);
+        struct loaded loaded = load_with_token("", admin, NULL);
+        assert_non_null(loaded.config);
+        unload(&loaded);
+    }
+}
+
+static void the_token_may_be_in_a_file(void **state)
+{
+    struct loaded loaded = load_with_token("s3cret-token\r\n", "'tokenFile':'token'", NULL);
+    assert_non_null(loaded.config);
+    assert_slice(loaded.config->admin.token, "s3cret-token");
+    unload(&loaded);
+}
+
+static void or_in_the_environment(void **state)
+{
+    char token[] = "NEXTPROXY_ADMIN_TOKEN=from-outside";
+    char *environment[] = {token, NULL};
+    struct loaded loaded = load_with_token("", "'address':'0.0.0.0'", environment);
+    assert_non_null(loaded.config);
+    assert_slice(loaded.config->admin.token, "from-outside");
+    unload(&loaded);
+}
+
+/* What is wrong with a token is said without repeating it. */
+static void wrong_tokens_are_refused_and_not_shown(void **state)
+{
+    static const struct {
+        const char *file, *admin, *said;
+    } rows[] = {
+        {"", "'token':'zq'", "admin.token"},
+        {"", "'token':'zq has spaces'", "admin.token"},
+        {"zq", "'tokenFile':'token'", "does not hold a token"},
+        {"zqzqzqzq\nzqzqzqzq", "'tokenFile':'token'", "does not hold a token"},
+        {"", "'tokenFile':'token'", "does not hold a token"},
+        {"", "'tokenFile':'nowhere'", "cannot be read: No such file"},
+        {"12345678", "'tokenFile':'token','token':'zqzqzqzq'", "together with admin.token"},
+    };
+    for (u32 i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct loaded loaded = load_with_token(rows[i].file, rows[i].admin, NULL);
+        assert_null(loaded.config);
+        assert_non_null(strstr(loaded.text, rows[i].said));
+        assert_null(strstr(loaded.text, "zq"));
+        unload(&loaded);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_is_on_the_loopback_unless_told_otherwise),
+        cmocka_unit_test(other_addresses_need_a_token),
+        cmocka_unit_test(all_of_the_loopback_needs_none),
+        cmocka_unit_test(the_token_may_be_in_a_file),
+        cmocka_unit_test(or_in_the_environment),
+        cmocka_unit_test(wrong_tokens_are_refused_and_not_shown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
