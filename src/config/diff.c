@@ -145,15 +145,17 @@ static const char *field_keep(const struct settings_field *field, struct arena *
     return text != NULL ? text : change_hidden;
 }
 
+/* One of the two may not be there. */
 static void field_compare(struct config_changes *changes, const struct where *list,
                           const struct settings_field *before, const struct settings_field *after)
 {
+    const struct settings_field *either = before != NULL ? before : after;
     if (before != NULL && after != NULL && slice_equal(before->value, after->value))
         return;
     const struct where where = {
         .above = list,
         .row = list->row,
-        .name = before != NULL ? before->name : after->name,
+        .name = either->name,
         .restart = list->restart,
     };
     struct config_change *change = change_add(changes, &where);

@@ -49,7 +49,7 @@ static bool parse_ip(struct slice text, struct address *out)
  * been written by anyone. Empty when there is none, and the peer is at a unix socket. */
 static struct slice real_ip(const struct client *client, const struct http_fields *fields)
 {
-    struct slice best = client->local ? (struct slice){0} : client_ip(client);
+    struct slice best = client->local ? slice_of(NULL, 0) : client_ip(client);
     if (!client->trusted)
         return best;
     for (u32 i = fields->count; i-- > 0;) {

@@ -19,7 +19,7 @@ static void run_flush(struct run *run, struct http_writer *writer)
     const char *from = run->base + run->from;
     if (run->to == run->from)
         return;
-    if (run->watched >= from && run->watched < run->base + run->to)
+    if (run->watched && run->watched >= from && run->watched < run->base + run->to)
         run->copied = writer->at + (run->watched - from);
     http_write(writer, slice_of(from, run->to - run->from));
 }

@@ -248,6 +248,7 @@ def test_ctrl_c_of_make_run(sample, times):
     try:
         terminal.wait_for("stop:  Ctrl-C")
         terminal.wait_for("nextproxy: serving on")
+        terminal.wait_for("nextproxy: management API on")
         check_sample(terminal.text, proxy_port, first)
         before = len(terminal.text)
         terminal.type(CTRL_C * times)
