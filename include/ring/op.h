@@ -66,9 +66,10 @@ void ring_connect(struct ring *ring, struct ring_op *op, int fd, const struct so
  */
 enum { RING_IOV_MAX = 64 };
 void ring_send(struct ring *ring, struct ring_op *op, int fd, const struct iovec *iov, u32 count);
-/* Sends what the socket has room for now: RING_OK, or RING_SHORT with how much, which may be
- * nothing. For sockets whose peer has finished sending: io_uring polls them for its FIN as well as
- * for room, so waiting there ends at once, and after some trying in a thread or with a short send.
+/* Sends what the socket has room for at the moment: RING_OK, or RING_SHORT with how much, which may
+ * be nothing. For sockets whose peer has finished sending: io_uring polls them for its FIN as well
+ * as for room, so waiting there ends at once, and after some trying in a thread or with a short
+ * send.
  */
 void ring_send_now(struct ring *ring, struct ring_op *op, int fd, const struct iovec *iov,
                    u32 count);

@@ -1,27 +1,6 @@
-/* The rows: every setting of the configuration file. See settings.h for what the columns mean. */
-#include "config/settings.h"
-
-#include "config/choices.h"
-#include "config/forms.h"
-
-#define MEMBER(structure, member)                                                                  \
-    .offset = offsetof(structure, member), .size = sizeof(((structure *)NULL)->member)
-#define TABLE(structure, rows)                                                                     \
-    {                                                                                              \
-        rows, ARRAY_COUNT(rows), sizeof(structure)                                                 \
-    }
-
-#define MS "milliseconds"
-#define BYTES "bytes"
-
-enum {
-    MS_MAX = 24 * 3600 * 1000,          /* a day */
-    MS_LONG_MAX = 7 * 24 * 3600 * 1000, /* a week */
-    COUNT_MAX = 1 << 20,
-    WORKERS_MAX = 1024,
-};
-
-#define BODY_BYTES_MAX (1ull << 50)
+/* The rows: every setting of the configuration file but those of backends and routes, which have
+ * files of their own. See settings.h for what the columns mean. */
+#include "config/rows.h"
 
 /* A row is read as a row: laid out by hand, because clang-format gives every column its own line.
  */
@@ -68,75 +47,6 @@ static const struct setting load_balancing_rows[] = {
 static const struct settings_table load_balancing_table =
     TABLE(struct settings_load_balancing, load_balancing_rows);
 
-static const struct setting health_check_rows[] = {
-    {.key = "enabled", .type = SETTING_BOOL, MEMBER(struct config_health_check, enabled),
-     .fallback = "false",
-     .text = "Whether the backend is probed, and left out while it is down. Without, it always "
-             "counts as usable."},
-    {.key = "type", .type = SETTING_CHOICE, MEMBER(struct config_health_check, type),
-     .fallback = "\"http\"", .choice = &choice_probe,
-     .text = "`http`: a request is sent, and its response's status judged. `tcp`: a connection is "
-             "enough; `path`, `method`, `host` and `expectedStatus` do not matter then."},
-    {.key = "path", .type = SETTING_STRING, MEMBER(struct config_health_check, path),
-     .fallback = "\"/\"", .form = &form_target,
-     .text = "What a probe asks for."},
-    {.key = "method", .type = SETTING_CHOICE, MEMBER(struct config_health_check, method),
-     .fallback = "\"GET\"", .choice = &choice_probe_method, .text = "How it asks."},
-    {.key = "host", .type = SETTING_STRING, MEMBER(struct config_health_check, host),
-     .form = &form_probe_host, .inherits = "the host and port of `url`; `localhost` for `unix:`",
-     .text = "The Host field of a probe."},
-    {.key = "expectedStatus", .type = SETTING_STRING,
-     MEMBER(struct config_health_check, expected_status), .fallback = "\"200-399\"",
-     .form = &form_status_ranges, .text = "The statuses of a healthy backend."},
-    {.key = "interval", .type = SETTING_INTEGER, MEMBER(struct config_health_check, interval_ms),
-     .min = 100, .max = MS_MAX, .unit = MS, .fallback = "10000",
-     .text = "Time from the beginning of one probe to that of the next; up to an eighth shorter by "
-             "chance, so that backends are not probed in step."},
-    {.key = "fastInterval", .type = SETTING_INTEGER,
-     MEMBER(struct config_health_check, fast_interval_ms),
-     .min = 100, .max = MS_MAX, .unit = MS, .inherits = "`interval`",
-     .text = "The same while a change is being confirmed: after a failed probe of a backend that "
-             "is up, or a good one of a backend that is down."},
-    {.key = "maxInterval", .type = SETTING_INTEGER,
-     MEMBER(struct config_health_check, interval_max_ms),
-     .min = 100, .max = MS_MAX, .unit = MS, .fallback = "60000",
-     .text = "A backend that stays down is probed less and less often: from the fourth failed "
-             "probe since it went down, the time to the next one doubles, up to this. No more "
-             "than `interval` means that it does not."},
-    {.key = "timeout", .type = SETTING_INTEGER, MEMBER(struct config_health_check, timeout_ms),
-     .min = 10, .max = MS_MAX, .unit = MS, .fallback = "5000",
-     .text = "A probe that takes longer has failed."},
-    {.key = "healthyThreshold", .type = SETTING_INTEGER,
-     MEMBER(struct config_health_check, healthy_threshold),
-     .min = 1, .max = 100, .unit = "probes", .fallback = "2",
-     .text = "Good probes in a row after which a backend that is down is up again."},
-    {.key = "unhealthyThreshold", .type = SETTING_INTEGER,
-     MEMBER(struct config_health_check, unhealthy_threshold),
-     .min = 1, .max = 100, .unit = "probes", .fallback = "3",
-     .text = "Failed probes in a row after which a backend is down."},
-};
-static const struct settings_table health_check_table =
-    TABLE(struct config_health_check, health_check_rows);
-
-static const struct setting backend_rows[] = {
-    {.key = "id", .type = SETTING_STRING, MEMBER(struct settings_backend, id), .form = &form_id,
-     .inherits = "\"backend-1\", \"backend-2\", ... by its place in the list",
-     .text = "Name of the backend in logs, in `routes[].backends` and everywhere else; unique."},
-    {.key = "url", .type = SETTING_STRING, MEMBER(struct settings_backend, url),
-     .form = &form_url, .required = true,
-     .text = "Where the backend is: `http://host:port` (port 80 when left out), an IPv6 address in "
-             "brackets, or `unix:/path`. A name is resolved when the configuration is loaded; an "
-             "IPv4 address is preferred when it has both."},
-    {.key = "weight", .type = SETTING_INTEGER, MEMBER(struct settings_backend, weight),
-     .min = 0, .max = 1000, .fallback = "1",
-     .text = "Share of the requests relative to the other backends. 0 = never chosen; a pool needs "
-             "at least one backend with more."},
-    {.key = "healthCheck", .type = SETTING_OBJECT, MEMBER(struct settings_backend, health_check),
-     .table = &health_check_table,
-     .text = "Active probes of this backend: whether it is there and well."},
-};
-static const struct settings_table backend_table = TABLE(struct settings_backend, backend_rows);
-
 static const struct setting listener_rows[] = {
     {.key = "address", .type = SETTING_STRING, MEMBER(struct settings_listener, address),
      .form = &form_listen_address, .inherits = "`*`, or none with `unixSocket`", .restart = true,
@@ -161,17 +71,6 @@ static const struct setting listener_rows[] = {
 };
 static const struct settings_table listener_table = TABLE(struct settings_listener, listener_rows);
 
-/* Timeouts stand at the top and, some of them, in each route; only the defaults differ. */
-#define TIMEOUT(name, member, longest, value, from, description)                                   \
-    {.key = name, .type = SETTING_INTEGER, MEMBER(struct config_timeouts, member), .min = 1,       \
-     .max = longest, .unit = MS, .fallback = value, .inherits = from, .text = description}
-
-#define TEXT_CONNECT "To connect to a backend."
-#define TEXT_REQUEST_BODY_IDLE "Without a byte of a request's body while one is awaited."
-#define TEXT_RESPONSE_HEAD "From the end of the request to the head of the final response."
-#define TEXT_RESPONSE_IDLE "Without progress in a response's body."
-#define TEXT_TUNNEL_IDLE "A tunnel (WebSocket, say) without a byte in either direction."
-
 static const struct setting timeouts_rows[] = {
     TIMEOUT("connect", connect_ms, MS_MAX, "5000", NULL, TEXT_CONNECT),
     TIMEOUT("requestHead", request_head_ms, MS_MAX, "10000", NULL,
@@ -190,89 +89,6 @@ static const struct setting timeouts_rows[] = {
             "At a graceful stop, for exchanges and tunnels that still run."),
 };
 static const struct settings_table timeouts_table = TABLE(struct config_timeouts, timeouts_rows);
-
-/* The others act before the route of a request is known, or when there is no request. */
-static const struct setting route_timeouts_rows[] = {
-    TIMEOUT("connect", connect_ms, MS_MAX, NULL, "`timeouts.connect`", TEXT_CONNECT),
-    TIMEOUT("requestBodyIdle", request_body_idle_ms, MS_MAX, NULL, "`timeouts.requestBodyIdle`",
-            TEXT_REQUEST_BODY_IDLE),
-    TIMEOUT("responseHead", response_head_ms, MS_MAX, NULL, "`timeouts.responseHead`",
-            TEXT_RESPONSE_HEAD),
-    TIMEOUT("responseIdle", response_idle_ms, MS_MAX, NULL, "`timeouts.responseIdle`",
-            TEXT_RESPONSE_IDLE),
-    TIMEOUT("tunnelIdle", tunnel_idle_ms, MS_LONG_MAX, NULL, "`timeouts.tunnelIdle`",
-            TEXT_TUNNEL_IDLE),
-};
-static const struct settings_table route_timeouts_table =
-    TABLE(struct config_timeouts, route_timeouts_rows);
-
-static const struct setting request_headers_rows[] = {
-    {.key = "set", .type = SETTING_FIELDS, MEMBER(struct settings_header_edits, set),
-     .max = SETTINGS_FIELDS_MAX, .form = &form_field,
-     .text = "Fields by name: replace what the client sent, or are added."},
-    {.key = "add", .type = SETTING_FIELDS, MEMBER(struct settings_header_edits, add),
-     .max = SETTINGS_FIELDS_MAX, .form = &form_field,
-     .text = "Fields by name: added to what the client sent."},
-    {.key = "remove", .type = SETTING_STRINGS, MEMBER(struct settings_header_edits, remove),
-     .max = SETTINGS_FIELDS_MAX, .form = &form_field_removed,
-     .text = "Names of fields that are not forwarded."},
-};
-static const struct settings_table request_headers_table =
-    TABLE(struct settings_header_edits, request_headers_rows);
-
-static const struct setting response_headers_rows[] = {
-    {.key = "set", .type = SETTING_FIELDS, MEMBER(struct settings_header_edits, set),
-     .max = SETTINGS_FIELDS_MAX, .form = &form_field,
-     .text = "Fields by name: replace what the backend sent, or are added."},
-    {.key = "add", .type = SETTING_FIELDS, MEMBER(struct settings_header_edits, add),
-     .max = SETTINGS_FIELDS_MAX, .form = &form_field,
-     .text = "Fields by name: added to what the backend sent."},
-    {.key = "remove", .type = SETTING_STRINGS, MEMBER(struct settings_header_edits, remove),
-     .max = SETTINGS_FIELDS_MAX, .form = &form_field,
-     .text = "Names of fields that are not forwarded."},
-};
-static const struct settings_table response_headers_table =
-    TABLE(struct settings_header_edits, response_headers_rows);
-
-static const struct setting route_rows[] = {
-    {.key = "id", .type = SETTING_STRING, MEMBER(struct settings_route, id), .form = &form_id,
-     .inherits = "\"route-1\", \"route-2\", ... by its place in the list",
-     .text = "Name of the route in logs; unique. `default` is the route of all other requests, "
-             "which needs no entry: it has the top-level settings and backends."},
-    {.key = "vHost", .type = SETTING_STRING, MEMBER(struct settings_route, host),
-     .fallback = "\"*\"", .form = &form_host,
-     .text = "Host that requests must name: exact, `*.example.com` for all below example.com, or "
-             "`*` for any. An exact host goes before a wildcard, a longer wildcard before a "
-             "shorter, any host comes last."},
-    {.key = "path", .type = SETTING_STRING, MEMBER(struct settings_route, path),
-     .fallback = "\"/\"", .form = &form_route_path,
-     .text = "Prefix of the path in whole segments: `/api` matches `/api` and `/api/users`, not "
-             "`/apis`. The longest wins within a host. A request's path is compared with its "
-             "escapes decoded, several slashes as one, and without what follows `;` in a segment."},
-    {.key = "strategy", .type = SETTING_CHOICE, MEMBER(struct settings_route, strategy),
-     .choice = &choice_strategy, .absent = BALANCE_STRATEGY_COUNT,
-     .inherits = "`loadBalancing.strategy`",
-     .text = "How a backend is chosen."},
-    {.key = "backends", .type = SETTING_STRINGS, MEMBER(struct settings_route, backends),
-     .min = 1, .max = SETTINGS_BACKENDS_MAX, .form = &form_id, .inherits = "all of `backends`",
-     .text = "Ids of the backends that serve this route."},
-    {.key = "requestHeaders", .type = SETTING_OBJECT,
-     MEMBER(struct settings_route, request_headers), .table = &request_headers_table,
-     .text = "Edits of request fields on their way to the backend: first `remove`, then `set`, "
-             "then `add`. A name may stand in one of them only."},
-    {.key = "responseHeaders", .type = SETTING_OBJECT,
-     MEMBER(struct settings_route, response_headers), .table = &response_headers_table,
-     .text = "The same for responses on their way to the client."},
-    {.key = "timeouts", .type = SETTING_OBJECT, MEMBER(struct settings_route, timeouts),
-     .table = &route_timeouts_table, .text = "Timeouts that differ from the top-level `timeouts`."},
-    {.key = "reqActiveLength", .type = SETTING_INTEGER, MEMBER(struct settings_route, active_max),
-     .min = 0, .max = COUNT_MAX, .unit = "requests", .fallback = "0",
-     .text = "Requests in progress at once over all workers; more are answered 503. 0 = no limit."},
-    {.key = "reqQueueLength", .type = SETTING_INTEGER, MEMBER(struct settings_route, queue_max),
-     .min = 0, .max = COUNT_MAX, .unit = "requests", .fallback = "0", .later = true,
-     .text = "Requests that wait when `reqActiveLength` is reached."},
-};
-static const struct settings_table route_table = TABLE(struct settings_route, route_rows);
 
 static const struct setting limits_rows[] = {
     {.key = "headBytes", .type = SETTING_INTEGER,
@@ -427,7 +243,7 @@ static const struct setting root_rows[] = {
     {.key = "loadBalancing", .type = SETTING_OBJECT, MEMBER(struct settings, load_balancing),
      .table = &load_balancing_table, .text = "How requests are spread over backends."},
     {.key = "backends", .type = SETTING_LIST, MEMBER(struct settings, backends),
-     .min = 1, .max = SETTINGS_BACKENDS_MAX, .table = &backend_table, .required = true,
+     .min = 1, .max = SETTINGS_BACKENDS_MAX, .table = &settings_backends, .required = true,
      .text = "The servers that requests are forwarded to. All of them serve the default route and "
              "every route that does not name its own."},
     {.key = "rateLimit", .type = SETTING_OBJECT, MEMBER(struct settings, rate_limit),
@@ -446,7 +262,7 @@ static const struct setting root_rows[] = {
      .min = 1, .max = WORKERS_MAX, .unit = "threads", .fallback = "\"auto\"", .restart = true,
      .text = "Threads that serve clients. `auto` = one for each CPU that the process may use."},
     {.key = "routes", .type = SETTING_LIST, MEMBER(struct settings, routes),
-     .max = SETTINGS_ROUTES_MAX, .table = &route_table,
+     .max = SETTINGS_ROUTES_MAX, .table = &settings_routes,
      .text = "Requests that are treated apart, by host and path. Their order does not matter: the "
              "most specific wins."},
     {.key = "timeouts", .type = SETTING_OBJECT, MEMBER(struct settings, timeouts),

@@ -52,7 +52,7 @@ void exchange_init(struct exchange *exchange, struct client *client)
     lease_chain_init(&exchange->response_head);
 }
 
-static struct exchange *create(struct client *client)
+struct exchange *exchange_create(struct client *client)
 {
     struct exchange *exchange = slab_acquire(&client->proxy->exchanges);
     if (!exchange)
@@ -105,8 +105,7 @@ void exchange_fail(struct exchange *exchange, enum fault fault)
     exchange_answer(exchange, fault);
 }
 
-/* What is still to come of the request is not wanted; no backend is. */
-static void end_request(struct exchange *exchange, bool keep_client)
+void exchange_end_request(struct exchange *exchange, bool keep_client)
 {
     bool complete = exchange->request.state != RELAY_FLOWING;
     attempt_end(exchange, false);
@@ -124,7 +123,7 @@ void exchange_answer(struct exchange *exchange, enum fault fault)
         return;
     }
     proxy->counters.faults[fault]++;
-    end_request(exchange, row->keep_client);
+    exchange_end_request(exchange, row->keep_client);
     response_page(exchange);
 }
 
@@ -184,182 +183,6 @@ void exchange_step(struct exchange *exchange)
         finish(exchange);
     else
         exchange_set_deadline(exchange);
-}
-
-/* ---- Beginning ---- */
-
-/* An upgrade to HTTP/2 would be a way past the routes, the limits and the log: it is not passed on,
- * and the request is answered in HTTP/1.1 (RFC 9110 §7.8 lets a server ignore it). */
-static bool upgrade_wanted(const struct http_request *request)
-{
-    struct slice protocols = http_field_first(&request->fields, HTTP_FIELD_UPGRADE);
-    return request->upgrade && !http_list_contains(protocols, SLICE("h2c"));
-}
-
-void exchange_note(struct exchange *exchange, const struct http_request *request)
-{
-    struct proxy *proxy = exchange->proxy;
-    exchange->method = (u8)request->method;
-    exchange->received_head_bytes = request->head_bytes;
-    exchange->client_minor = request->minor;
-    exchange->keep_client = request->keep_alive && !proxy->draining;
-    exchange->upgrade = upgrade_wanted(request);
-    exchange->expect_continue = request->expect_continue;
-    exchange->last_hop = request->has_max_forwards && request->max_forwards == 0;
-    exchange->accepts_html = request->accepts_html;
-    u32 route = route_find(proxy->config, request->host, request->path);
-    if (UNLIKELY(route == ROUTE_NONE)) {
-        exchange->reject = HTTP_REJECT_DOT_SEGMENT;
-        route = proxy->config->route_count - 1;
-    }
-    exchange->route = &proxy->config->routes[route];
-    exchange->request.body_bytes_max = proxy->config->limits.body_bytes_max;
-}
-
-void exchange_note_rejected(struct exchange *exchange, const struct http_request *request)
-{
-    if (!request) {
-        exchange->received_head_bytes = exchange->client->inbox_len;
-        return;
-    }
-    exchange->reject = (u8)request->reject;
-    exchange->method = (u8)request->method;
-    exchange->client_minor = request->minor;
-    exchange->received_head_bytes = request->head_bytes;
-    exchange->accepts_html = request->accepts_html;
-}
-
-/* A small body that is here already goes behind the head, into the same send; and it is kept, so
- * that the request can be sent again. */
-static void inline_body(struct exchange *exchange, struct http_writer *writer,
-                        struct lease_chain *data)
-{
-    struct relay *request = &exchange->request;
-    u64 len = request->remaining;
-    if (request->body != HTTP_BODY_LENGTH || len > INLINE_BODY_BYTES_MAX || len > data->bytes ||
-        len > (u64)(writer->end - writer->at))
-        return;
-    struct ring *ring = exchange->proxy->ring;
-    ring_chain_peek(ring, data, writer->at, (u32)len);
-    ring_chain_skip(ring, data, (u32)len);
-    writer->at += len;
-    exchange->inline_body_len = (u32)len;
-    request->body_bytes = len;
-    request->remaining = 0;
-    request->state = RELAY_ENDED;
-}
-
-static enum fault fault_of_body(enum relay_verdict verdict)
-{
-    switch (verdict) {
-    case RELAY_OK:
-        return FAULT_NONE;
-    case RELAY_BAD:
-        return FAULT_BAD_BODY;
-    case RELAY_TOO_LONG:
-        return FAULT_BODY_TOO_LARGE;
-    case RELAY_NO_ROOM:
-        break;
-    }
-    return FAULT_EXHAUSTED;
-}
-
-/* Rewrites the head and takes the first bytes of the body. What does not belong to this request is
- * left in `data`. */
-static enum fault take_request(struct exchange *exchange, const struct http_request *request,
-                               u32 head_bytes, struct lease_chain *data)
-{
-    struct proxy *proxy = exchange->proxy;
-    if (exchange->reject != HTTP_REJECT_NONE)
-        return FAULT_BAD_REQUEST;
-    struct http_framing framing = http_request_framing(request);
-    struct http_writer writer = {
-        .at = exchange->request_block,
-        .end = exchange->request_block + proxy->exchange_block_bytes,
-    };
-    if (framing.body == HTTP_BODY_REJECT) {
-        exchange->reject = (u8)framing.reject;
-        return FAULT_BAD_REQUEST;
-    }
-    u64 body_max = exchange->request.body_bytes_max;
-    if (body_max > 0 && framing.body == HTTP_BODY_LENGTH && framing.length > body_max)
-        return FAULT_BODY_TOO_LARGE;
-    if (!rewrite_request(exchange, request, &writer))
-        return FAULT_HEAD_OVERFLOW;
-    exchange->head_len = (u32)(writer.at - exchange->request_block);
-    ring_chain_skip(proxy->ring, data, head_bytes); /* from here on `request` may be overwritten */
-    relay_begin(&exchange->request, framing);
-    inline_body(exchange, &writer, data);
-    return fault_of_body(relay_feed(&exchange->request, proxy, data));
-}
-
-/* RFC 9110 §7.6.2: a request with Max-Forwards: 0 is answered by whom it has reached. Echoing it to
- * a TRACE would show scripts what they may not see, and nothing requires it (§9.3.8). */
-static void answer_as_last(struct exchange *exchange)
-{
-    if (exchange->method == HTTP_METHOD_TRACE) {
-        exchange_fail(exchange, FAULT_TRACE_REFUSED);
-        return;
-    }
-    end_request(exchange, true);
-    response_options(exchange);
-}
-
-static enum fault admit(struct exchange *exchange)
-{
-    struct proxy *proxy = exchange->proxy;
-    if (!state_route_enter(proxy->state, exchange_route_slot(exchange),
-                           exchange->route->active_max))
-        return FAULT_ROUTE_FULL;
-    exchange->route_entered = true;
-    return FAULT_NONE;
-}
-
-void exchange_start(struct client *client, const struct http_request *request, u32 head_bytes,
-                    struct lease_chain *data)
-{
-    struct proxy *proxy = client->proxy;
-    struct exchange *exchange = create(client);
-    proxy->counters.requests++;
-    if (!exchange) {
-        refusal_send(client, FAULT_EXHAUSTED, request, data);
-        return;
-    }
-    exchange_note(exchange, request);
-    enum fault fault = take_request(exchange, request, head_bytes, data);
-    if (exchange->head_len == 0) /* refused before it was rewritten: `request` is still there */
-        forwarding_note_refused(exchange, request);
-    if (!client_keep_back(client, data)) {
-        exchange_cancel(exchange, FAULT_EXHAUSTED);
-        return;
-    }
-    if (fault == FAULT_NONE && exchange->last_hop) {
-        answer_as_last(exchange);
-        return;
-    }
-    if (fault == FAULT_NONE)
-        fault = admit(exchange);
-    if (fault != FAULT_NONE) {
-        exchange_fail(exchange, fault);
-        return;
-    }
-    if (proxy->logs[LOG_FILE_ACCESS]) /* since the turn began: waiting for our turn is our time too
-                                       */
-        exchange->own_ns = clock_monotonic_ns() - proxy_now_ns(proxy);
-    attempt_start(exchange);
-}
-
-void exchange_reject(struct client *client, enum fault fault, const struct http_request *request)
-{
-    struct exchange *exchange = create(client);
-    client->proxy->counters.requests++;
-    if (!exchange) {
-        refusal_send(client, fault, request, NULL);
-        return;
-    }
-    exchange_note_rejected(exchange, request);
-    forwarding_note_refused(exchange, request);
-    exchange_fail(exchange, fault);
 }
 
 /* ---- What the client does ---- */

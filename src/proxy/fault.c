@@ -166,3 +166,18 @@ enum fault fault_of_connect(enum ring_status status)
     }
     return FAULT_CONNECT_FAILED;
 }
+
+enum fault fault_of_body(enum relay_verdict verdict)
+{
+    switch (verdict) {
+    case RELAY_OK:
+        return FAULT_NONE;
+    case RELAY_BAD:
+        return FAULT_BAD_BODY;
+    case RELAY_TOO_LONG:
+        return FAULT_BODY_TOO_LARGE;
+    case RELAY_NO_ROOM:
+        break;
+    }
+    return FAULT_EXHAUSTED;
+}

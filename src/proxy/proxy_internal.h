@@ -13,267 +13,20 @@
 #include "base/list.h"
 #include "http.h"
 #include "proxy.h"
+#include "proxy/client.h"
+#include "proxy/exchange.h"
+#include "proxy/relay.h"
 #include "transport.h"
 #include "upstream.h"
 
-struct exchange;
-struct client;
-
 enum {
-    CLIENT_IP_BYTES_MAX = 46,
     REQUEST_ID_BYTES = 36,
     /* Room in a head block for what we add to a head of the largest size. */
     HEAD_BLOCK_EXTRA_BYTES = 4096,
     /* A body that came with its head and is not larger is copied behind it, so that the message
      * goes out as one plain send and its receive buffer is free at once. */
     INLINE_BODY_BYTES_MAX = 4096,
-    TRIED_MAX = 16, /* backends one request may be tried on */
 };
-
-/* ---- Relay: one direction of body bytes (relay.c) ---- */
-
-enum relay_state {
-    RELAY_FLOWING, /* more bytes are to come from the source */
-    RELAY_ENDED,   /* the last byte of the message is queued */
-    RELAY_DONE,    /* ... and with the kernel */
-    RELAY_BROKEN,  /* the sink takes no more; what still comes is dropped */
-};
-
-enum relay_verdict {
-    RELAY_OK,
-    RELAY_BAD,      /* the source broke the framing */
-    RELAY_TOO_LONG, /* more than body_bytes_max */
-    RELAY_NO_ROOM,  /* out of leases */
-};
-
-struct relay {
-    struct transport *source;
-    struct transport *sink;      /* NULL until there is one that may be sent to */
-    struct transport_hold *hold; /* keeps `head` alive: the exchange's */
-    struct lease_chain queue;
-    struct slice head;  /* goes out before the queue; lies in the exchange's head block */
-    u64 remaining;      /* HTTP_BODY_LENGTH: bytes to come */
-    u64 body_bytes;     /* taken from the source so far */
-    u64 body_bytes_max; /* 0 = no limit */
-    u64 sent_bytes;     /* with the kernel, heads included */
-    u64 sending_since_ns;
-    u32 sending_bytes; /* in the send under way; 0 = none is */
-    u32 window_bytes;  /* how much may wait for the sink */
-    struct http_chunked chunked;
-    char *trailer; /* an inbox while a trailer section is read, or NULL */
-    u16 trailer_len;
-    u8 body;        /* enum http_body */
-    u8 state;       /* enum relay_state */
-    bool decode;    /* take the chunk framing off, for an HTTP/1.0 client */
-    bool bulk;      /* so much is coming that single, paced receives are cheaper */
-    bool held_back; /* the source is ahead of us with its next message: it has to wait */
-};
-
-/* A relay without a message yet; what is queued is sent. */
-void relay_init(struct relay *relay, struct transport *source, struct transport_hold *hold);
-/* The message's framing is known: bytes may be fed. */
-void relay_begin(struct relay *relay, struct http_framing framing);
-/* Takes what belongs to the message from the front of `data`; the rest stays in `data`. */
-MUST_CHECK enum relay_verdict relay_feed(struct relay *relay, struct proxy *proxy,
-                                         struct lease_chain *data);
-/* The source has finished sending. False when the message is thereby cut short. */
-MUST_CHECK bool relay_source_ended(struct relay *relay);
-/* Sends what is queued if the sink is free, and asks the source for more or less. */
-void relay_pump(struct relay *relay, struct proxy *proxy);
-/* A send of the sink is done: gives its leases back. */
-void relay_sent(struct relay *relay, struct proxy *proxy);
-/* Gives all leases back; nothing more is sent. */
-void relay_abort(struct relay *relay, struct proxy *proxy);
-/* True while bytes wait for the sink, or are being sent to it. */
-static inline bool relay_pending(const struct relay *relay)
-{
-    return relay->head.len > 0 || relay->queue.bytes > 0 || relay->sending_bytes > 0;
-}
-
-/* True when all of the message is sent, or in the send under way. */
-static inline bool relay_handed_over(const struct relay *relay)
-{
-    return relay->state == RELAY_DONE ||
-           (relay->state == RELAY_ENDED && relay->head.len == 0 && relay->queue.bytes == 0);
-}
-
-/* ---- Exchange (exchange.c, response.c, retry in attempt.c) ---- */
-
-enum exchange_phase {
-    EXCHANGE_CONNECTING,    /* waits for the upstream connection */
-    EXCHANGE_RESPONSE_HEAD, /* waits for the final response head (the request may still flow) */
-    EXCHANGE_RELAYING,      /* the response flows to the client */
-    EXCHANGE_REPLYING,      /* our own page flows to the client; no upstream any more */
-    EXCHANGE_TUNNEL,        /* bytes both ways until both sides have ended */
-};
-
-struct exchange {
-    struct transport_hold hold;
-    struct relay request;
-    struct relay response;
-    struct proxy *proxy;
-    struct client *client;     /* may be gone before the exchange's memory is, see `hold` */
-    struct upstream *upstream; /* NULL when there is none (yet, any more) */
-    struct snapshot *snapshot; /* pinned: `route` and `backend` are of its configuration */
-    const struct config_route *route;
-    struct lease_chain response_head; /* pieces of a response head until it is complete */
-    u64 start_ns;                     /* first byte of the request */
-    u64 head_ns;                      /* its head was complete */
-    u64 attempt_ns;                   /* this attempt began */
-    u64 connected_ns;                 /* ... its connection was there */
-    u64 first_byte_ns;                /* final response head */
-    u64 acked_bytes;         /* what the peer of a long send had acknowledged at the last timeout */
-    u64 own_ns;              /* spent in our own handlers */
-    u32 tried[TRIED_MAX];    /* indexes into the pool */
-    u32 backend;             /* index into config.backends, BALANCE_NONE before one is chosen */
-    u32 received_head_bytes; /* of the request head, as it came */
-    u32 head_len;            /* of the rewritten request head */
-    u32 inline_body_len;     /* request body bytes copied behind it */
-    struct slice path;       /* these lie in the request block, for the log and the pages */
-    struct slice host;
-    struct slice method_name;
-    struct slice request_id;
-    struct slice client_ip; /* of the client behind a trusted proxy; empty = the peer's */
-    u64 key;                /* hash of what must stay together, for BALANCE_IP_HASH */
-    u16 status;             /* sent to the client; 0 = none yet */
-    u8 reject;              /* enum http_reject: with FAULT_BAD_REQUEST, what was wrong */
-    u8 method;              /* enum http_method */
-    u8 phase;
-    u8 fault;
-    u8 attempts;
-    u8 tried_count;
-    u8 client_minor;
-    bool retried_stale;
-    bool keep_client;    /* after this exchange the client may send another request */
-    bool keep_upstream;  /* the upstream may serve another exchange */
-    bool upgrade;        /* the client asked for one */
-    bool response_begun; /* a byte of the final response is on its way to the client */
-    bool accepts_html;
-    bool reused;
-    bool counted; /* state_backend_begin was called for `backend` */
-    bool route_entered;
-    bool expect_continue; /* the client sends its body when it is told to */
-    bool last_hop;        /* Max-Forwards: 0: the answer is ours to give */
-    bool cut;            /* the response ended early: the client gets what there is, then the cut */
-    char *request_block; /* rewritten request head and inline body */
-    /* Rewritten response head, or our own page; NULL when there is none. Taken late and given back
-     * early: a few blocks serve all exchanges, and stay in the cache. */
-    char *response_block;
-};
-
-/* Begins an exchange for a parsed request. `data` is taken over: it begins with the head_bytes of
- * the head, which may be where the request's slices point. */
-void exchange_start(struct client *client, const struct http_request *request, u32 head_bytes,
-                    struct lease_chain *data);
-/* Answers a request that could not be read: FAULT_BAD_REQUEST, with what is known of it, or
- * FAULT_HEAD_TIMEOUT with NULL. */
-void exchange_reject(struct client *client, enum fault fault, const struct http_request *request);
-/* The fields' first values; all the rest is zero. The blocks stay to be set. */
-void exchange_init(struct exchange *exchange, struct client *client);
-/* What the parsed request says of itself, and the route it takes. */
-void exchange_note(struct exchange *exchange, const struct http_request *request);
-/* The same of a request whose head was refused; NULL: the head did not come to its end. */
-void exchange_note_rejected(struct exchange *exchange, const struct http_request *request);
-/* What the client's transport tells while an exchange is on. Each may end the exchange. */
-void exchange_on_client_data(struct exchange *exchange, struct lease_chain *data);
-void exchange_on_client_end(struct exchange *exchange);
-void exchange_on_client_sent(struct exchange *exchange);
-void exchange_on_client_paused(struct exchange *exchange);
-/* Ends the exchange badly: answers with a page if nothing was sent yet, else shows the cut. */
-void exchange_fail(struct exchange *exchange, enum fault fault);
-/* The same for a fault that is in the log already. */
-void exchange_answer(struct exchange *exchange, enum fault fault);
-/* The client is gone: cancels everything. */
-void exchange_cancel(struct exchange *exchange, enum fault fault);
-/* Ends the exchange when both halves are done. To be called after anything happened. */
-void exchange_step(struct exchange *exchange);
-
-/* deadline.c: sets the client's timer to what the exchange is waiting for. */
-void exchange_set_deadline(struct exchange *exchange);
-/* The same at the beginning of an attempt. */
-void exchange_begin_deadline(struct exchange *exchange);
-void exchange_on_timeout(struct exchange *exchange);
-
-/* attempt.c: choosing a backend, connecting, trying again. */
-void attempt_start(struct exchange *exchange);
-/* The upstream connection is there: sends the request. */
-void attempt_connected(struct exchange *exchange);
-/* The attempt failed before a byte of response: tries again or fails. */
-void attempt_failed(struct exchange *exchange, enum fault fault, struct ring_done done);
-/* Takes the upstream off the exchange, to the pool when `reusable`. */
-void attempt_end(struct exchange *exchange, bool reusable);
-extern const struct upstream_events attempt_events;
-
-/* response.c: what comes from the upstream. */
-void response_on_data(struct exchange *exchange, struct lease_chain *data);
-/* The upstream has finished sending (RING_END) or is lost. */
-void response_on_end(struct exchange *exchange, struct ring_done done);
-/* Answers from ourselves, with the page of exchange->fault. */
-void response_page(struct exchange *exchange);
-/* Answers an OPTIONS that goes no further. */
-void response_options(struct exchange *exchange);
-/* Writes that page, head and body, into the response block and sets the status. Empty when there is
- * no block to be had. */
-struct slice response_page_write(struct exchange *exchange);
-
-/* refusal.c: answers when there is no exchange left to answer with. `data` is what came with the
- * request, or NULL; it is given back. The client is closed behind the page. */
-void refusal_send(struct client *client, enum fault fault, const struct http_request *request,
-                  struct lease_chain *data);
-
-/* ---- Client (client.c) ---- */
-
-enum client_state {
-    CLIENT_PROXY_HEADER, /* waits for a PROXY protocol header */
-    CLIENT_IDLE,         /* waits for the first byte of a request */
-    CLIENT_HEAD,         /* waits for the rest of a request head */
-    CLIENT_EXCHANGING,   /* the exchange decides what it waits for */
-    CLIENT_LINGERING,    /* our FIN is out; waits for the peer's, dropping what still comes */
-    CLIENT_CLOSING,      /* waits for the kernel to let go */
-    CLIENT_STATE_COUNT,
-};
-
-struct client {
-    struct transport transport;
-    struct wheel_timer timer;
-    struct proxy *proxy;
-    struct exchange *exchange;  /* while CLIENT_EXCHANGING */
-    struct list node;           /* in proxy->clients */
-    char *inbox;                /* bytes of the next head that could not be used yet, or NULL */
-    struct lease_chain backlog; /* what did not fit into it */
-    u64 request_start_ns;       /* first byte of the request being read */
-    u64 key;                    /* hash of the address, for BALANCE_IP_HASH */
-    u32 inbox_len;
-    u32 requests;
-    u8 state;     /* enum client_state */
-    bool trusted; /* the peer is one of trustedProxies */
-    bool local;   /* ... is at a unix socket: it has no address */
-    u8 ip_len;
-    char ip[CLIENT_IP_BYTES_MAX];
-};
-
-void client_start(struct proxy *proxy, int fd, const struct config_listener *listener);
-void client_set_deadline(struct client *client, u32 timeout_ms);
-/* Ends an idle client at a graceful stop. */
-void client_drain(struct client *client);
-/* Sends a page that is not an exchange's, then closes. `page` is taken over. */
-void client_refuse(struct client *client, struct lease_chain *page);
-/* The exchange is over: next request, or the end. */
-void client_exchange_ended(struct client *client, bool keep);
-void client_close(struct client *client, bool reset);
-/* Takes what was kept back, at the end of `data`; false when there is no room for it as leases. */
-MUST_CHECK bool client_take_back(struct client *client, struct lease_chain *data);
-/* Keeps bytes that came before their turn. False when there is no room for them. */
-MUST_CHECK bool client_keep_back(struct client *client, struct lease_chain *data);
-bool client_input_waiting(const struct client *client);
-/* Takes what fits from the backlog into the inbox. False when there is no inbox to be had. */
-MUST_CHECK bool client_inbox_refill(struct client *client);
-void client_inbox_release(struct client *client);
-
-static inline struct slice client_ip(const struct client *client)
-{
-    return slice_of(client->ip, client->ip_len);
-}
 
 /* ---- Rewriting heads (rewrite.c) ---- */
 
@@ -331,6 +84,8 @@ struct fault_row {
 const struct fault_row *fault_row(enum fault fault);
 /* The fault that a failed connect or a failed send amounts to. */
 enum fault fault_of_connect(enum ring_status status);
+/* ... and a body that a relay did not take. */
+enum fault fault_of_body(enum relay_verdict verdict);
 
 /* ---- Records (record.c) ---- */
 

@@ -1,0 +1,46 @@
+/*
+ * How the rows of src/config/settings*.c are written, and the tables that one file has for another.
+ */
+#ifndef NEXTPROXY_CONFIG_ROWS_H
+#define NEXTPROXY_CONFIG_ROWS_H
+
+#include "config/choices.h"
+#include "config/forms.h"
+#include "config/settings.h"
+
+#define MEMBER(structure, member)                                                                  \
+    .offset = offsetof(structure, member), .size = sizeof(((structure *)NULL)->member)
+#define TABLE(structure, rows)                                                                     \
+    {                                                                                              \
+        rows, ARRAY_COUNT(rows), sizeof(structure)                                                 \
+    }
+
+#define MS "milliseconds"
+#define BYTES "bytes"
+
+enum {
+    MS_MAX = 24 * 3600 * 1000,          /* a day */
+    MS_LONG_MAX = 7 * 24 * 3600 * 1000, /* a week */
+    COUNT_MAX = 1 << 20,
+    WORKERS_MAX = 1024,
+};
+
+#define BODY_BYTES_MAX (1ull << 50)
+
+/* Timeouts stand at the top and, some of them, in each route; only the defaults differ. */
+#define TIMEOUT(name, member, longest, value, from, description)                                   \
+    {                                                                                              \
+        .key = name, .type = SETTING_INTEGER, MEMBER(struct config_timeouts, member), .min = 1,    \
+        .max = longest, .unit = MS, .fallback = value, .inherits = from, .text = description       \
+    }
+
+#define TEXT_CONNECT "To connect to a backend."
+#define TEXT_REQUEST_BODY_IDLE "Without a byte of a request's body while one is awaited."
+#define TEXT_RESPONSE_HEAD "From the end of the request to the head of the final response."
+#define TEXT_RESPONSE_IDLE "Without progress in a response's body."
+#define TEXT_TUNNEL_IDLE "A tunnel (WebSocket, say) without a byte in either direction."
+
+extern const struct settings_table settings_backends;
+extern const struct settings_table settings_routes;
+
+#endif

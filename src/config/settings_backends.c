@@ -1,0 +1,77 @@
+/* The rows of `backends[]`. */
+#include "config/rows.h"
+
+/* A row is read as a row: laid out by hand, because clang-format gives every column its own line.
+ */
+/* clang-format off */
+
+static const struct setting health_check_rows[] = {
+    {.key = "enabled", .type = SETTING_BOOL, MEMBER(struct config_health_check, enabled),
+     .fallback = "false",
+     .text = "Whether the backend is probed, and left out while it is down. Without, it always "
+             "counts as usable."},
+    {.key = "type", .type = SETTING_CHOICE, MEMBER(struct config_health_check, type),
+     .fallback = "\"http\"", .choice = &choice_probe,
+     .text = "`http`: a request is sent, and its response's status judged. `tcp`: a connection is "
+             "enough; `path`, `method`, `host` and `expectedStatus` do not matter then."},
+    {.key = "path", .type = SETTING_STRING, MEMBER(struct config_health_check, path),
+     .fallback = "\"/\"", .form = &form_target,
+     .text = "What a probe asks for."},
+    {.key = "method", .type = SETTING_CHOICE, MEMBER(struct config_health_check, method),
+     .fallback = "\"GET\"", .choice = &choice_probe_method, .text = "How it asks."},
+    {.key = "host", .type = SETTING_STRING, MEMBER(struct config_health_check, host),
+     .form = &form_probe_host, .inherits = "the host and port of `url`; `localhost` for `unix:`",
+     .text = "The Host field of a probe."},
+    {.key = "expectedStatus", .type = SETTING_STRING,
+     MEMBER(struct config_health_check, expected_status), .fallback = "\"200-399\"",
+     .form = &form_status_ranges, .text = "The statuses of a healthy backend."},
+    {.key = "interval", .type = SETTING_INTEGER, MEMBER(struct config_health_check, interval_ms),
+     .min = 100, .max = MS_MAX, .unit = MS, .fallback = "10000",
+     .text = "Time from the beginning of one probe to that of the next; up to an eighth shorter by "
+             "chance, so that backends are not probed in step."},
+    {.key = "fastInterval", .type = SETTING_INTEGER,
+     MEMBER(struct config_health_check, fast_interval_ms),
+     .min = 100, .max = MS_MAX, .unit = MS, .inherits = "`interval`",
+     .text = "The same while a change is being confirmed: after a failed probe of a backend that "
+             "is up, or a good one of a backend that is down."},
+    {.key = "maxInterval", .type = SETTING_INTEGER,
+     MEMBER(struct config_health_check, interval_max_ms),
+     .min = 100, .max = MS_MAX, .unit = MS, .fallback = "60000",
+     .text = "A backend that stays down is probed less and less often: from the fourth failed "
+             "probe since it went down, the time to the next one doubles, up to this. No more "
+             "than `interval` means that it does not."},
+    {.key = "timeout", .type = SETTING_INTEGER, MEMBER(struct config_health_check, timeout_ms),
+     .min = 10, .max = MS_MAX, .unit = MS, .fallback = "5000",
+     .text = "A probe that takes longer has failed."},
+    {.key = "healthyThreshold", .type = SETTING_INTEGER,
+     MEMBER(struct config_health_check, healthy_threshold),
+     .min = 1, .max = 100, .unit = "probes", .fallback = "2",
+     .text = "Good probes in a row after which a backend that is down is up again."},
+    {.key = "unhealthyThreshold", .type = SETTING_INTEGER,
+     MEMBER(struct config_health_check, unhealthy_threshold),
+     .min = 1, .max = 100, .unit = "probes", .fallback = "3",
+     .text = "Failed probes in a row after which a backend is down."},
+};
+static const struct settings_table health_check_table =
+    TABLE(struct config_health_check, health_check_rows);
+
+static const struct setting backend_rows[] = {
+    {.key = "id", .type = SETTING_STRING, MEMBER(struct settings_backend, id), .form = &form_id,
+     .inherits = "\"backend-1\", \"backend-2\", ... by its place in the list",
+     .text = "Name of the backend in logs, in `routes[].backends` and everywhere else; unique."},
+    {.key = "url", .type = SETTING_STRING, MEMBER(struct settings_backend, url),
+     .form = &form_url, .required = true,
+     .text = "Where the backend is: `http://host:port` (port 80 when left out), an IPv6 address in "
+             "brackets, or `unix:/path`. A name is resolved when the configuration is loaded; an "
+             "IPv4 address is preferred when it has both."},
+    {.key = "weight", .type = SETTING_INTEGER, MEMBER(struct settings_backend, weight),
+     .min = 0, .max = 1000, .fallback = "1",
+     .text = "Share of the requests relative to the other backends. 0 = never chosen; a pool needs "
+             "at least one backend with more."},
+    {.key = "healthCheck", .type = SETTING_OBJECT, MEMBER(struct settings_backend, health_check),
+     .table = &health_check_table,
+     .text = "Active probes of this backend: whether it is there and well."},
+};
+const struct settings_table settings_backends = TABLE(struct settings_backend, backend_rows);
+
+/* clang-format on */

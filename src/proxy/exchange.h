@@ -1,0 +1,146 @@
+/*
+ * Exchange: one request and its response (exchange.c), how it begins (request.c), its attempts
+ * (attempt.c), its answer (response.c), and its time (deadline.c).
+ */
+#ifndef NEXTPROXY_PROXY_EXCHANGE_H
+#define NEXTPROXY_PROXY_EXCHANGE_H
+
+#include "proxy/relay.h"
+#include "upstream.h"
+
+struct client;
+
+enum {
+    TRIED_MAX = 16, /* backends one request may be tried on */
+};
+
+enum exchange_phase {
+    EXCHANGE_CONNECTING,    /* waits for the upstream connection */
+    EXCHANGE_RESPONSE_HEAD, /* waits for the final response head (the request may still flow) */
+    EXCHANGE_RELAYING,      /* the response flows to the client */
+    EXCHANGE_REPLYING,      /* our own page flows to the client; no upstream any more */
+    EXCHANGE_TUNNEL,        /* bytes both ways until both sides have ended */
+};
+
+struct exchange {
+    struct transport_hold hold;
+    struct relay request;
+    struct relay response;
+    struct proxy *proxy;
+    struct client *client;     /* may be gone before the exchange's memory is, see `hold` */
+    struct upstream *upstream; /* NULL when there is none (yet, any more) */
+    struct snapshot *snapshot; /* pinned: `route` and `backend` are of its configuration */
+    const struct config_route *route;
+    struct lease_chain response_head; /* pieces of a response head until it is complete */
+    u64 start_ns;                     /* first byte of the request */
+    u64 head_ns;                      /* its head was complete */
+    u64 attempt_ns;                   /* this attempt began */
+    u64 connected_ns;                 /* ... its connection was there */
+    u64 first_byte_ns;                /* final response head */
+    u64 acked_bytes;         /* what the peer of a long send had acknowledged at the last timeout */
+    u64 own_ns;              /* spent in our own handlers */
+    u32 tried[TRIED_MAX];    /* indexes into the pool */
+    u32 backend;             /* index into config.backends, BALANCE_NONE before one is chosen */
+    u32 received_head_bytes; /* of the request head, as it came */
+    u32 head_len;            /* of the rewritten request head */
+    u32 inline_body_len;     /* request body bytes copied behind it */
+    struct slice path;       /* these lie in the request block, for the log and the pages */
+    struct slice host;
+    struct slice method_name;
+    struct slice request_id;
+    struct slice client_ip; /* of the client behind a trusted proxy; empty = the peer's */
+    u64 key;                /* hash of what must stay together, for BALANCE_IP_HASH */
+    u16 status;             /* sent to the client; 0 = none yet */
+    u8 reject;              /* enum http_reject: with FAULT_BAD_REQUEST, what was wrong */
+    u8 method;              /* enum http_method */
+    u8 phase;
+    u8 fault;
+    u8 attempts;
+    u8 tried_count;
+    u8 client_minor;
+    bool retried_stale;
+    bool keep_client;    /* after this exchange the client may send another request */
+    bool keep_upstream;  /* the upstream may serve another exchange */
+    bool upgrade;        /* the client asked for one */
+    bool response_begun; /* a byte of the final response is on its way to the client */
+    bool accepts_html;
+    bool reused;
+    bool counted; /* state_backend_begin was called for `backend` */
+    bool route_entered;
+    bool expect_continue; /* the client sends its body when it is told to */
+    bool last_hop;        /* Max-Forwards: 0: the answer is ours to give */
+    bool cut;            /* the response ended early: the client gets what there is, then the cut */
+    char *request_block; /* rewritten request head and inline body */
+    /* Rewritten response head, or our own page; NULL when there is none. Taken late and given back
+     * early: a few blocks serve all exchanges, and stay in the cache. */
+    char *response_block;
+};
+
+/* With its snapshot pinned; the client's from now on. NULL when all exchanges are in use. */
+MUST_CHECK struct exchange *exchange_create(struct client *client);
+/* The fields' first values; all the rest is zero. The blocks stay to be set. */
+void exchange_init(struct exchange *exchange, struct client *client);
+/* What the client's transport tells while an exchange is on. Each may end the exchange. */
+void exchange_on_client_data(struct exchange *exchange, struct lease_chain *data);
+void exchange_on_client_end(struct exchange *exchange);
+void exchange_on_client_sent(struct exchange *exchange);
+void exchange_on_client_paused(struct exchange *exchange);
+/* Ends the exchange badly: answers with a page if nothing was sent yet, else shows the cut. */
+void exchange_fail(struct exchange *exchange, enum fault fault);
+/* The same for a fault that is in the log already. */
+void exchange_answer(struct exchange *exchange, enum fault fault);
+/* What is still to come of the request is not wanted; no backend is. */
+void exchange_end_request(struct exchange *exchange, bool keep_client);
+/* The client is gone: cancels everything. */
+void exchange_cancel(struct exchange *exchange, enum fault fault);
+/* Ends the exchange when both halves are done. To be called after anything happened. */
+void exchange_step(struct exchange *exchange);
+
+/* request.c: the beginning. */
+
+/* Begins an exchange for a parsed request. `data` is taken over: it begins with the head_bytes of
+ * the head, which may be where the request's slices point. */
+void exchange_start(struct client *client, const struct http_request *request, u32 head_bytes,
+                    struct lease_chain *data);
+/* Answers a request that could not be read: FAULT_BAD_REQUEST, with what is known of it, or
+ * FAULT_HEAD_TIMEOUT with NULL. */
+void exchange_reject(struct client *client, enum fault fault, const struct http_request *request);
+/* What the parsed request says of itself, and the route it takes. */
+void exchange_note(struct exchange *exchange, const struct http_request *request);
+/* The same of a request whose head was refused; NULL: the head did not come to its end. */
+void exchange_note_rejected(struct exchange *exchange, const struct http_request *request);
+
+/* deadline.c: sets the client's timer to what the exchange is waiting for. */
+void exchange_set_deadline(struct exchange *exchange);
+/* The same at the beginning of an attempt. */
+void exchange_begin_deadline(struct exchange *exchange);
+void exchange_on_timeout(struct exchange *exchange);
+
+/* attempt.c: choosing a backend, connecting, trying again. */
+void attempt_start(struct exchange *exchange);
+/* The upstream connection is there: sends the request. */
+void attempt_connected(struct exchange *exchange);
+/* The attempt failed before a byte of response: tries again or fails. */
+void attempt_failed(struct exchange *exchange, enum fault fault, struct ring_done done);
+/* Takes the upstream off the exchange, to the pool when `reusable`. */
+void attempt_end(struct exchange *exchange, bool reusable);
+extern const struct upstream_events attempt_events;
+
+/* response.c: what comes from the upstream. */
+void response_on_data(struct exchange *exchange, struct lease_chain *data);
+/* The upstream has finished sending (RING_END) or is lost. */
+void response_on_end(struct exchange *exchange, struct ring_done done);
+/* Answers from ourselves, with the page of exchange->fault. */
+void response_page(struct exchange *exchange);
+/* Answers an OPTIONS that goes no further. */
+void response_options(struct exchange *exchange);
+/* Writes that page, head and body, into the response block and sets the status. Empty when there is
+ * no block to be had. */
+struct slice response_page_write(struct exchange *exchange);
+
+/* refusal.c: answers when there is no exchange left to answer with. `data` is what came with the
+ * request, or NULL; it is given back. The client is closed behind the page. */
+void refusal_send(struct client *client, enum fault fault, const struct http_request *request,
+                  struct lease_chain *data);
+
+#endif
