@@ -6,7 +6,8 @@
 static const char introduction[] =
     "# Configuration\n"
     "\n"
-    "<!-- Written by `nextproxy --print-config-reference` from the rows in src/config/settings*.c.\n"
+    "<!-- Written by `nextproxy --print-config-reference` from the rows in "
+    "src/config/settings*.c.\n"
     "     Change those, not this file. -->\n"
     "\n"
     "nextproxy reads one JSON file: `config.json` in the working directory, or the one that\n"

@@ -1,20 +1,2 @@
 """Fixtures of the integration tests."""
-import pytest
-
-from lib.lab import Lab
-
-
-@pytest.fixture
-def lab():
-    """Everything a test starts, ended behind it."""
-    here = Lab()
-    yield here
-    here.close()
-
-
-@pytest.fixture(scope="module")
-def shared():
-    """The same for a whole module: for tests that only ask and do not disturb each other."""
-    here = Lab()
-    yield here
-    here.close()
+from lib.fixtures import lab, shared  # noqa: F401  pylint: disable=unused-import

@@ -25,6 +25,11 @@ def held(gate):
     return handler
 
 
+def wait_refusing(proxy):
+    """Until it has taken up the stop."""
+    wait_until(lambda: not connects(proxy.address), "no new connections are accepted")
+
+
 def test_stop_without_connections(lab):
     """Exit 0; twice over with both signals."""
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -55,7 +60,7 @@ def test_exchange_in_progress_is_finished(lab):
     client.send(request())
     origin.wait_requests(1)
     proxy.signal()
-    wait_until(lambda: not connects(proxy.address), "no new connections are accepted")
+    wait_refusing(proxy)
     assert proxy.process.poll() is None
     gate.set()
     response = client.read_response()
@@ -89,7 +94,7 @@ def test_bodies_in_progress_are_finished(lab, framing):
     up.send(request("PUT", "/upload", "Content-Length: 10"), b"01234")
     wait_until(lambda: len(origin.connections) == 2, "the upload begins")
     proxy.signal()
-    wait_until(lambda: not connects(proxy.address), "no new connections are accepted")
+    wait_refusing(proxy)
     up.send(b"56789")
     assert up.read_response("PUT").body == b"stored"
     gate.set()
@@ -106,7 +111,7 @@ def test_request_that_is_half_there_is_finished(lab):
     assert client.get().status == 200
     client.send("GET / HTTP/1.1\r\nHost: a\r\n")
     proxy.signal()
-    wait_until(lambda: not connects(proxy.address), "no new connections are accepted")
+    wait_refusing(proxy)
     assert proxy.wait_exit() == 0
 
 
@@ -132,7 +137,7 @@ def test_tunnels_get_the_drain_time(lab):
     client.send(UPGRADE)
     assert client.read_response().status == 101
     proxy.signal()
-    wait_until(lambda: not connects(proxy.address), "no new connections are accepted")
+    wait_refusing(proxy)
     client.send(b"still here")
     assert client.read_exactly(10) == b"still here"
     client.expect_end()
@@ -146,7 +151,7 @@ def test_tunnel_that_ends_by_itself_ends_the_drain(lab):
     client.send(UPGRADE)
     assert client.read_response().status == 101
     proxy.signal()
-    wait_until(lambda: not connects(proxy.address), "no new connections are accepted")
+    wait_refusing(proxy)
     client.close()
     assert proxy.wait_exit() == 0
 
@@ -160,7 +165,7 @@ def test_second_signal_stops_at_once(lab):
     client.send(request())
     origin.wait_requests(1)
     proxy.signal()
-    wait_until(lambda: not connects(proxy.address), "no new connections are accepted")
+    wait_refusing(proxy)
     proxy.signal()
     proxy.wait_exit()
     client.read_to_end()

@@ -178,14 +178,20 @@ static void test_short_writes(void **state)
     assert_int_equal(lost(f), 0);
 }
 
-/* The hour ends inside a line that the full disk broke: its rest does not begin the new file. */
-static void test_short_write_then_another_hour(void **state)
+/* Three records, and a disk that is full behind the first 100 bytes of them. */
+static void break_a_line(struct fixture *f)
 {
-    struct fixture *f = *state;
     for (u32 i = 0; i < 3; i++)
         assert_true(record(f, 1));
     fake.disk_bytes = 100;
     pass_ms(f, 250);
+}
+
+/* The hour ends inside a line that the full disk broke: its rest does not begin the new file. */
+static void test_short_write_then_another_hour(void **state)
+{
+    struct fixture *f = *state;
+    break_a_line(f);
     fake.disk_bytes = UINT32_MAX;
     f->wall_ns += HOUR_NS;
     pass_ms(f, 1000);
@@ -201,18 +207,14 @@ static void test_short_write_then_another_hour(void **state)
 static void test_short_write_then_io_error(void **state)
 {
     struct fixture *f = *state;
-    for (u32 i = 0; i < 3; i++)
-        assert_true(record(f, 1));
-    fake.disk_bytes = 100;
-    pass_ms(f, 250);
+    break_a_line(f);
     fake.disk_bytes = UINT32_MAX;
     fake.fail_error = EIO;
     pass_ms(f, 1000);
     fake.fail_error = 0;
     pass_ms(f, 1000);
-    char *all = content(f, ACCESS_10);
-    assert_int_equal(all[100], '\n');
-    assert_records(all + 101, 1, 2);
+    assert_memory_equal(content(f, ACCESS_10) + 100, "\n", 1);
+    assert_records(text + 101, 1, 2);
     assert_int_equal(lost(f), 1);
 }
 
@@ -220,10 +222,7 @@ static void test_short_write_then_io_error(void **state)
 static void test_short_write_then_emptied(void **state)
 {
     struct fixture *f = *state;
-    for (u32 i = 0; i < 3; i++)
-        assert_true(record(f, 1));
-    fake.disk_bytes = 100;
-    pass_ms(f, 250);
+    break_a_line(f);
     char path[256];
     path_of(f, ACCESS_10, path);
     assert_int_equal(truncate(path, 0), 0);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "config_fixture.h"
 #include "ring_fixture.h"
 
 #include "health.h"
@@ -31,17 +32,6 @@ static void lab_open(struct lab *lab, const struct ring_variant *variant)
     assert_non_null(lab->health);
 }
 
-static struct config *parse(const char *json)
-{
-    struct config_problems problems;
-    struct config *config = config_parse(slice_of_string(json), "test", NULL, &problems);
-    if (!config)
-        config_problems_print(&problems, stderr);
-    config_problems_deinit(&problems);
-    assert_non_null(config);
-    return config;
-}
-
 /* What the test follows as its `n`-th snapshot. */
 struct wanted {
     u32 n;
@@ -65,7 +55,7 @@ static void follow(struct lab *lab, struct wanted wanted)
     len += (usize)snprintf(json + len, JSON_BYTES - len, "]}");
     assert_true(len < JSON_BYTES);
     u32 n = wanted.n;
-    lab->config[n] = parse(json);
+    lab->config[n] = config_fixture(json);
     free(json);
     lab->snapshot[n] = snapshot_create(lab->config[n], lab->state, 1, n + 1);
     assert_non_null(lab->snapshot[n]);

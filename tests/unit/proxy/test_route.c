@@ -1,13 +1,5 @@
 /* Which route a request takes. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
+#include "config_fixture.h"
 
 #include "proxy/proxy_internal.h"
 
@@ -73,12 +65,7 @@ static const struct {
 
 static void the_most_specific_route_is_taken(void **state)
 {
-    struct config_problems problems;
-    struct config *config = config_parse(slice_of_string(json), "test", NULL, &problems);
-    if (!config)
-        config_problems_print(&problems, stderr);
-    config_problems_deinit(&problems);
-    assert_non_null(config);
+    struct config *config = config_fixture(json);
     for (usize i = 0; i < ARRAY_COUNT(rows); i++) {
         u32 found =
             route_find(config, slice_of_string(rows[i].host), slice_of_string(rows[i].path));

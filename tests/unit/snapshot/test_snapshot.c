@@ -1,12 +1,5 @@
 /* Snapshots: what a later one takes over from an earlier one, and when one may go. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdio.h>
+#include "config_fixture.h"
 
 #include "snapshot.h"
 
@@ -28,23 +21,12 @@ struct fixture {
     struct snapshot *first;
 };
 
-static struct config *parse(const char *json)
-{
-    struct config_problems problems;
-    struct config *config = config_parse(slice_of_string(json), "test", NULL, &problems);
-    if (!config)
-        config_problems_print(&problems, stderr);
-    config_problems_deinit(&problems);
-    assert_non_null(config);
-    return config;
-}
-
 static int setup(void **state)
 {
     static struct fixture fixture;
     fixture.state = state_create();
-    fixture.config[0] = parse(first_json);
-    fixture.config[1] = parse(second_json);
+    fixture.config[0] = config_fixture(first_json);
+    fixture.config[1] = config_fixture(second_json);
     assert_non_null(fixture.state);
     fixture.first = snapshot_create(fixture.config[0], fixture.state, WORKERS, 1);
     assert_non_null(fixture.first);

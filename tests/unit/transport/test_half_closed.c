@@ -62,17 +62,23 @@ static void what_finds_no_room_behind_a_fin_is_sent_later(void **state)
     all_is_sent_to_a_peer_that_has_finished(state, WAITING);
 }
 
+/* A peer that has finished sending and takes nothing: a send waits for the timer. */
+static void open_stalled(struct subject *s, void **state, struct held *held, u32 more)
+{
+    subject_open(s, state);
+    held_init(held);
+    transport_read(&s->transport, RECV_STREAM, 0);
+    shutdown(s->peer, SHUT_WR);
+    TURN_UNTIL(s->ring, s->ended == 1);
+    send_held(s, held, more);
+    TURN_UNTIL(s->ring, s->transport.stalled);
+}
+
 static void closing_while_there_is_no_room(void **state)
 {
     struct subject s;
     struct held held;
-    subject_open(&s, state);
-    held_init(&held);
-    transport_read(&s.transport, RECV_STREAM, 0);
-    shutdown(s.peer, SHUT_WR);
-    TURN_UNTIL(s.ring, s.ended == 1);
-    send_held(&s, &held, 5000);
-    TURN_UNTIL(s.ring, s.transport.stalled);
+    open_stalled(&s, state, &held, 5000);
     transport_close(&s.transport, true);
     assert_int_equal(ring_leases_held(s.ring), 0);
     transport_hold_release(&held.hold);
@@ -86,13 +92,7 @@ static void a_peer_that_is_gone_ends_the_retries(void **state)
 {
     struct subject s;
     struct held held;
-    subject_open(&s, state);
-    held_init(&held);
-    transport_read(&s.transport, RECV_STREAM, 0);
-    shutdown(s.peer, SHUT_WR);
-    TURN_UNTIL(s.ring, s.ended == 1);
-    send_held(&s, &held, 0);
-    TURN_UNTIL(s.ring, s.transport.stalled);
+    open_stalled(&s, state, &held, 0);
     close(s.peer); /* with unread bytes: RST */
     s.peer = -1;
     while (s.send_failed == 0)

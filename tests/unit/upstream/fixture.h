@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "config_fixture.h"
 #include "ring_fixture.h"
 
 enum { LEASES = 64, BACKENDS = 2, FDS_MAX = 64, SLOT_FIRST = 5 };
@@ -85,18 +86,12 @@ static const struct upstream_events user_events = {
 static struct config *lab_config(const struct lab *lab, const char *upstream_settings)
 {
     char json[512];
-    struct config_problems problems;
     (void)snprintf(json, sizeof(json),
                    "{\"backends\":[{\"url\":\"http://127.0.0.1:%u\"},"
                    "{\"url\":\"http://127.0.0.1:%u\"}],\"upstream\":{%s}}",
                    ntohs(lab->addresses[0].sin_port), ntohs(lab->addresses[1].sin_port),
                    upstream_settings);
-    struct config *config = config_parse(slice_of_string(json), "test", NULL, &problems);
-    if (!config)
-        config_problems_print(&problems, stderr);
-    assert_non_null(config);
-    config_problems_deinit(&problems);
-    return config;
+    return config_fixture(json);
 }
 
 static void lab_open(struct lab *lab, void **state, const char *upstream_settings)
