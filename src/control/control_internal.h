@@ -1,0 +1,61 @@
+/* Control's state, for the files that run it: start.c, signals.c, control.c. */
+#ifndef NEXTPROXY_CONTROL_INTERNAL_H
+#define NEXTPROXY_CONTROL_INTERNAL_H
+
+#include "base/wheel.h"
+#include "control.h"
+#include "control/live.h"
+#include "control/log_writer.h"
+#include "control/management.h"
+#include "control/watch.h"
+#include "health.h"
+#include "log.h"
+#include "ring.h"
+#include "worker.h"
+
+struct control {
+    const struct config *config;
+    struct ring *ring;
+    struct wheel wheel;
+    struct ring_op signal_op;
+    struct management *management; /* NULL = the management API is off */
+    struct live *live;
+    struct watch *watch; /* NULL when the file cannot be watched */
+    struct health *health;
+    struct worker **workers;
+    struct log_buffer **buffers[LOG_FILE_COUNT]; /* one per worker, then control's own */
+    struct log_writer *log_writer;
+    int *listen_fds; /* per worker, per listener */
+    u32 started;     /* workers */
+    u32 stops_asked; /* signals to stop so far */
+    int signal_fd;
+    u32 ring_disabled;
+    bool retiring;              /* earlier configurations are still used */
+    _Atomic u32 finished;       /* workers */
+    char why[WORKER_WHY_BYTES]; /* a start failed */
+};
+
+/* ---- control.c ---- */
+
+/* One line of the error log. Nothing before there is one, or when the level leaves it out. */
+void control_note(struct control *control, enum log_severity severity, const char *type,
+                  const char *message);
+/* Of live: an event, which whoever asked for a reload over the API hears too. */
+void control_hear_live(void *context, enum log_severity severity, const char *message);
+
+/* ---- signals.c ---- */
+
+/* Before the first worker starts, so that all threads inherit the mask. False with the reason in
+ * control->why. */
+MUST_CHECK bool control_catch_signals(struct control *control);
+/* From now on signals are obeyed. */
+void control_obey_signals(struct control *control);
+/* Reads the configuration again; live logs what comes of it. */
+enum live_reload control_reload(struct control *control, enum log_severity same_severity);
+
+/* ---- start.c ---- */
+
+/* False with the reason in control->why; what was started is to be ended in either case. */
+MUST_CHECK bool control_start(struct control *control, const struct control_options *options);
+
+#endif

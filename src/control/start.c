@@ -1,0 +1,243 @@
+/* Everything that there is before the first request: logs, listeners, workers. */
+#include <errno.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "control/control_internal.h"
+#include "control/file_limit.h"
+#include "control/listeners.h"
+
+enum {
+    CONTROL_RING_ENTRIES = 256,
+    CONTROL_LEASES = 64,        /* what is received is copied out at once */
+    LOG_BUFFER_BYTES = 1 << 20, /* control's own, too: thousands of backends may go down at once */
+};
+
+/* False, for the caller to pass on: the start has failed because of this. */
+static bool refuse(struct control *control, const char *why)
+{
+    (void)snprintf(control->why, sizeof(control->why), "%s", why);
+    return false;
+}
+
+static const char *const no_memory = "no memory to start: lower workers, or raise the memory limit";
+
+static bool create_buffers(struct control *control)
+{
+    const struct config_logging *logging = &control->config->logging;
+    const bool enabled[LOG_FILE_COUNT] = {
+        [LOG_FILE_ERROR] = logging->error.enabled, [LOG_FILE_ACCESS] = logging->access.enabled};
+    struct log_writer_options options = {
+        .logging = logging, .ring = control->ring, .report_fd = STDERR_FILENO};
+    u32 count = control->config->workers + 1;
+    for (u32 file = 0; file < LOG_FILE_COUNT; file++) {
+        control->buffers[file] = calloc(count, sizeof(struct log_buffer *));
+        if (!control->buffers[file])
+            return false;
+        if (!enabled[file])
+            continue;
+        for (u32 i = 0; i < count; i++) {
+            control->buffers[file][i] = log_buffer_create(LOG_BUFFER_BYTES);
+            if (!control->buffers[file][i])
+                return false;
+        }
+        options.sources[file] = (struct log_sources){control->buffers[file], count};
+    }
+    control->log_writer = log_writer_create(&options);
+    return control->log_writer != NULL;
+}
+
+static bool create_health(struct control *control)
+{
+    const struct health_options options = {
+        .ring = control->ring,
+        .log = control->buffers[LOG_FILE_ERROR][control->config->workers],
+        .seed = hash_mix64(clock_wall_ns()),
+    };
+    control->health = health_create(&options);
+    return control->health != NULL;
+}
+
+static enum live_reload on_reload_asked(void *context)
+{
+    return control_reload(context, LOG_INFO);
+}
+
+static bool open_management(struct control *control)
+{
+    struct management_options options = {
+        .config = control->config,
+        .ring = control->ring,
+        .wheel = &control->wheel,
+        .live = control->live,
+        .health = control->health,
+        .workers = (struct worker *const *const *)&control->workers,
+        .started = &control->started,
+        .stops_asked = &control->stops_asked,
+        .reload = on_reload_asked,
+        .context = control,
+        .buffer_count = control->config->workers + 1,
+    };
+    for (u32 file = 0; file < LOG_FILE_COUNT; file++)
+        options.buffers[file] = (struct log_buffer *const *const *)&control->buffers[file];
+    if (!control->config->admin.enabled)
+        return true;
+    control->management = management_create(&options, control->why, sizeof(control->why));
+    return control->management != NULL;
+}
+
+static void on_worker_finished(void *context)
+{
+    struct control *control = context;
+    atomic_fetch_add(&control->finished, 1);
+    ring_wake(control->ring);
+}
+
+/* The index-th CPU this process may use; -1 when there are more workers than CPUs. */
+static int cpu_for(u32 index)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof(set), &set) != 0)
+        return -1;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET((unsigned)cpu, &set) && index-- == 0)
+            return cpu;
+    return -1;
+}
+
+static bool start_workers(struct control *control)
+{
+    const struct config *config = control->config;
+    control->workers = calloc(config->workers, sizeof(struct worker *));
+    if (!control->workers)
+        return refuse(control, no_memory);
+    for (u32 i = 0; i < config->workers; i++) {
+        const struct worker_options options = {
+            .snapshot = live_snapshot(control->live),
+            .listen_fds = control->listen_fds + (usize)i * config->listener_count,
+            .logs = {control->buffers[LOG_FILE_ERROR][i], control->buffers[LOG_FILE_ACCESS][i]},
+            .on_finished = on_worker_finished,
+            .context = control,
+            .ring_disabled = control->ring_disabled,
+            .index = i,
+            .cpu = cpu_for(i),
+        };
+        control->workers[i] = worker_start(&options, control->why, sizeof(control->why));
+        if (!control->workers[i])
+            return false;
+        control->started++;
+    }
+    return true;
+}
+
+/* The listeners' names, as many as fit. */
+static void list_listeners(const struct config *config, char *out, usize bytes)
+{
+    usize len = 0;
+    for (u32 i = 0; i < config->listener_count; i++) {
+        struct slice name = config->listeners[i].name;
+        if (len + name.len + sizeof(", ...") > bytes) {
+            (void)snprintf(out + len, bytes - len, "...");
+            return;
+        }
+        len += (usize)snprintf(out + len, bytes - len, "%.*s%s", (int)name.len, name.data,
+                               i + 1 < config->listener_count ? ", " : "");
+    }
+}
+
+static void announce_management(struct control *control)
+{
+    char name[MANAGEMENT_NAME_BYTES], line[128];
+    if (!control->management)
+        return;
+    management_name(control->management, name);
+    (void)fprintf(stderr, "nextproxy: management API on http://%s\n", name);
+    (void)snprintf(line, sizeof(line), "Management API on http://%s", name);
+    control_note(control, LOG_INFO, "start", line);
+}
+
+static void announce(struct control *control, const struct config_problems *notes)
+{
+    const struct config *config = control->config;
+    char line[512], message[600];
+    list_listeners(config, line, sizeof(line));
+    (void)fprintf(stderr, "nextproxy: serving on %s with %u worker%s and %u backend%s\n", line,
+                  config->workers, config->workers == 1 ? "" : "s", config->backend_count,
+                  config->backend_count == 1 ? "" : "s");
+    (void)snprintf(message, sizeof(message), "Serving on %s", line);
+    control_note(control, LOG_INFO, "start", message);
+    announce_management(control);
+    for (u32 i = 0; i < notes->count; i++) {
+        (void)fprintf(stderr, "nextproxy: note: %s: %s\n", notes->at[i].path, notes->at[i].text);
+        (void)snprintf(line, sizeof(line), "%s: %s", notes->at[i].path, notes->at[i].text);
+        control_note(control, LOG_INFO, "config_note", line);
+    }
+}
+
+static void on_file_changed(void *context)
+{
+    struct control *control = context;
+    if (control->stops_asked > 0 || !live_snapshot(control->live)->config->reload_watch)
+        return;
+    control_note(control, LOG_DEBUG, "reload", "The configuration file may have changed");
+    (void)control_reload(control, LOG_DEBUG);
+}
+
+static void watch_file(struct control *control, const struct control_options *options)
+{
+    char line[256];
+    control->watch =
+        watch_create(control->ring, control->config->file.data,
+                     (struct watch_listener){on_file_changed, control}, options->read_wall_ns);
+    if (control->watch || !control->config->reload_watch)
+        return;
+    (void)snprintf(line, sizeof(line),
+                   "Changes of the configuration file are not seen (inotify: %s): send SIGHUP",
+                   strerror(errno));
+    control_note(control, LOG_WARN, "reload", line);
+}
+
+bool control_start(struct control *control, const struct control_options *options)
+{
+    if (!file_limit_raise(control->config, control->why, sizeof(control->why)))
+        return false;
+    const struct ring_options ring_options = {.leases = CONTROL_LEASES + HEALTH_LEASES,
+                                              .entries = CONTROL_RING_ENTRIES,
+                                              .disabled = options->ring_disabled};
+    control->ring = ring_create(&ring_options, control->why, sizeof(control->why));
+    if (!control->ring)
+        return false;
+    wheel_init(&control->wheel, ring_now_ns(control->ring));
+    if (!control_catch_signals(control)) {
+        (void)snprintf(control->why, sizeof(control->why),
+                       "no file descriptor for signals: %s; raise the limit "
+                       "(ulimit -n, LimitNOFILE=)",
+                       strerror(errno));
+        return false;
+    }
+    if (!create_buffers(control))
+        return refuse(control, no_memory);
+    control->live =
+        live_create(control->config, (struct live_listener){control_hear_live, control});
+    if (!control->live || !create_health(control))
+        return refuse(control, no_memory);
+    control_obey_signals(control);
+    control->listen_fds = listeners_open(control->config, control->why, sizeof(control->why));
+    if (!control->listen_fds || !open_management(control))
+        return false;
+    if (start_workers(control)) {
+        announce(control, options->notes);
+        health_follow(control->health, live_snapshot(control->live));
+        watch_file(control, options);
+        return true;
+    }
+    for (u32 i = 0; i < control->started; i++)
+        worker_command(control->workers[i], WORKER_STOP);
+    return false;
+}
