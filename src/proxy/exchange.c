@@ -86,7 +86,8 @@ static void finish(struct exchange *exchange)
     client_exchange_ended(client, keep);
 }
 
-void exchange_cancel(struct exchange *exchange, enum fault fault)
+/* What is on its way to the client ends in a reset. */
+static void cut(struct exchange *exchange, enum fault fault)
 {
     struct client *client = exchange->client;
     if (exchange->fault == FAULT_NONE)
@@ -97,6 +98,12 @@ void exchange_cancel(struct exchange *exchange, enum fault fault)
     release(exchange);
     client->exchange = NULL;
     client_close(client, true);
+}
+
+void exchange_cancel(struct exchange *exchange, enum fault fault)
+{
+    record_fault(exchange, fault, 0);
+    cut(exchange, fault);
 }
 
 void exchange_fail(struct exchange *exchange, enum fault fault)
@@ -119,7 +126,7 @@ void exchange_answer(struct exchange *exchange, enum fault fault)
     struct proxy *proxy = exchange->proxy;
     exchange->fault = (u8)fault;
     if (exchange->response_begun || row->status == 0) {
-        exchange_cancel(exchange, fault);
+        cut(exchange, fault);
         return;
     }
     proxy->counters.faults[fault]++;

@@ -27,10 +27,10 @@ struct exchange {
     struct relay request;
     struct relay response;
     struct proxy *proxy;
-    struct client *client;     /* may be gone before the exchange's memory is, see `hold` */
-    struct upstream *upstream; /* NULL when there is none (yet, any more) */
-    struct snapshot *snapshot; /* pinned: `route` and `backend` are of its configuration */
-    const struct config_route *route;
+    struct client *client;            /* may be gone before the exchange's memory is, see `hold` */
+    struct upstream *upstream;        /* NULL when there is none (yet, any more) */
+    struct snapshot *snapshot;        /* pinned: `route` and `backend` are of its configuration */
+    const struct config_route *route; /* the default one until `routed` */
     struct lease_chain response_head; /* pieces of a response head until it is complete */
     u64 start_ns;                     /* first byte of the request */
     u64 head_ns;                      /* its head was complete */
@@ -67,6 +67,7 @@ struct exchange {
     bool reused;
     bool counted; /* state_backend_begin was called for `backend` */
     bool route_entered;
+    bool routed;
     bool expect_continue; /* the client sends its body when it is told to */
     bool last_hop;        /* Max-Forwards: 0: the answer is ours to give */
     bool cut;            /* the response ended early: the client gets what there is, then the cut */
@@ -91,7 +92,8 @@ void exchange_fail(struct exchange *exchange, enum fault fault);
 void exchange_answer(struct exchange *exchange, enum fault fault);
 /* What is still to come of the request is not wanted; no backend is. */
 void exchange_end_request(struct exchange *exchange, bool keep_client);
-/* The client is gone: cancels everything. */
+/* Ends it now, with a reset to whoever is still there: the client is gone, or nothing more can be
+ * done for it. */
 void exchange_cancel(struct exchange *exchange, enum fault fault);
 /* Ends the exchange when both halves are done. To be called after anything happened. */
 void exchange_step(struct exchange *exchange);

@@ -78,7 +78,7 @@ static const struct fault_row rows[FAULT_COUNT] = {
         "Rewritten request head does not fit",
         NULL},
     [FAULT_STOPPING] = {
-        "stopping", 503, BLAME_US, RETRY_NEVER, LOG_INFO, false,
+        "stopping", 503, BLAME_US, RETRY_NEVER, LOG_DEBUG, false,
         "The proxy is stopping.",
         "Cut at the end of the drain timeout",
         NULL},
@@ -128,7 +128,7 @@ static const struct fault_row rows[FAULT_COUNT] = {
         "Backend stopped within its response",
         "ETIMEDOUT"},
     [FAULT_TUNNEL_IDLE] = {
-        "tunnel_idle", 0, BLAME_CLIENT, RETRY_NEVER, LOG_INFO, false,
+        "tunnel_idle", 0, BLAME_CLIENT, RETRY_NEVER, LOG_DEBUG, false,
         "",
         "Tunnel idle timeout",
         NULL},

@@ -124,6 +124,20 @@ static void write_request_id(struct exchange *exchange, const struct http_fields
     http_write(writer, SLICE("\r\n"));
 }
 
+/* The route has its own idea of the field. The id is for our logs and pages then, and lies at the
+ * end of the block, which is so much shorter for the message. */
+static void keep_request_id(struct exchange *exchange, const struct http_fields *fields,
+                            struct http_writer *writer)
+{
+    char made[REQUEST_ID_BYTES];
+    struct slice id = choose_request_id(exchange->proxy, fields, made);
+    if (writer->full || (usize)(writer->end - writer->at) < id.len)
+        return;
+    writer->end -= id.len;
+    memcpy(writer->end, id.data, id.len);
+    exchange->request_id = slice_of(writer->end, id.len);
+}
+
 static void write_real_ip(struct exchange *exchange, const struct http_fields *fields,
                           struct http_writer *writer)
 {
@@ -189,6 +203,8 @@ void forwarding_write(struct exchange *exchange, const struct http_request *requ
                                                : SLICE("Via: 1.1 nextproxy\r\n"));
     if (says(exchange, HTTP_FIELD_X_REQUEST_ID))
         write_request_id(exchange, fields, writer);
+    else
+        keep_request_id(exchange, fields, writer);
     if (request->has_max_forwards && says(exchange, HTTP_FIELD_MAX_FORWARDS))
         write_max_forwards(request->max_forwards, writer);
 }

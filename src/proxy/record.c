@@ -14,6 +14,12 @@ static struct slice exchange_client_ip(const struct exchange *exchange)
     return exchange->client_ip.len > 0 ? exchange->client_ip : client_ip(exchange->client);
 }
 
+/* None when the request was refused before anybody could say where it leads. */
+static struct slice exchange_route_id(const struct exchange *exchange)
+{
+    return exchange->routed ? exchange->route->id : (struct slice){0};
+}
+
 static u32 span_us(u64 from_ns, u64 to_ns)
 {
     return from_ns == 0 || to_ns <= from_ns
@@ -56,7 +62,7 @@ void record_access(struct exchange *exchange)
         .method = exchange->method_name,
         .path = exchange->path,
         .host = exchange->host,
-        .route = exchange->route->id,
+        .route = exchange_route_id(exchange),
         .backend_id = chosen ? exchange_backend(exchange)->id : (struct slice){0},
         .client_ip = exchange_client_ip(exchange),
         .request_id = exchange->request_id,
@@ -113,10 +119,10 @@ void record_fault(struct exchange *exchange, enum fault fault, i32 error)
         .url = backend ? backend->url : (struct slice){0},
         .error = name_slice(error_text),
         .message =
-            name_slice(reject == HTTP_REJECT_NONE ? row->log_text : http_reject_info(reject)->text),
+            name_slice(fault == FAULT_BAD_REQUEST ? http_reject_info(reject)->text : row->log_text),
         .client_ip = exchange_client_ip(exchange),
         .request_id = exchange->request_id,
-        .route = exchange->route->id,
+        .route = exchange_route_id(exchange),
         .attempt = exchange->attempts,
     };
     (void)log_event_write(proxy->logs[LOG_FILE_ERROR], &event);

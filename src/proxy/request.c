@@ -23,11 +23,11 @@ void exchange_note(struct exchange *exchange, const struct http_request *request
     exchange->last_hop = request->has_max_forwards && request->max_forwards == 0;
     exchange->accepts_html = request->accepts_html;
     u32 route = route_find(proxy->config, request->host, request->path);
-    if (UNLIKELY(route == ROUTE_NONE)) {
+    exchange->routed = route != ROUTE_NONE;
+    if (LIKELY(exchange->routed))
+        exchange->route = &proxy->config->routes[route];
+    else
         exchange->reject = HTTP_REJECT_DOT_SEGMENT;
-        route = proxy->config->route_count - 1;
-    }
-    exchange->route = &proxy->config->routes[route];
     exchange->request.body_bytes_max = proxy->config->limits.body_bytes_max;
 }
 

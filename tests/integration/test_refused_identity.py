@@ -56,6 +56,43 @@ def test_the_host_that_nobody_named_is_not_logged(lab):
     assert lines_of(proxy, "access")[0]["host"] is None
 
 
+def test_what_was_refused_before_it_had_a_route_names_none(lab):
+    """Malformed, or with a path that backends may read in two ways."""
+    proxy = lab.proxy(lab.origin(), routes=[{"id": "secret", "path": "/secret"}])
+    for head in (b"GET / HTTP/1.1\r\nbroken line\r\n\r\n", request("GET", "/x/../secret")):
+        assert lab.ask(proxy, head).status == 400
+    assert lab.ask(proxy, request("GET", "/secret")).status == 200
+    wait_until(lambda: len(lines_of(proxy, "access")) == 3, "three access lines")
+    assert [line["route"] for line in lines_of(proxy, "access")] == [None, None, "secret"]
+    assert all("route" not in line for line in lines_of(proxy, "log")
+               if line.get("error") == "bad_request")
+
+
+@pytest.mark.parametrize("edits", [{"remove": ["X-Request-ID"]}, {"set": {"X-Request-ID": "fix"}}])
+def test_a_request_has_an_id_whatever_its_route_sends(lab, edits):
+    origin = lab.origin()
+    proxy = lab.proxy(origin, routes=[{"id": "r", "path": "/", "requestHeaders": edits}])
+    body = b"b" * 4096  # lies between the head and the id
+    assert lab.ask(proxy, request("POST", "/", "X-Request-ID: mine-2", body=body)).status == 200
+    assert lab.ask(proxy, request("GET", "/")).status == 200
+    assert origin.requests[0].body == body
+    assert origin.requests[0].get("X-Request-ID") == edits.get("set", {}).get("X-Request-ID")
+    wait_until(lambda: len(lines_of(proxy, "access")) == 2, "two access lines")
+    first, second = lines_of(proxy, "access")
+    assert first["requestId"] == "mine-2" and len(second["requestId"]) == 36
+
+
+def test_a_client_that_does_not_read_its_error_pages_is_in_the_log(lab, tmp_path):
+    """More of them than the sockets hold, asked for all at once."""
+    template = tmp_path / "large.html"
+    template.write_text("{status}" + "x" * 60_000)
+    proxy = lab.proxy("http://127.0.0.1:1", proxy={"retries": 0}, timeouts={"responseIdle": 200},
+                      errorTemplates={"html": str(template)})
+    lab.client(proxy, receive_bytes=4096).send(request("GET", "/", "Accept: text/html") * 150)
+    wait_until(lambda: any(line.get("error") == "client_stalled"
+                           for line in lines_of(proxy, "log")), "client_stalled in the error log")
+
+
 def test_head_that_never_ended_counts_what_came(lab):
     """408 by timeouts.requestHead."""
     proxy = lab.proxy(lab.origin(), timeouts={"requestHead": 100})
