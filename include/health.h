@@ -44,11 +44,11 @@ MUST_CHECK struct health *health_create(const struct health_options *options);
 /* Only when it is quiet. */
 void health_destroy(struct health *health);
 
-/* From now on the backends of this snapshot are checked, as its configuration says, and marked in
- * it. What is known of backends that stay is kept; probes of others end without a result. To be
- * called as soon as the snapshot is there: between its creation and this call there may be no
- * health_tick(), and the snapshot followed before must still exist. This one must exist until the
- * next call, or until health_stop(). */
+/* From now on the backends of this snapshot are checked, as its configuration says, and marked as
+ * STATE_DOWN while they are. What is known of backends that stay is kept; probes of others end
+ * without a result. To be called as soon as the snapshot is there: between its creation and this
+ * call there may be no health_tick(), and the snapshot followed before must still exist. This one
+ * must exist until the next call, or until health_stop(). */
 void health_follow(struct health *health, struct snapshot *snapshot);
 
 /* To be called after each turn of the ring, with the time that the turn returned. */

@@ -1,7 +1,8 @@
 /*
  * snapshot: one configuration as the workers use it, with everything that is worked out before they
  * get it: the slots of its backends and routes, which backends are usable, and each worker's
- * balancing. It does not change, but for the usable bits and the pins.
+ * balancing. It does not change, but for the usable bits, which follow the marks in the state, and
+ * the pins.
  *
  * Control builds one, hands it to the workers and destroys it when nobody needs it any more. A
  * worker pins the snapshot that it serves by, and every exchange the one that it began with.
@@ -19,6 +20,12 @@ struct snapshot_pool {
     struct balance **balances; /* per worker */
 };
 
+/* A place of a backend in a pool. */
+struct snapshot_seat {
+    u32 pool;
+    u32 member;
+};
+
 /* On a cache line of its own: the worker's alone to write. */
 struct snapshot_worker {
     u64 pins;
@@ -31,6 +38,9 @@ struct snapshot {
     struct snapshot_pool *pools;
     struct snapshot_worker *workers;
     struct state *state;
+    struct state_follower follower; /* keeps the usable bits as the state's marks say */
+    struct snapshot_seat *seats; /* those of backend i: from seats_from[i] to seats_from[i + 1] */
+    u32 *seats_from;
     u64 version;
     u32 worker_count;
     struct arena arena;
@@ -41,9 +51,6 @@ MUST_CHECK struct snapshot *snapshot_create(const struct config *config, struct 
                                             u32 worker_count, u64 version);
 /* Only when it is not pinned. */
 void snapshot_destroy(struct snapshot *snapshot);
-
-/* Marks the backend (an index into config.backends) in all pools, and in the state. */
-void snapshot_set_usable(struct snapshot *snapshot, u32 backend, bool usable);
 
 /* True while a worker holds it. One that has gone on to a later snapshot, and has let go of this
  * one, does not take it again. */

@@ -8,6 +8,7 @@
 #ifndef NEXTPROXY_STATE_H
 #define NEXTPROXY_STATE_H
 
+#include "base/list.h"
 #include "base/slice.h"
 
 struct state;
@@ -45,9 +46,45 @@ void state_backend_end(struct state *state, u32 slot);
 void state_backend_latency(struct state *state, u32 slot, u32 sample_us, u64 now_ns);
 u32 state_backend_active(const struct state *state, u32 slot);
 u32 state_backend_latency_us(const struct state *state, u32 slot);
-/* Health decisions: an unusable backend is not chosen. Snapshots follow, see snapshot.h. */
-void state_backend_set_usable(struct state *state, u32 slot, bool usable);
+
+/* ---- Whether a backend may be chosen, by slot ---- */
+
+/* Each is set and cleared by one judge alone, who need not know of the others: a backend may be
+ * chosen when it has none of STATE_BARS. */
+enum state_mark {
+    STATE_DOWN = 1 << 0,        /* by active checks */
+    STATE_EJECTED = 1 << 1,     /* by passive checks */
+    STATE_DRAINING = 1 << 2,    /* by the operator: what it serves goes on, nothing new comes */
+    STATE_MAINTENANCE = 1 << 3, /* by the operator: something is being done to it */
+};
+/* The operator's own, which nothing overrides. */
+enum { STATE_MANUAL = STATE_DRAINING | STATE_MAINTENANCE };
+enum { STATE_BARS = STATE_DOWN | STATE_EJECTED | STATE_MANUAL };
+
+/* From any thread; every snapshot there is shows it when this returns. Takes a lock, which is held
+ * for the time of some stores by whoever has it. */
+void state_backend_mark(struct state *state, u32 slot, enum state_mark mark, bool set);
+/* enum state_mark, as a set. */
+u32 state_backend_marks(const struct state *state, u32 slot);
 bool state_backend_usable(const struct state *state, u32 slot);
+/* "down", "ejected", "draining", "maintenance"; static. */
+const char *state_mark_name(enum state_mark mark);
+
+/* Who wants to hear of marks: a snapshot, which keeps them in the form that choosing needs.
+ *
+ * Marks change under one lock, and followers are told under it; a follower begins by joining and is
+ * then told, under the lock again, how each of its backends stands. So whatever changes while a
+ * snapshot is being built is either in what it is told first, or is told to it afterwards. */
+struct state_follower {
+    struct list node;
+    /* `marks` are those that hold now; some may be what it was told before. With the lock held. */
+    void (*on_marks)(struct state_follower *follower, u32 slot, u32 marks);
+};
+
+void state_follow(struct state *state, struct state_follower *follower, const u32 *slots,
+                  u32 count);
+/* When this returns, it is told nothing any more. */
+void state_unfollow(struct state *state, struct state_follower *follower);
 
 /* ---- What one worker has counted of a backend, by slot ---- */
 

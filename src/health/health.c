@@ -35,7 +35,8 @@ static void take_in(struct check *check, const struct probe_result *result)
     report.change = health_machine_step(&check->machine, &report.backend->health_check,
                                         result->outcome == PROBE_GOOD);
     if (report.change != HEALTH_SAME)
-        snapshot_set_usable(health->snapshot, check->backend, report.change == HEALTH_WENT_UP);
+        state_backend_mark(health->snapshot->state, (u32)(check - health->at), STATE_DOWN,
+                           report.change == HEALTH_WENT_DOWN);
     health_record(health->with.log, severity_min(health), &report);
 }
 
@@ -170,14 +171,15 @@ static void adopt(struct health *health, u32 backend)
 /* The backend is there, and is not to be checked (any more). */
 static void dismiss(struct health *health, u32 backend)
 {
-    struct check *check = &health->at[health->snapshot->backend_slots[backend]];
+    u32 slot = health->snapshot->backend_slots[backend];
+    struct check *check = &health->at[slot];
     if (!check->live)
         return;
     bool down = check->machine.state == HEALTH_UNHEALTHY;
     check_end(check);
     if (!down)
         return;
-    snapshot_set_usable(health->snapshot, backend, true);
+    state_backend_mark(health->snapshot->state, slot, STATE_DOWN, false);
     health_record_unchecked(health->with.log, severity_min(health),
                             &health->snapshot->config->backends[backend]);
 }
@@ -191,7 +193,8 @@ static void end_gone(struct health *health)
         if (check->round == health->round)
             continue;
         if (check->machine.state == HEALTH_UNHEALTHY)
-            state_backend_set_usable(health->snapshot->state, (u32)(check - health->at), true);
+            state_backend_mark(health->snapshot->state, (u32)(check - health->at), STATE_DOWN,
+                               false);
         check_end(check);
     }
 }

@@ -2,6 +2,7 @@
 #include "snapshot.h"
 
 #include "base/hash.h"
+#include "snapshot/seats.h"
 
 /* What tells one backend from another while configurations come and go: with another URL it is
  * another backend, even under the same id. */
@@ -55,11 +56,8 @@ static void create_load(struct snapshot *snapshot, const struct config_pool *con
     u32 count = config->backend_count;
     u32 *slots = arena_alloc(&snapshot->arena, count * sizeof(u32));
     pool->usable = alloc_lines(&snapshot->arena, (count + 63) / 64 * sizeof(u64));
-    for (u32 i = 0; i < count; i++) {
+    for (u32 i = 0; i < count; i++)
         slots[i] = snapshot->backend_slots[config->backends[i]];
-        if (state_backend_usable(snapshot->state, slots[i]))
-            pool->usable[i / 64] |= 1ull << (i % 64);
-    }
     pool->load = (struct balance_load){
         .slots = slots,
         .active = state_active(snapshot->state),
@@ -109,6 +107,7 @@ struct snapshot *snapshot_create(const struct config *config, struct state *stat
         create_load(snapshot, &config->pools[p], &snapshot->pools[p]);
         create_balances(snapshot, &config->pools[p], &snapshot->pools[p]);
     }
+    seats_create(snapshot);
     return snapshot;
 }
 
@@ -116,27 +115,9 @@ void snapshot_destroy(struct snapshot *snapshot)
 {
     struct arena arena = snapshot->arena; /* the snapshot itself lives in it */
     ASSERT(!snapshot_pinned(snapshot));
+    seats_destroy(snapshot);
     release_slots(snapshot);
     arena_deinit(&arena);
-}
-
-static void set_bit(u64 *bits, u32 index, bool set)
-{
-    u64 bit = 1ull << (index % 64);
-    if (set)
-        __atomic_fetch_or(&bits[index / 64], bit, __ATOMIC_RELAXED);
-    else
-        __atomic_fetch_and(&bits[index / 64], ~bit, __ATOMIC_RELAXED);
-}
-
-void snapshot_set_usable(struct snapshot *snapshot, u32 backend, bool usable)
-{
-    const struct config *config = snapshot->config;
-    state_backend_set_usable(snapshot->state, snapshot->backend_slots[backend], usable);
-    for (u32 p = 0; p < config->pool_count; p++)
-        for (u32 i = 0; i < config->pools[p].backend_count; i++)
-            if (config->pools[p].backends[i] == backend)
-                set_bit(snapshot->pools[p].usable, i, usable);
 }
 
 bool snapshot_pinned(const struct snapshot *snapshot)

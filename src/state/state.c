@@ -1,36 +1,13 @@
 /* Figures by slot. The arrays are reserved for all slots there may be; what is not used is never
  * touched, and takes no memory. */
-#include "state.h"
-
 #include <stdlib.h>
 
 #include "balance.h"
 #include "base/arena.h"
-#include "base/assert.h"
 #include "base/clock.h"
-#include "state/slots.h"
+#include "state/state_internal.h"
 
 #define LATENCY_DECAY_NS (10 * NS_PER_S)
-
-struct figures {
-    u32 active[STATE_SLOTS_MAX];
-    u32 latency_us[STATE_SLOTS_MAX];
-    u64 latency_at_ns[STATE_SLOTS_MAX];
-    u32 route_active[STATE_SLOTS_MAX];
-    u8 unusable[STATE_SLOTS_MAX];
-};
-
-/* One worker's, reserved when it asks for them. */
-struct tallies {
-    struct state_tally by_slot[STATE_SLOTS_MAX];
-};
-
-struct state {
-    struct slots slots[STATE_KIND_COUNT];
-    struct figures *figures;
-    struct tallies *tallies[STATE_WORKERS_MAX];
-    u32 workers; /* one more than the last that has tallies */
-};
 
 struct state *state_create(void)
 {
@@ -44,6 +21,7 @@ struct state *state_create(void)
     }
     for (u32 kind = 0; kind < STATE_KIND_COUNT; kind++)
         slots_init(&state->slots[kind]);
+    marks_init(state);
     return state;
 }
 
@@ -51,6 +29,7 @@ void state_destroy(struct state *state)
 {
     for (u32 kind = 0; kind < STATE_KIND_COUNT; kind++)
         slots_deinit(&state->slots[kind]);
+    marks_deinit(state);
     for (u32 worker = 0; worker < state->workers; worker++)
         if (state->tallies[worker])
             region_release(state->tallies[worker], sizeof(*state->tallies[worker]));
@@ -73,7 +52,7 @@ static void forget_backend(struct state *state, u32 slot)
     struct figures *figures = state->figures;
     __atomic_store_n(&figures->latency_us[slot], 0, __ATOMIC_RELAXED);
     __atomic_store_n(&figures->latency_at_ns[slot], 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&figures->unusable[slot], false, __ATOMIC_RELAXED);
+    marks_forget(state, slot);
     forget_tallies(state, slot);
 }
 
@@ -142,16 +121,6 @@ u32 state_backend_active(const struct state *state, u32 slot)
 u32 state_backend_latency_us(const struct state *state, u32 slot)
 {
     return __atomic_load_n(&state->figures->latency_us[slot], __ATOMIC_RELAXED);
-}
-
-void state_backend_set_usable(struct state *state, u32 slot, bool usable)
-{
-    __atomic_store_n(&state->figures->unusable[slot], !usable, __ATOMIC_RELAXED);
-}
-
-bool state_backend_usable(const struct state *state, u32 slot)
-{
-    return !__atomic_load_n(&state->figures->unusable[slot], __ATOMIC_RELAXED);
 }
 
 /* ---- Tallies ---- */

@@ -363,7 +363,7 @@ void sim_backend_usable(struct sim *sim, u32 backend, bool usable)
     if (backend >= sim->snapshot->config->backend_count)
         return;
     sim_trace(usable ? "backend up" : "backend down", backend, 0);
-    snapshot_set_usable(sim->snapshot, backend, usable);
+    state_backend_mark(sim->state, sim->snapshot->backend_slots[backend], STATE_DOWN, !usable);
 }
 
 /* ---- The end ---- */

@@ -71,6 +71,11 @@ static u32 member(const struct snapshot *snapshot, u32 pool, const char *id)
     return BALANCE_NONE;
 }
 
+static void mark(const struct fixture *f, const char *id, enum state_mark mark, bool set)
+{
+    state_backend_mark(f->state, slot(f->first, id), mark, set);
+}
+
 static void the_pools_show_the_figures_of_their_backends(void **state)
 {
     struct fixture *f = *state;
@@ -90,7 +95,7 @@ static void an_unusable_backend_is_so_in_every_pool(void **state)
     struct fixture *f = *state;
     for (u32 round = 0; round < 2; round++) {
         bool usable = round == 1;
-        snapshot_set_usable(f->first, backend(f->first, "c"), usable);
+        mark(f, "c", STATE_DOWN, !usable);
         for (u32 p = 0; p < f->first->config->pool_count; p++) {
             const u64 *bits = f->first->pools[p].load.usable;
             assert_int_equal(balance_bit(bits, member(f->first, p, "c")), usable);
@@ -103,8 +108,8 @@ static void what_stays_keeps_its_figures_and_its_mark(void **state)
 {
     struct fixture *f = *state;
     state_backend_begin(f->state, slot(f->first, "c"));
-    snapshot_set_usable(f->first, backend(f->first, "c"), false);
-    snapshot_set_usable(f->first, backend(f->first, "b"), false);
+    mark(f, "c", STATE_DOWN, true);
+    mark(f, "b", STATE_DOWN, true);
     struct snapshot *second = snapshot_create(f->config[1], f->state, WORKERS, 2);
     assert_non_null(second);
     assert_int_equal(slot(second, "c"), slot(f->first, "c"));
@@ -118,6 +123,30 @@ static void what_stays_keeps_its_figures_and_its_mark(void **state)
     assert_int_equal(state_slots(f->state, STATE_BACKEND), 3);
     assert_int_equal(state_slots(f->state, STATE_ROUTE), 1); /* the default route */
     state_backend_end(f->state, slot(second, "c"));
+    snapshot_destroy(second);
+}
+
+static void a_mark_shows_in_every_snapshot_there_is(void **state)
+{
+    struct fixture *f = *state;
+    struct snapshot *second = snapshot_create(f->config[1], f->state, WORKERS, 2);
+    assert_non_null(second);
+    mark(f, "c", STATE_EJECTED, true);
+    mark(f, "c", STATE_DRAINING, true);
+    mark(f, "a", STATE_MAINTENANCE, true); /* which the second does not have */
+    assert_false(balance_bit(f->first->pools[0].usable, member(f->first, 0, "a")));
+    assert_false(balance_bit(f->first->pools[0].usable, member(f->first, 0, "c")));
+    assert_false(balance_bit(second->pools[0].usable, member(second, 0, "c")));
+    mark(f, "c", STATE_EJECTED, false); /* one reason less: not enough */
+    assert_false(balance_bit(second->pools[0].usable, member(second, 0, "c")));
+    mark(f, "c", STATE_DRAINING, false);
+    for (u32 p = 0; p < f->first->config->pool_count; p++)
+        assert_true(balance_bit(f->first->pools[p].usable, member(f->first, p, "c")));
+    assert_true(balance_bit(second->pools[0].usable, member(second, 0, "c")));
+    snapshot_destroy(f->first);
+    f->first = NULL;
+    state_backend_mark(f->state, slot(second, "c"), STATE_DOWN, true);
+    assert_false(balance_bit(second->pools[0].usable, member(second, 0, "c")));
     snapshot_destroy(second);
 }
 
@@ -158,6 +187,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(an_unusable_backend_is_so_in_every_pool, setup, teardown),
         cmocka_unit_test_setup_teardown(what_stays_keeps_its_figures_and_its_mark, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_mark_shows_in_every_snapshot_there_is, setup, teardown),
         cmocka_unit_test_setup_teardown(each_worker_has_its_own_balancing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_pin_of_any_worker_counts, setup, teardown),
     };

@@ -48,7 +48,7 @@ static void a_slot_that_was_free_has_fresh_figures(void **state)
 {
     u32 slot = state_take(*state, STATE_BACKEND, SLICE("old"));
     state_backend_latency(*state, slot, 77, 1000);
-    state_backend_set_usable(*state, slot, false);
+    state_backend_mark(*state, slot, STATE_EJECTED, true);
     state_release(*state, STATE_BACKEND, slot);
     assert_int_equal(state_take(*state, STATE_BACKEND, SLICE("new")), slot);
     assert_int_equal(state_latency_us(*state)[slot], 0);
@@ -146,6 +146,100 @@ static void latency_is_known_after_the_first_sample(void **state)
     assert_true(latency_us[2] > 10);
 }
 
+/* ---- Marks ---- */
+
+struct listener {
+    struct state_follower follower;
+    u32 marks[4];
+    u32 told;
+};
+
+static void on_marks(struct state_follower *follower, u32 slot, u32 marks)
+{
+    struct listener *listener = container_of(follower, struct listener, follower);
+    if (slot >= ARRAY_COUNT(listener->marks))
+        return;
+    listener->marks[slot] = marks;
+    listener->told++;
+}
+
+static void a_backend_is_usable_when_no_judge_is_against_it(void **state)
+{
+    static const enum state_mark marks[] = {STATE_DOWN, STATE_EJECTED, STATE_DRAINING,
+                                            STATE_MAINTENANCE};
+    for (u32 set = 0; set < 1u << ARRAY_COUNT(marks); set++) {
+        for (u32 i = 0; i < ARRAY_COUNT(marks); i++)
+            state_backend_mark(*state, 3, marks[i], set >> i & 1);
+        assert_int_equal(state_backend_usable(*state, 3), set == 0);
+        for (u32 i = 0; i < ARRAY_COUNT(marks); i++)
+            assert_int_equal((state_backend_marks(*state, 3) & marks[i]) != 0, set >> i & 1);
+    }
+    assert_true(state_backend_usable(*state, 2));
+    assert_string_equal(state_mark_name(STATE_DOWN), "down");
+    assert_string_equal(state_mark_name(STATE_EJECTED), "ejected");
+    assert_string_equal(state_mark_name(STATE_DRAINING), "draining");
+    assert_string_equal(state_mark_name(STATE_MAINTENANCE), "maintenance");
+}
+
+static void followers_hear_of_changes_alone(void **state)
+{
+    struct listener listener = {.follower = {.on_marks = on_marks}};
+    const u32 slots[] = {1, 2};
+    state_backend_mark(*state, 2, STATE_DRAINING, true);
+    state_follow(*state, &listener.follower, slots, 2);
+    assert_int_equal(listener.told, 2); /* how things stand */
+    assert_int_equal(listener.marks[2], STATE_DRAINING);
+    state_backend_mark(*state, 2, STATE_DRAINING, true);
+    assert_int_equal(listener.told, 2);
+    state_backend_mark(*state, 2, STATE_DOWN, true);
+    assert_int_equal(listener.told, 3);
+    assert_int_equal(listener.marks[2], STATE_DRAINING | STATE_DOWN);
+    state_unfollow(*state, &listener.follower);
+    state_backend_mark(*state, 2, STATE_DOWN, false);
+    assert_int_equal(listener.told, 3);
+}
+
+struct judge {
+    struct state *state;
+    enum state_mark mark;
+    _Atomic bool over;
+};
+
+static void *judge_at_random(void *argument)
+{
+    struct judge *judge = argument;
+    struct rng rng;
+    rng_seed(&rng, judge->mark);
+    while (!atomic_load(&judge->over))
+        state_backend_mark(judge->state, rng_below(&rng, 4), judge->mark, rng_below(&rng, 2) == 1);
+    return NULL;
+}
+
+/* Whoever joins while two judges are at work has missed nothing when they stop. */
+static void no_change_is_lost_on_those_who_join_meanwhile(void **state)
+{
+    enum { FOLLOWERS = 200 };
+    static struct listener listeners[FOLLOWERS];
+    const u32 slots[] = {0, 1, 2, 3};
+    struct judge judges[2] = {{*state, STATE_DOWN, false}, {*state, STATE_EJECTED, false}};
+    pthread_t threads[2];
+    for (u32 i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, judge_at_random, &judges[i]), 0);
+    for (u32 i = 0; i < FOLLOWERS; i++) {
+        listeners[i].follower.on_marks = on_marks;
+        state_follow(*state, &listeners[i].follower, slots, 4);
+    }
+    for (u32 i = 0; i < 2; i++)
+        atomic_store(&judges[i].over, true);
+    for (u32 i = 0; i < 2; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    for (u32 i = 0; i < FOLLOWERS; i++) {
+        for (u32 slot = 0; slot < 4; slot++)
+            assert_int_equal(listeners[i].marks[slot], state_backend_marks(*state, slot));
+        state_unfollow(*state, &listeners[i].follower);
+    }
+}
+
 /* ---- Limits ---- */
 
 static void a_route_without_a_limit_always_has_a_place(void **state)
@@ -228,6 +322,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(slots_are_what_a_list_of_keys_says, setup, teardown),
         cmocka_unit_test_setup_teardown(requests_are_counted_by_slot, setup, teardown),
         cmocka_unit_test_setup_teardown(latency_is_known_after_the_first_sample, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_backend_is_usable_when_no_judge_is_against_it, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(followers_hear_of_changes_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_change_is_lost_on_those_who_join_meanwhile, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_route_without_a_limit_always_has_a_place, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_route_takes_exactly_as_many_as_it_may, setup, teardown),
