@@ -57,9 +57,22 @@ struct balance_backend {
 enum { BALANCE_BACKENDS_MAX = 65535, BALANCE_WEIGHT_MAX = 65535 };
 
 /* `backends` are copied. Lives as long as the arena; there is nothing to destroy. count is
- * 1..BALANCE_BACKENDS_MAX. BALANCE_IP_HASH takes 128 KB, the others some 40 bytes per backend. */
+ * 1..BALANCE_BACKENDS_MAX. Takes some 40 bytes per backend; BALANCE_IP_HASH also a table. */
 struct balance *balance_create(struct arena *arena, enum balance_strategy strategy,
                                const struct balance_backend *backends, u32 count);
+
+/* What BALANCE_IP_HASH looks backends up in: 128 KB (1.3 MB for more than 2048 backends) that take
+ * the better part of a millisecond to fill and never change. All workers' balances over the same
+ * backends can share one. */
+struct balance_table;
+/* One allocation: `backends` are copied into it. */
+const struct balance_table *balance_table_create(struct arena *arena,
+                                                 const struct balance_backend *backends, u32 count);
+/* True when it was created from backends with these keys and weights, in this order. */
+MUST_CHECK bool balance_table_is_for(const struct balance_table *table,
+                                     const struct balance_backend *backends, u32 count);
+/* BALANCE_IP_HASH over the backends of a table, which must outlive it. */
+struct balance *balance_create_over(struct arena *arena, const struct balance_table *table);
 /* The index of the backend to use, or BALANCE_NONE when none is usable and untried.
  * O(1) or O(log n) in the number of backends where the strategy allows it. */
 MUST_CHECK u32 balance_pick(struct balance *balance, const struct balance_request *request);

@@ -14,6 +14,14 @@
 #include "config.h"
 #include "state.h"
 
+struct snapshot_table;
+
+/* The tables of all pools that have one, by a hash of what they are made from. */
+struct snapshot_tables {
+    struct snapshot_table **at; /* NULL = a free place */
+    u32 capacity;               /* a power of two, or 0 */
+};
+
 struct snapshot_pool {
     struct balance_load load;
     u64 *usable;               /* load.usable, to be written */
@@ -44,11 +52,14 @@ struct snapshot {
     u64 version;
     u32 worker_count;
     struct arena arena;
+    struct snapshot_tables tables;
 };
 
-/* NULL when `state` has no slots left. Control only, like all but the pins. */
+/* NULL when `state` has no slots left. What is costly to work out and as it was in `previous` (NULL
+ * = none), which may go afterwards, is shared with it. Control only, like all but the pins. */
 MUST_CHECK struct snapshot *snapshot_create(const struct config *config, struct state *state,
-                                            u32 worker_count, u64 version);
+                                            u32 worker_count, u64 version,
+                                            const struct snapshot *previous);
 /* Only when it is not pinned. */
 void snapshot_destroy(struct snapshot *snapshot);
 

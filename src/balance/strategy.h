@@ -23,6 +23,17 @@ extern const struct strategy strategy_ip_hash;
 extern const struct strategy strategy_least_connections;
 extern const struct strategy strategy_least_latency;
 
+/* --- maglev.c ------------------------------------------------------------------------------------
+ */
+
+/* Which backend has which slot; all in one allocation. */
+struct balance_table {
+    u16 *slots; /* behind the backends */
+    u32 slot_count;
+    u32 count;
+    struct balance_backend backends[];
+};
+
 static inline u32 words_for(u32 count)
 {
     return (count + 63) / 64;

@@ -44,7 +44,9 @@ static bool begin_generation(struct live *live, const struct config *config, str
     u64 version = live->newest ? live->newest->snapshot->version + 1 : 1;
     struct generation *generation = calloc(1, sizeof(*generation));
     struct snapshot *snapshot =
-        generation ? snapshot_create(config, live->state, live->first->workers, version) : NULL;
+        generation ? snapshot_create(config, live->state, live->first->workers, version,
+                                     live->newest ? live->newest->snapshot : NULL)
+                   : NULL;
     if (!snapshot) {
         free(generation);
         return false;

@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "snapshot/seats.h"
+#include "snapshot/tables.h"
 
 /* What tells one backend from another while configurations come and go: with another URL it is
  * another backend, even under the same id. */
@@ -66,24 +67,54 @@ static void create_load(struct snapshot *snapshot, const struct config_pool *con
     };
 }
 
+static struct balance_backend *list_members(struct snapshot *snapshot,
+                                            const struct config_pool *config)
+{
+    u32 count = config->backend_count;
+    struct balance_backend *members = arena_alloc(&snapshot->arena, count * sizeof(*members));
+    for (u32 i = 0; i < count; i++) {
+        const struct config_backend *backend = &snapshot->config->backends[config->backends[i]];
+        members[i].weight = backend->weight;
+        members[i].key = hash_bytes(backend->id.data, backend->id.len, 0);
+    }
+    return members;
+}
+
+/* `earlier` may have the table already. */
 static void create_balances(struct snapshot *snapshot, const struct config_pool *config,
-                            struct snapshot_pool *pool)
+                            struct snapshot_pool *pool, const struct snapshot_tables *earlier)
 {
     struct arena *arena = &snapshot->arena;
     u32 count = config->backend_count;
-    struct balance_backend *backends = arena_alloc(arena, count * sizeof(*backends));
-    for (u32 i = 0; i < count; i++) {
-        const struct config_backend *backend = &snapshot->config->backends[config->backends[i]];
-        backends[i].weight = backend->weight;
-        backends[i].key = hash_bytes(backend->id.data, backend->id.len, 0);
-    }
+    const struct balance_backend *members = list_members(snapshot, config);
     pool->balances = arena_alloc(arena, snapshot->worker_count * sizeof(*pool->balances));
+    if (config->strategy != BALANCE_IP_HASH) {
+        for (u32 w = 0; w < snapshot->worker_count; w++)
+            pool->balances[w] = balance_create(arena, config->strategy, members, count);
+        return;
+    }
+    const struct balance_table *table = tables_take(&snapshot->tables, earlier, members, count);
     for (u32 w = 0; w < snapshot->worker_count; w++)
-        pool->balances[w] = balance_create(arena, config->strategy, backends, count);
+        pool->balances[w] = balance_create_over(arena, table);
+}
+
+static void create_pools(struct snapshot *snapshot, const struct snapshot *previous)
+{
+    const struct config *config = snapshot->config;
+    u32 tables = 0;
+    for (u32 p = 0; p < config->pool_count; p++)
+        tables += config->pools[p].strategy == BALANCE_IP_HASH;
+    tables_init(&snapshot->tables, &snapshot->arena, tables);
+    snapshot->pools = arena_alloc(&snapshot->arena, config->pool_count * sizeof(*snapshot->pools));
+    for (u32 p = 0; p < config->pool_count; p++) {
+        create_load(snapshot, &config->pools[p], &snapshot->pools[p]);
+        create_balances(snapshot, &config->pools[p], &snapshot->pools[p],
+                        previous ? &previous->tables : NULL);
+    }
 }
 
 struct snapshot *snapshot_create(const struct config *config, struct state *state, u32 worker_count,
-                                 u64 version)
+                                 u64 version, const struct snapshot *previous)
 {
     struct arena arena;
     arena_init(&arena);
@@ -102,11 +133,7 @@ struct snapshot *snapshot_create(const struct config *config, struct state *stat
         return NULL;
     }
     snapshot->workers = alloc_lines(&snapshot->arena, worker_count * sizeof(*snapshot->workers));
-    snapshot->pools = arena_alloc(&snapshot->arena, config->pool_count * sizeof(*snapshot->pools));
-    for (u32 p = 0; p < config->pool_count; p++) {
-        create_load(snapshot, &config->pools[p], &snapshot->pools[p]);
-        create_balances(snapshot, &config->pools[p], &snapshot->pools[p]);
-    }
+    create_pools(snapshot, previous);
     seats_create(snapshot);
     return snapshot;
 }
@@ -117,6 +144,7 @@ void snapshot_destroy(struct snapshot *snapshot)
     ASSERT(!snapshot_pinned(snapshot));
     seats_destroy(snapshot);
     release_slots(snapshot);
+    tables_release(&snapshot->tables);
     arena_deinit(&arena);
 }
 

@@ -182,7 +182,7 @@ struct sim *sim_create(const struct sim_options *options)
     sim->config = load_config(options->config ? options->config : SIM_CONFIG_ONE);
     sim->state = state_create();
     SIM_CHECK(sim->state);
-    sim->snapshot = snapshot_create(sim->config, sim->state, 1, 1);
+    sim->snapshot = snapshot_create(sim->config, sim->state, 1, 1, NULL);
     SIM_CHECK(sim->snapshot);
     for (u32 i = 0; i < LOG_FILE_COUNT && options->logs; i++)
         sim->logs[i] = log_buffer_create(LOG_BYTES);
@@ -228,7 +228,7 @@ void sim_reload(struct sim *sim, const char *config)
     sim->earlier[sim->earlier_count] = (struct sim_earlier){sim->snapshot, sim->reloaded};
     sim->earlier_count = count;
     sim->reloaded = next;
-    sim->snapshot = snapshot_create(next, sim->state, 1, sim->snapshot->version + 1);
+    sim->snapshot = snapshot_create(next, sim->state, 1, sim->snapshot->version + 1, sim->snapshot);
     SIM_CHECK(sim->snapshot);
     sim_trace("reload", sim->snapshot->version, 0);
     worker_adopt(sim->worker, sim->snapshot);

@@ -57,7 +57,7 @@ static void follow(struct lab *lab, struct wanted wanted)
     u32 n = wanted.n;
     lab->config[n] = config_fixture(json);
     free(json);
-    lab->snapshot[n] = snapshot_create(lab->config[n], lab->state, 1, n + 1);
+    lab->snapshot[n] = snapshot_create(lab->config[n], lab->state, 1, n + 1, NULL);
     assert_non_null(lab->snapshot[n]);
     health_follow(lab->health, lab->snapshot[n]);
 }

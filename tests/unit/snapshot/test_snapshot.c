@@ -28,7 +28,7 @@ static int setup(void **state)
     fixture.config[0] = config_fixture(first_json);
     fixture.config[1] = config_fixture(second_json);
     assert_non_null(fixture.state);
-    fixture.first = snapshot_create(fixture.config[0], fixture.state, WORKERS, 1);
+    fixture.first = snapshot_create(fixture.config[0], fixture.state, WORKERS, 1, NULL);
     assert_non_null(fixture.first);
     *state = &fixture;
     return 0;
@@ -110,7 +110,7 @@ static void what_stays_keeps_its_figures_and_its_mark(void **state)
     state_backend_begin(f->state, slot(f->first, "c"));
     mark(f, "c", STATE_DOWN, true);
     mark(f, "b", STATE_DOWN, true);
-    struct snapshot *second = snapshot_create(f->config[1], f->state, WORKERS, 2);
+    struct snapshot *second = snapshot_create(f->config[1], f->state, WORKERS, 2, f->first);
     assert_non_null(second);
     assert_int_equal(slot(second, "c"), slot(f->first, "c"));
     assert_int_not_equal(slot(second, "b"), slot(f->first, "b")); /* another URL */
@@ -129,7 +129,7 @@ static void what_stays_keeps_its_figures_and_its_mark(void **state)
 static void a_mark_shows_in_every_snapshot_there_is(void **state)
 {
     struct fixture *f = *state;
-    struct snapshot *second = snapshot_create(f->config[1], f->state, WORKERS, 2);
+    struct snapshot *second = snapshot_create(f->config[1], f->state, WORKERS, 2, f->first);
     assert_non_null(second);
     mark(f, "c", STATE_EJECTED, true);
     mark(f, "c", STATE_DRAINING, true);
