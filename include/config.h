@@ -32,6 +32,7 @@ struct config_timeouts { /* milliseconds, all > 0 */
     u32 half_close_ms;        /* for bytes of the response, after the client's FIN */
     u32 tunnel_idle_ms;       /* without a byte in either direction */
     u32 drain_ms;             /* for what still runs at a graceful stop */
+    u32 queue_ms;             /* for a place among a route's active exchanges */
 };
 
 struct config_listener {
@@ -83,8 +84,9 @@ struct config_route {
     struct config_timeouts timeouts;
     u32 pool;       /* index into config.pools */
     u32 active_max; /* reqActiveLength: exchanges at once over all workers; 0 = no limit */
-    u32 queue_max;  /* reqQueueLength: active from a later release on */
+    u32 queue_max;  /* reqQueueLength: exchanges that wait for a place, over all workers */
     bool wildcard;
+    bool limited; /* not every exchange may go at once: see src/proxy/queue.h */
 };
 
 struct config_limits {

@@ -110,14 +110,6 @@ static inline void state_tally_add(u64 *figure, u64 value)
 /* All workers' added up. Control only. */
 struct state_tally state_backend_tally(const struct state *state, u32 slot);
 
-/* ---- Routes, by slot ---- */
-
-/* Takes a place among the route's active exchanges, exactly, over all workers; false when there is
- * none left. A route without a limit (0) always has one. */
-MUST_CHECK bool state_route_enter(struct state *state, u32 slot, u32 active_max);
-/* With the limit that was given to state_route_enter. */
-void state_route_leave(struct state *state, u32 slot, u32 active_max);
-/* Exchanges that have such a place. */
-u32 state_route_active(const struct state *state, u32 slot);
+/* Routes, by slot: state/routes.h. */
 
 #endif

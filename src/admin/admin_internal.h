@@ -5,6 +5,7 @@
 #include "admin.h"
 #include "base/arena.h"
 #include "http.h"
+#include "state/routes.h"
 #include "transport.h"
 
 enum {

@@ -255,26 +255,108 @@ static void write_backends(struct scrape *scrape)
     write_backend_health(scrape);
 }
 
-/* Routes without a limit are not counted, and have no samples. */
-static void write_routes(struct scrape *scrape)
+/* One figure of a route. */
+struct route_family {
+    const char *name, *type, *help;
+    u64 (*value)(const struct scrape *scrape, u32 route);
+    bool micros; /* written as seconds */
+};
+
+static const struct state_routes *routes_of(const struct scrape *scrape)
 {
-    const struct snapshot *snapshot = scrape->view.snapshot;
-    const struct config *config = snapshot->config;
+    return state_routes(scrape->view.snapshot->state);
+}
+
+static u64 route_active(const struct scrape *scrape, u32 route)
+{
+    return state_route_active(routes_of(scrape), scrape->view.snapshot->route_slots[route]);
+}
+
+static u64 route_limit(const struct scrape *scrape, u32 route)
+{
+    return scrape->view.snapshot->config->routes[route].active_max;
+}
+
+static u64 route_waiting(const struct scrape *scrape, u32 route)
+{
+    return state_route_waiting(routes_of(scrape), scrape->view.snapshot->route_slots[route]);
+}
+
+static struct state_route_tally route_tally(const struct scrape *scrape, u32 route)
+{
+    return state_route_tally(routes_of(scrape), scrape->view.snapshot->route_slots[route]);
+}
+
+static u64 route_queued(const struct scrape *scrape, u32 route)
+{
+    return route_tally(scrape, route).queued;
+}
+
+static u64 route_waited(const struct scrape *scrape, u32 route)
+{
+    return route_tally(scrape, route).waited;
+}
+
+static u64 route_waited_us(const struct scrape *scrape, u32 route)
+{
+    return route_tally(scrape, route).waited_us_sum;
+}
+
+static u64 route_timed_out(const struct scrape *scrape, u32 route)
+{
+    return route_tally(scrape, route).timed_out;
+}
+
+static u64 route_shed(const struct scrape *scrape, u32 route)
+{
+    return route_tally(scrape, route).shed;
+}
+
+static u64 route_refused(const struct scrape *scrape, u32 route)
+{
+    return route_tally(scrape, route).refused;
+}
+
+/* Routes without a limit are not counted, and have no samples. */
+static void write_route_family(const struct scrape *scrape, const struct route_family *row)
+{
+    const struct config *config = scrape->view.snapshot->config;
     struct http_writer *out = scrape->out;
-    family(out, "route_active", "gauge", "Requests in progress on each route with a limit.");
+    family(out, row->name, row->type, row->help);
     for (u32 i = 0; i < config->route_count && !out->full; i++) {
-        if (config->routes[i].active_max == 0)
+        if (!config->routes[i].limited)
             continue;
-        write_id(out, "route_active", "route", config->routes[i].id);
-        write_format(out, "} %u\n", state_route_active(snapshot->state, snapshot->route_slots[i]));
+        u64 value = row->value(scrape, i);
+        write_id(out, row->name, "route", config->routes[i].id);
+        if (row->micros)
+            write_format(out, "} %llu.%06llu\n", number(value / 1000000), number(value % 1000000));
+        else
+            write_format(out, "} %llu\n", number(value));
     }
-    family(out, "route_active_limit", "gauge", "That limit, reqActiveLength.");
-    for (u32 i = 0; i < config->route_count && !out->full; i++) {
-        if (config->routes[i].active_max == 0)
-            continue;
-        write_id(out, "route_active_limit", "route", config->routes[i].id);
-        write_format(out, "} %u\n", config->routes[i].active_max);
-    }
+}
+
+static void write_routes(const struct scrape *scrape)
+{
+    static const struct route_family rows[] = {
+        {"route_active", "gauge", "Requests in progress on each route with a limit.", route_active,
+         false},
+        {"route_active_limit", "gauge", "The limit in force: how many there may be.", route_limit,
+         false},
+        {"route_queue_length", "gauge", "Requests that wait for their turn.", route_waiting, false},
+        {"route_queued_total", "counter", "Requests that had to wait.", route_queued, false},
+        {"route_queue_wait_seconds_total", "counter", "How long these had waited, all in all.",
+         route_waited_us, true},
+        {"route_queue_served_total", "counter", "Requests that were served after they had waited.",
+         route_waited, false},
+        {"route_queue_timeouts_total", "counter", "Requests that waited for timeouts.queue.",
+         route_timed_out, false},
+        {"route_shed_total", "counter", "Requests that were sent away while they waited.",
+         route_shed, false},
+        {"route_refused_total", "counter",
+         "Requests for which there was neither a place nor room to wait.", route_refused, false},
+    };
+    for (u32 i = 0; i < ARRAY_COUNT(rows); i++)
+        write_route_family(scrape, &rows[i]);
 }
 
 void metrics_write(const struct admin *admin, struct http_writer *out)

@@ -35,6 +35,25 @@ static void write_totals(const struct proxy_figures *sum, struct http_writer *ou
                  number(counters->upstreams_reused));
 }
 
+/* Of a route without a limit nobody counts. */
+static void write_route_limits(const struct snapshot *snapshot, u32 index, struct http_writer *out)
+{
+    const struct config_route *route = &snapshot->config->routes[index];
+    const struct state_routes *routes = state_routes(snapshot->state);
+    u32 slot = snapshot->route_slots[index];
+    write_format(out, ",\"activeLimit\":%u", route->active_max);
+    if (!route->limited)
+        return;
+    struct state_route_tally tally = state_route_tally(routes, slot);
+    write_format(out, ",\"active\":%u,\"queue\":{\"limit\":%u,\"length\":%u,\"queued\":%llu",
+                 state_route_active(routes, slot), route->queue_max,
+                 state_route_waiting(routes, slot), number(tally.queued));
+    write_format(out, ",\"served\":%llu,\"waitedUs\":%llu", number(tally.waited),
+                 number(tally.waited_us_sum));
+    write_format(out, ",\"timedOut\":%llu,\"shed\":%llu,\"refused\":%llu}", number(tally.timed_out),
+                 number(tally.shed), number(tally.refused));
+}
+
 static void write_route(const struct admin_view *view, u32 index, struct http_writer *out)
 {
     const struct snapshot *snapshot = view->snapshot;
@@ -52,10 +71,7 @@ static void write_route(const struct admin_view *view, u32 index, struct http_wr
     write_json_path(out, route->path);
     write_format(out, ",\"strategy\":\"%s\",\"backends\":%u,\"usable\":%u",
                  balance_strategy_name(pool->strategy), pool->backend_count, usable);
-    write_format(out, ",\"activeLimit\":%u", route->active_max);
-    if (route->active_max > 0) /* without a limit nobody counts */
-        write_format(out, ",\"active\":%u",
-                     state_route_active(snapshot->state, snapshot->route_slots[index]));
+    write_route_limits(snapshot, index, out);
     http_write(out, SLICE("}"));
 }
 

@@ -39,18 +39,23 @@ static void write_summary(const struct admin *admin, const struct admin_view *vi
 static void write_routes(const struct snapshot *snapshot, struct http_writer *out)
 {
     const struct config *config = snapshot->config;
-    write_format(out, "\n%-*s %-20s %9s %9s  %s\n", ID_COLUMN, "route", "strategy", "active",
-                 "backends", "host and path");
+    write_format(out, "\n%-*s %-20s %9s %9s %9s  %s\n", ID_COLUMN, "route", "strategy", "active",
+                 "waiting", "backends", "host and path");
     for (u32 i = 0; i < config->route_count && !out->full; i++) {
         const struct config_route *route = &config->routes[i];
         const struct config_pool *pool = &config->pools[route->pool];
-        char active[24] = "-";
-        if (route->active_max > 0)
-            (void)snprintf(active, sizeof(active), "%u/%u",
-                           state_route_active(snapshot->state, snapshot->route_slots[i]),
+        char active[24] = "-", waiting[24] = "-";
+        if (route->limited) {
+            const struct state_routes *routes = state_routes(snapshot->state);
+            u32 slot = snapshot->route_slots[i];
+            (void)snprintf(active, sizeof(active), "%u/%u", state_route_active(routes, slot),
                            route->active_max);
-        write_format(out, "%-*.*s %-20s %9s %9u  ", ID_COLUMN, (int)route->id.len, route->id.data,
-                     balance_strategy_name(pool->strategy), active, pool->backend_count);
+            (void)snprintf(waiting, sizeof(waiting), "%u/%u", state_route_waiting(routes, slot),
+                           route->queue_max);
+        }
+        write_format(out, "%-*.*s %-20s %9s %9s %9u  ", ID_COLUMN, (int)route->id.len,
+                     route->id.data, balance_strategy_name(pool->strategy), active, waiting,
+                     pool->backend_count);
         http_write(out, route->wildcard || route->host.len == 0 ? SLICE("*") : SLICE(""));
         http_write(out, route->host);
         http_write(out, SLICE(" "));

@@ -178,6 +178,7 @@ static void route_build(struct builder *builder, u32 index, u32 *seen, struct co
     to->timeouts = from->timeouts;
     to->active_max = from->active_max;
     to->queue_max = from->queue_max;
+    to->limited = to->active_max > 0;
     host_build(&builder->config->arena, from->host, to);
     if (from->backends.count == 0) {
         to->pool = pool_of_all(builder, from->strategy);
@@ -271,6 +272,9 @@ static void default_route_build(struct builder *builder, struct config_route *to
         .id = SLICE("default"),
         .path = SLICE("/"),
         .timeouts = builder->settings->timeouts,
+        .active_max = builder->settings->active_max,
+        .queue_max = builder->settings->queue_max,
+        .limited = builder->settings->active_max > 0,
         .pool = pool_of_all(builder, builder->settings->load_balancing.strategy),
     };
     pool_check(builder, &path, to->pool);

@@ -38,7 +38,27 @@ enum {
 #define TEXT_REQUEST_BODY_IDLE "Without a byte of a request's body while one is awaited."
 #define TEXT_RESPONSE_HEAD "From the end of the request to the head of the final response."
 #define TEXT_RESPONSE_IDLE "Without progress in a response's body."
+#define TEXT_QUEUE "In the queue of a route (`reqQueueLength`); then the request is answered 503."
 #define TEXT_TUNNEL_IDLE "A tunnel (WebSocket, say) without a byte in either direction."
+
+/* How many requests a route serves and how many wait, of the route in `structure`. */
+#define ROUTE_LIMITS(structure, active, queue)                                                     \
+    {.key = "reqActiveLength",                                                                     \
+     .type = SETTING_INTEGER,                                                                      \
+     MEMBER(structure, active),                                                                    \
+     .min = 0,                                                                                     \
+     .max = COUNT_MAX,                                                                             \
+     .unit = "requests",                                                                           \
+     .fallback = "0",                                                                              \
+     .text = "Requests of this route in progress at once over all workers; more wait in its "      \
+             "queue. 0 = no limit."},                                                              \
+    {                                                                                              \
+        .key = "reqQueueLength", .type = SETTING_INTEGER, MEMBER(structure, queue), .min = 0,      \
+        .max = COUNT_MAX, .unit = "requests", .fallback = "0",                                     \
+        .text =                                                                                    \
+            "Requests that wait, over all workers, when `reqActiveLength` is reached; more are "   \
+            "answered 503."                                                                        \
+    }
 
 extern const struct settings_table settings_backends;
 extern const struct settings_table settings_routes;

@@ -87,6 +87,7 @@ static const struct setting timeouts_rows[] = {
     TIMEOUT("tunnelIdle", tunnel_idle_ms, MS_LONG_MAX, "3600000", NULL, TEXT_TUNNEL_IDLE),
     TIMEOUT("drain", drain_ms, MS_MAX, "30000", NULL,
             "At a graceful stop, for exchanges and tunnels that still run."),
+    TIMEOUT("queue", queue_ms, MS_MAX, "10000", NULL, TEXT_QUEUE),
 };
 static const struct settings_table timeouts_table = TABLE(struct config_timeouts, timeouts_rows);
 
@@ -278,6 +279,7 @@ static const struct setting root_rows[] = {
              "clients at unix sockets."},
     {.key = "errorTemplates", .type = SETTING_OBJECT, MEMBER(struct settings, error_templates),
      .table = &error_templates_table, .text = "Own bodies for error responses."},
+    ROUTE_LIMITS(struct settings, active_max, queue_max),
 };
 const struct settings_table settings_root = TABLE(struct settings, root_rows);
 

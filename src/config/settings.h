@@ -182,6 +182,8 @@ struct settings {
     struct settings_strings trusted_proxies;
     struct config_error_templates error_templates; /* here the names of the files */
     u32 workers;                                   /* 0 = "auto" */
+    u32 active_max;                                /* these two are of the default route */
+    u32 queue_max;
 };
 
 static inline struct settings_backend *settings_backend_at(const struct settings *settings, u32 i)

@@ -16,6 +16,7 @@ static const struct setting route_timeouts_rows[] = {
             TEXT_RESPONSE_IDLE),
     TIMEOUT("tunnelIdle", tunnel_idle_ms, MS_LONG_MAX, NULL, "`timeouts.tunnelIdle`",
             TEXT_TUNNEL_IDLE),
+    TIMEOUT("queue", queue_ms, MS_MAX, NULL, "`timeouts.queue`", TEXT_QUEUE),
 };
 static const struct settings_table route_timeouts_table =
     TABLE(struct config_timeouts, route_timeouts_rows);
@@ -79,12 +80,7 @@ static const struct setting route_rows[] = {
      .text = "The same for responses on their way to the client."},
     {.key = "timeouts", .type = SETTING_OBJECT, MEMBER(struct settings_route, timeouts),
      .table = &route_timeouts_table, .text = "Timeouts that differ from the top-level `timeouts`."},
-    {.key = "reqActiveLength", .type = SETTING_INTEGER, MEMBER(struct settings_route, active_max),
-     .min = 0, .max = COUNT_MAX, .unit = "requests", .fallback = "0",
-     .text = "Requests in progress at once over all workers; more are answered 503. 0 = no limit."},
-    {.key = "reqQueueLength", .type = SETTING_INTEGER, MEMBER(struct settings_route, queue_max),
-     .min = 0, .max = COUNT_MAX, .unit = "requests", .fallback = "0", .later = true,
-     .text = "Requests that wait when `reqActiveLength` is reached."},
+    ROUTE_LIMITS(struct settings_route, active_max, queue_max),
 };
 const struct settings_table settings_routes = TABLE(struct settings_route, route_rows);
 

@@ -26,6 +26,8 @@ static u32 phase_timeout_ms(const struct exchange *exchange)
     case EXCHANGE_RELAYING:
     case EXCHANGE_REPLYING:
         return timeouts->response_idle_ms;
+    case EXCHANGE_QUEUED:
+        return timeouts->queue_ms;
     case EXCHANGE_TUNNEL:
         break;
     }
@@ -51,7 +53,8 @@ void exchange_begin_deadline(struct exchange *exchange)
 
 void exchange_set_deadline(struct exchange *exchange)
 {
-    if (exchange->phase != EXCHANGE_CONNECTING) /* there it is set once, when the attempt begins */
+    /* In these it is set once, when they begin. */
+    if (exchange->phase != EXCHANGE_CONNECTING && exchange->phase != EXCHANGE_QUEUED)
         exchange_begin_deadline(exchange);
 }
 
@@ -101,6 +104,9 @@ void exchange_on_timeout(struct exchange *exchange)
         return;
     case EXCHANGE_TUNNEL:
         exchange_cancel(exchange, FAULT_TUNNEL_IDLE);
+        return;
+    case EXCHANGE_QUEUED:
+        queue_timed_out(exchange);
         return;
     }
 }

@@ -1,6 +1,8 @@
 /*
  * An exchange: one request and its response.
  *
+ *   [QUEUED]
+ *     |
  *   CONNECTING --> RESPONSE_HEAD --> RELAYING --> over
  *     ^   |             |   |            |
  *     |   |             |   +--101--> TUNNEL --> over
@@ -72,7 +74,7 @@ static void release(struct exchange *exchange)
     relay_abort(&exchange->response, proxy);
     ring_chain_return(proxy->ring, &exchange->response_head);
     if (exchange->route_entered)
-        state_route_leave(proxy->state, exchange_route_slot(exchange), exchange->route->active_max);
+        queue_leave(exchange);
     snapshot_unpin(exchange->snapshot, proxy->worker);
     transport_hold_release(&exchange->hold);
 }
@@ -93,6 +95,8 @@ static void cut(struct exchange *exchange, enum fault fault)
     if (exchange->fault == FAULT_NONE)
         exchange->fault = (u8)fault;
     client->proxy->counters.faults[fault]++;
+    if (exchange->phase == EXCHANGE_QUEUED)
+        queue_abandon(exchange);
     attempt_end(exchange, false);
     record_access(exchange);
     release(exchange);
@@ -115,6 +119,8 @@ void exchange_fail(struct exchange *exchange, enum fault fault)
 void exchange_end_request(struct exchange *exchange, bool keep_client)
 {
     bool complete = exchange->request.state != RELAY_FLOWING;
+    if (exchange->phase == EXCHANGE_QUEUED)
+        queue_abandon(exchange);
     attempt_end(exchange, false);
     relay_abort(&exchange->request, exchange->proxy);
     exchange->keep_client = exchange->keep_client && keep_client && complete;
@@ -214,6 +220,10 @@ void exchange_on_client_data(struct exchange *exchange, struct lease_chain *data
 
 void exchange_on_client_end(struct exchange *exchange)
 {
+    if (exchange->phase == EXCHANGE_QUEUED) { /* most likely it is gone, and others wait, too */
+        exchange_cancel(exchange, FAULT_CLIENT_GONE);
+        return;
+    }
     if (exchange->phase != EXCHANGE_TUNNEL) {
         if (exchange->request.state == RELAY_FLOWING) { /* it will never be complete */
             exchange_cancel(exchange, FAULT_CLIENT_GONE);

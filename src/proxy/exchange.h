@@ -5,6 +5,7 @@
 #ifndef NEXTPROXY_PROXY_EXCHANGE_H
 #define NEXTPROXY_PROXY_EXCHANGE_H
 
+#include "proxy/queue.h"
 #include "proxy/relay.h"
 #include "upstream.h"
 
@@ -20,6 +21,7 @@ enum exchange_phase {
     EXCHANGE_RELAYING,      /* the response flows to the client */
     EXCHANGE_REPLYING,      /* our own page flows to the client; no upstream any more */
     EXCHANGE_TUNNEL,        /* bytes both ways until both sides have ended */
+    EXCHANGE_QUEUED,        /* waits for a place among those that its route serves */
 };
 
 struct exchange {
@@ -75,6 +77,8 @@ struct exchange {
     /* Rewritten response head, or our own page; NULL when there is none. Taken late and given back
      * early: a few blocks serve all exchanges, and stay in the cache. */
     char *response_block;
+    struct queue_waiter waiter; /* while EXCHANGE_QUEUED */
+    u32 queue_us;               /* how long it was that */
 };
 
 /* With its snapshot pinned; the client's from now on. NULL when all exchanges are in use. */

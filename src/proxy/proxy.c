@@ -134,7 +134,8 @@ struct proxy *proxy_create(const struct proxy_environment *environment)
     transport_reaper_init(&proxy->reaper, proxy->wheel);
     refresh_wall(proxy);
     create_spare(proxy);
-    if (!proxy->tallies || !create_slabs(proxy) || !create_upstreams(proxy))
+    if (!proxy->tallies || !queues_create(proxy) || !create_slabs(proxy) ||
+        !create_upstreams(proxy))
         return NULL;
     proxy_adopt(proxy, environment->snapshot);
     return proxy;
@@ -157,6 +158,7 @@ void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot)
     proxy->sample_threshold = sample_threshold(config->logging.access_sample);
     upstreams_adopt(proxy->upstreams, &config->upstream, snapshot->backend_slots,
                     config->backend_count);
+    queues_adopt(proxy);
 }
 
 void proxy_destroy(struct proxy *proxy)
@@ -164,6 +166,7 @@ void proxy_destroy(struct proxy *proxy)
     ASSERT(proxy_quiet(proxy));
     snapshot_unpin(proxy->snapshot, proxy->worker);
     upstreams_destroy(proxy->upstreams);
+    queues_destroy(proxy);
     slab_deinit(&proxy->clients);
     slab_deinit(&proxy->exchanges);
     slab_deinit(&proxy->inboxes);
@@ -204,6 +207,7 @@ struct slice proxy_date(struct proxy *proxy)
 
 void proxy_after_turn(struct proxy *proxy)
 {
+    queues_run(proxy);
     transport_reap(&proxy->reaper);
     if (proxy_now_ns(proxy) >= proxy->wall_refresh_ns)
         refresh_wall(proxy);

@@ -15,6 +15,7 @@
 #include "proxy.h"
 #include "proxy/client.h"
 #include "proxy/exchange.h"
+#include "proxy/queue.h"
 #include "proxy/relay.h"
 #include "transport.h"
 #include "upstream.h"
@@ -76,6 +77,7 @@ struct fault_row {
     u8 retry;
     u8 severity;          /* enum log_severity */
     bool keep_client;     /* the connection's framing is still sound */
+    bool retry_after;     /* it may be otherwise in a moment, and the client is told so */
     const char *text;     /* for the page: says nothing of the inside */
     const char *log_text; /* for the operator */
     const char *error;    /* the log's `error` when the kernel gave none; NULL = the name */
@@ -144,6 +146,7 @@ struct proxy {
     struct exchange *spare;
     char *spare_block;
     struct list connected; /* all clients */
+    struct queues queues;
     struct arena arena;
     struct rng rng;
     struct proxy_counters counters;

@@ -73,6 +73,7 @@ void record_access(struct exchange *exchange)
         .bytes_out = exchange->response.sent_bytes,
         .duration_us = span_us(exchange->start_ns, now_ns),
         .head_us = span_us(exchange->start_ns, exchange->head_ns),
+        .queue_us = exchange->queue_us,
         .connect_us = exchange->reused ? 0 : span_us(exchange->attempt_ns, sent_ns),
         .first_byte_us = span_us(sent_ns, exchange->first_byte_ns),
         .body_us = span_us(exchange->first_byte_ns, now_ns),

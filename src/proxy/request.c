@@ -105,16 +105,6 @@ static void answer_as_last(struct exchange *exchange)
     response_options(exchange);
 }
 
-static enum fault admit(struct exchange *exchange)
-{
-    struct proxy *proxy = exchange->proxy;
-    if (!state_route_enter(proxy->state, exchange_route_slot(exchange),
-                           exchange->route->active_max))
-        return FAULT_ROUTE_FULL;
-    exchange->route_entered = true;
-    return FAULT_NONE;
-}
-
 void exchange_start(struct client *client, const struct http_request *request, u32 head_bytes,
                     struct lease_chain *data)
 {
@@ -137,8 +127,6 @@ void exchange_start(struct client *client, const struct http_request *request, u
         answer_as_last(exchange);
         return;
     }
-    if (fault == FAULT_NONE)
-        fault = admit(exchange);
     if (fault != FAULT_NONE) {
         exchange_fail(exchange, fault);
         return;
@@ -146,7 +134,10 @@ void exchange_start(struct client *client, const struct http_request *request, u
     if (proxy->logs[LOG_FILE_ACCESS]) /* since the turn began: waiting for our turn is our time too
                                        */
         exchange->own_ns = clock_monotonic_ns() - proxy_now_ns(proxy);
-    attempt_start(exchange);
+    if (LIKELY(!exchange->route->limited))
+        attempt_start(exchange);
+    else
+        queue_enter(exchange);
 }
 
 void exchange_reject(struct client *client, enum fault fault, const struct http_request *request)

@@ -69,6 +69,7 @@ void response_on_end(struct exchange *exchange, struct ring_done done)
     bool complete;
     exchange->keep_upstream = false;
     switch ((enum exchange_phase)exchange->phase) {
+    case EXCHANGE_QUEUED:
     case EXCHANGE_CONNECTING:
     case EXCHANGE_REPLYING:
         ASSERT(false); /* there is no upstream to hear from */
@@ -305,6 +306,7 @@ static bool came_too_early(const struct exchange *exchange)
 void response_on_data(struct exchange *exchange, struct lease_chain *data)
 {
     switch ((enum exchange_phase)exchange->phase) {
+    case EXCHANGE_QUEUED:
     case EXCHANGE_CONNECTING:
     case EXCHANGE_REPLYING:
         ASSERT(false); /* there is no upstream to hear from */
@@ -330,6 +332,7 @@ void response_on_data(struct exchange *exchange, struct lease_chain *data)
 static void write_own_head(struct exchange *exchange, u32 status, u64 body_bytes,
                            struct http_writer *writer)
 {
+    enum { RETRY_AFTER_S_MAX = 3 };
     char code[4] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10),
                     (char)('0' + status % 10), ' '};
     http_write(writer, SLICE("HTTP/1.1 "));
@@ -344,6 +347,12 @@ static void write_own_head(struct exchange *exchange, u32 status, u64 body_bytes
     if (exchange->last_hop) /* what is forwarded; any other method is as well, but for CONNECT */
         http_write_field(writer, SLICE("Allow"),
                          SLICE("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"));
+    if (fault_row((enum fault)exchange->fault)->retry_after) {
+        /* Not at the same time, all those that are turned away at the same time. */
+        http_write(writer, SLICE("Retry-After: "));
+        http_write_u64(writer, 1 + rng_below(&exchange->proxy->rng, RETRY_AFTER_S_MAX));
+        http_write(writer, SLICE("\r\n"));
+    }
     http_write(writer, SLICE("Content-Length: "));
     http_write_u64(writer, body_bytes);
     http_write(writer, SLICE("\r\n"));

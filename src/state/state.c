@@ -5,6 +5,7 @@
 #include "balance.h"
 #include "base/arena.h"
 #include "base/clock.h"
+#include "state/places.h"
 #include "state/state_internal.h"
 
 #define LATENCY_DECAY_NS (10 * NS_PER_S)
@@ -15,7 +16,10 @@ struct state *state_create(void)
     if (!state)
         return NULL;
     state->figures = region_reserve(sizeof(*state->figures), false);
-    if (!state->figures) {
+    state->routes = state->figures ? state_routes_create() : NULL;
+    if (!state->routes) {
+        if (state->figures)
+            region_release(state->figures, sizeof(*state->figures));
         free(state);
         return NULL;
     }
@@ -33,6 +37,7 @@ void state_destroy(struct state *state)
     for (u32 worker = 0; worker < state->workers; worker++)
         if (state->tallies[worker])
             region_release(state->tallies[worker], sizeof(*state->tallies[worker]));
+    state_routes_destroy(state->routes);
     region_release(state->figures, sizeof(*state->figures));
     free(state);
 }
@@ -62,15 +67,22 @@ u32 state_take(struct state *state, enum state_kind kind, struct slice key)
     u32 slot = slots_take(&state->slots[kind], key, &fresh);
     if (slot != STATE_SLOT_NONE && fresh && kind == STATE_BACKEND)
         forget_backend(state, slot);
+    if (slot != STATE_SLOT_NONE && fresh && kind == STATE_ROUTE)
+        state_routes_forget(state->routes, slot);
     return slot;
+}
+
+static bool quiet(const struct state *state, enum state_kind kind, u32 slot)
+{
+    if (kind == STATE_ROUTE)
+        return state_routes_quiet(state->routes, slot);
+    return state_backend_active(state, slot) == 0;
 }
 
 void state_release(struct state *state, enum state_kind kind, u32 slot)
 {
-    const u32 *active =
-        kind == STATE_BACKEND ? state->figures->active : state->figures->route_active;
     if (slots_release(&state->slots[kind], slot))
-        ASSERT(__atomic_load_n(&active[slot], __ATOMIC_RELAXED) == 0);
+        ASSERT(quiet(state, kind, slot));
 }
 
 u32 state_slots(const struct state *state, enum state_kind kind)
@@ -160,29 +172,7 @@ struct state_tally state_backend_tally(const struct state *state, u32 slot)
 
 /* ---- Routes ---- */
 
-bool state_route_enter(struct state *state, u32 slot, u32 active_max)
+struct state_routes *state_routes(struct state *state)
 {
-    if (active_max == 0)
-        return true;
-    u32 *active = &state->figures->route_active[slot];
-    u32 now = __atomic_load_n(active, __ATOMIC_RELAXED);
-    do {
-        if (now >= active_max)
-            return false;
-    } while (!__atomic_compare_exchange_n(active, &now, now + 1, true, __ATOMIC_RELAXED,
-                                          __ATOMIC_RELAXED));
-    return true;
-}
-
-void state_route_leave(struct state *state, u32 slot, u32 active_max)
-{
-    if (active_max == 0)
-        return;
-    u32 before = __atomic_fetch_sub(&state->figures->route_active[slot], 1, __ATOMIC_RELAXED);
-    ASSERT(before > 0);
-}
-
-u32 state_route_active(const struct state *state, u32 slot)
-{
-    return __atomic_load_n(&state->figures->route_active[slot], __ATOMIC_RELAXED);
+    return state->routes;
 }

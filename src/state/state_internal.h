@@ -11,7 +11,6 @@ struct figures {
     u32 active[STATE_SLOTS_MAX];
     u32 latency_us[STATE_SLOTS_MAX];
     u64 latency_at_ns[STATE_SLOTS_MAX];
-    u32 route_active[STATE_SLOTS_MAX];
     u32 marks[STATE_SLOTS_MAX]; /* written under state.lock, read without */
 };
 
@@ -23,6 +22,7 @@ struct tallies {
 struct state {
     struct slots slots[STATE_KIND_COUNT];
     struct figures *figures;
+    struct state_routes *routes;
     struct tallies *tallies[STATE_WORKERS_MAX];
     u32 workers;           /* one more than the last that has tallies */
     pthread_mutex_t lock;  /* of the marks and who follows them */

@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/wheel.h"
 #include "ring.h"
+#include "state/routes.h"
 
 enum {
     RING_ENTRIES = 2048,
@@ -196,6 +197,12 @@ usize worker_ring_bytes(const struct config *config)
     return ring_region_bytes(&options);
 }
 
+/* By other workers, as long as this one listens. */
+static void wake_ring(void *context)
+{
+    ring_wake(context);
+}
+
 static bool prepare(struct worker *worker)
 {
     const struct worker_options *with = &worker->with;
@@ -227,6 +234,7 @@ static bool prepare(struct worker *worker)
         ring_destroy(worker->ring);
         return false;
     }
+    state_worker_listen(state_routes(with->snapshot->state), with->index, wake_ring, worker->ring);
     return true;
 }
 
@@ -259,6 +267,7 @@ static void *run(void *argument)
     accept_start(worker);
     announce(worker, PHASE_SERVING);
     serve(worker);
+    state_worker_deafen(state_routes(worker->with.snapshot->state), worker->with.index);
     pthread_mutex_lock(&worker->lock);
     proxy_figures_read(worker->proxy, &worker->last);
     proxy_destroy(worker->proxy);

@@ -12,6 +12,7 @@
  *   scenarios_time.c       each timeout
  *   scenarios_stop.c       drain and stop
  *   scenarios_reload.c     another configuration takes over
+ *   scenarios_queue.c      routes with limits: who waits, and whose turn it is
  *
  * To add one: write a function that takes the sim (sim.h says what peers can do, the functions
  * below what they may expect), and give it a row in the table at the end of the file where it

@@ -34,6 +34,15 @@ struct walk {
     "'backends':[{'url':'unix:" SIM_BACKEND_PATH "0'},{'url':'http://[::1]:9001'},"                \
     "{'url':'http://127.0.0.1:9002'}]," SIM_SETTINGS "}"
 
+/* Few may run at a time: most requests wait for their turn. */
+#define CONFIG_LIMITED                                                                             \
+    "{'reqActiveLength':3,'reqQueueLength':100,'backends':[{'url':'http://127.0.0.1:9000'},"       \
+    "{'url':'http://127.0.0.1:9001'},{'url':'http://127.0.0.1:9002'}],"                            \
+    "'limits':{'clients':256,'exchanges':128,'headBytes':8192},"                                   \
+    "'upstream':{'maxConnections':256,'idleTimeout':20000},"                                       \
+    "'timeouts':{'connect':1000,'requestHead':2000,'requestBodyIdle':3000,'responseHead':4000,"    \
+    "'responseIdle':5000,'keepAlive':6000,'tunnelIdle':10000,'drain':8000,'queue':600000}}"
+
 static void add_client(struct walk *walk)
 {
     if (walk->client_count == CLIENTS_MAX)
@@ -69,8 +78,12 @@ static void add_backends(struct walk *walk)
             "{" listeners ROUTED("ip-hash") "'backends':[" BACKEND_A(a) "," BACKEND_B              \
                                                                         "," BACKEND_C              \
                                                                         "]," SIM_SETTINGS "}",     \
+            "{" listeners                                                                          \
+            "'reqActiveLength':2,'reqQueueLength':4,'backends':[" BACKEND_A(a) "," BACKEND_C       \
+                                                                               "]," SIM_SETTINGS   \
+                                                                               "}",                \
     }
-enum { CONFIGS_COUNT = 4 };
+enum { CONFIGS_COUNT = 5 };
 
 static void reload(struct walk *walk)
 {
@@ -123,11 +136,11 @@ static void run(u64 seed)
     static const u32 leases[] = {64, 256, 0, 0};
     sim_set_title("walk", seed);
     bool local = seed % 5 == 0;
-    struct sim *sim =
-        sim_create(&(struct sim_options){.seed = seed,
-                                         .config = local ? CONFIG_LOCAL : SIM_CONFIG_THREE,
-                                         .leases = leases[seed % 4],
-                                         .logs = seed % 3 == 0});
+    const char *plain = seed % 5 == 1 ? CONFIG_LIMITED : SIM_CONFIG_THREE;
+    struct sim *sim = sim_create(&(struct sim_options){.seed = seed,
+                                                       .config = local ? CONFIG_LOCAL : plain,
+                                                       .leases = leases[seed % 4],
+                                                       .logs = seed % 3 == 0});
     walk = (struct walk){.sim = sim, .mood = {.trouble = sim_chance(sim, 80), .local = local}};
     u32 wanted = 1 + sim_random(sim, CLIENTS_MAX);
     u32 drain_at = sim_chance(sim, 20) ? sim_random(sim, 600) : STEPS_MAX;

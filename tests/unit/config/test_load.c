@@ -15,7 +15,7 @@ static void assert_address(const struct address *address, const char *ip, u16 po
     assert_int_equal(ntohs(found), port);
 }
 
-static void assert_timeouts(const struct config_timeouts *timeouts, const u32 expected[8])
+static void assert_timeouts(const struct config_timeouts *timeouts, const u32 expected[9])
 {
     assert_int_equal(timeouts->connect_ms, expected[0]);
     assert_int_equal(timeouts->request_head_ms, expected[1]);
@@ -25,6 +25,7 @@ static void assert_timeouts(const struct config_timeouts *timeouts, const u32 ex
     assert_int_equal(timeouts->keep_alive_ms, expected[5]);
     assert_int_equal(timeouts->tunnel_idle_ms, expected[6]);
     assert_int_equal(timeouts->drain_ms, expected[7]);
+    assert_int_equal(timeouts->queue_ms, expected[8]);
 }
 
 /* ---- Defaults ---- */
@@ -39,7 +40,7 @@ static void test_numbers_default(void **state)
     assert_int_equal(config->workers, CPU_COUNT(&cpus));
     assert_int_equal(config->retries, 3);
     assert_timeouts(&config->timeouts,
-                    (u32[]){5000, 10000, 30000, 30000, 30000, 60000, 3600000, 30000});
+                    (u32[]){5000, 10000, 30000, 30000, 30000, 60000, 3600000, 30000, 10000});
     assert_int_equal(config->limits.http.head_bytes_max, 16384);
     assert_int_equal(config->limits.http.fields_max, 100);
     assert_int_equal(config->limits.http.target_bytes_max, 8192);
@@ -90,6 +91,7 @@ static void test_default_route(void **state)
     assert_slice(config->routes[0].path, "/");
     assert_false(config->routes[0].wildcard);
     assert_int_equal(config->routes[0].active_max, 0);
+    assert_false(config->routes[0].limited);
     assert_int_equal(config->pool_count, 1);
     assert_int_equal(config->pools[0].backend_count, 1);
     assert_int_equal(config->pools[0].strategy, BALANCE_ROUND_ROBIN);
@@ -101,14 +103,17 @@ static void test_timeouts_inherit(void **state)
 {
     (void)state;
     struct loaded loaded = load_good(
-        "{'proxy':{'timeout':7000},'timeouts':{'connect':1,'responseIdle':9},"
-        "'routes':[{'path':'/a','timeouts':{'responseHead':3,'tunnelIdle':4}}]," BACKENDS "}");
+        "{'proxy':{'timeout':7000},'timeouts':{'connect':1,'responseIdle':9,'queue':77},"
+        "'routes':[{'path':'/a','timeouts':{'responseHead':3,'tunnelIdle':4,'queue':8}}]," BACKENDS
+        "}");
     const struct config *config = loaded.config;
-    assert_timeouts(&config->timeouts, (u32[]){1, 10000, 30000, 7000, 9, 60000, 3600000, 30000});
+    assert_timeouts(&config->timeouts,
+                    (u32[]){1, 10000, 30000, 7000, 9, 60000, 3600000, 30000, 77});
     assert_slice(config->routes[0].path, "/a");
-    assert_timeouts(&config->routes[0].timeouts, (u32[]){1, 10000, 30000, 3, 9, 60000, 4, 30000});
+    assert_timeouts(&config->routes[0].timeouts,
+                    (u32[]){1, 10000, 30000, 3, 9, 60000, 4, 30000, 8});
     assert_timeouts(&config->routes[1].timeouts,
-                    (u32[]){1, 10000, 30000, 7000, 9, 60000, 3600000, 30000});
+                    (u32[]){1, 10000, 30000, 7000, 9, 60000, 3600000, 30000, 77});
     unload(&loaded);
 }
 
@@ -209,17 +214,12 @@ static void test_strategy_spellings(void **state)
 static void test_notes(void **state)
 {
     (void)state;
-    struct loaded loaded =
-        load_good("{'loadBalancing':{'stickySession':{'enabled':true}},\n"
-                  "'rateLimit':{'enabled':true},\n"
-                  "'routes':[{'reqQueueLength':0},{'path':'/a','reqQueueLength':5},\n"
-                  "{'path':'/b','reqQueueLength':5}]," BACKENDS "}");
+    struct loaded loaded = load_good("{'loadBalancing':{'stickySession':{'enabled':true}},\n"
+                                     "'rateLimit':{'enabled':true}," BACKENDS "}");
     assert_string_equal(
         loaded.text,
         "c.json:1:46: loadBalancing.stickySession.enabled: not active yet, accepted and ignored\n"
-        "c.json:2:24: rateLimit.enabled: not active yet, accepted and ignored\n"
-        "c.json:3:62: routes[1].reqQueueLength: not active yet, accepted and ignored, here "
-        "and in 1 more\n");
+        "c.json:2:24: rateLimit.enabled: not active yet, accepted and ignored\n");
     assert_true(loaded.config->sticky.enabled);
     assert_true(loaded.config->rate_limit.enabled);
     unload(&loaded);

@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #include "base/hash.h"
-#include "state.h"
+#include "state/routes.h"
 
 static int setup(void **state)
 {
@@ -242,27 +242,6 @@ static void no_change_is_lost_on_those_who_join_meanwhile(void **state)
 
 /* ---- Limits ---- */
 
-static void a_route_without_a_limit_always_has_a_place(void **state)
-{
-    for (u32 i = 0; i < 1000; i++)
-        assert_true(state_route_enter(*state, 0, 0));
-    state_route_leave(*state, 0, 0);
-}
-
-static void a_route_takes_exactly_as_many_as_it_may(void **state)
-{
-    for (u32 i = 0; i < 3; i++)
-        assert_true(state_route_enter(*state, 0, 3));
-    assert_false(state_route_enter(*state, 0, 3));
-    assert_true(state_route_enter(*state, 1, 3)); /* another route's own */
-    state_route_leave(*state, 1, 3);
-    state_route_leave(*state, 0, 3);
-    assert_true(state_route_enter(*state, 0, 3));
-    assert_false(state_route_enter(*state, 0, 3));
-    for (u32 i = 0; i < 3; i++)
-        state_route_leave(*state, 0, 3);
-}
-
 enum { LIMIT = 3, ROUNDS = 200000 };
 
 struct racer {
@@ -276,10 +255,11 @@ static void *race(void *argument)
 {
     struct racer *racer = argument;
     struct state *state = racer->state;
+    struct state_routes *routes = state_routes(state);
     const u32 a = 9;
     for (u32 i = 0; i < ROUNDS; i++) {
         u32 places = 0;
-        while (places < 2 && state_route_enter(state, 0, LIMIT)) {
+        while (places < 2 && state_route_enter(routes, 0, LIMIT)) {
             if (atomic_fetch_add(racer->inside, 1) >= LIMIT)
                 atomic_fetch_add(racer->too_many, 1);
             state_backend_begin(state, a);
@@ -289,7 +269,7 @@ static void *race(void *argument)
         for (; places > 0; places--) {
             state_backend_end(state, a);
             atomic_fetch_sub(racer->inside, 1);
-            state_route_leave(state, 0, LIMIT);
+            state_route_leave(routes, 0);
         }
     }
     return NULL;
@@ -308,8 +288,8 @@ static void the_limit_and_the_counts_hold_between_threads(void **state)
     assert_true(racers[0].entered > 0 && racers[1].entered > 0);
     assert_int_equal(state_backend_active(*state, 9), 0);
     for (u32 i = 0; i < LIMIT; i++) /* every place was given back */
-        assert_true(state_route_enter(*state, 0, LIMIT));
-    assert_false(state_route_enter(*state, 0, LIMIT));
+        assert_true(state_route_enter(state_routes(*state), 0, LIMIT));
+    assert_false(state_route_enter(state_routes(*state), 0, LIMIT));
 }
 
 int main(void)
@@ -327,9 +307,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(followers_hear_of_changes_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(no_change_is_lost_on_those_who_join_meanwhile, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(a_route_without_a_limit_always_has_a_place, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(a_route_takes_exactly_as_many_as_it_may, setup, teardown),
         cmocka_unit_test_setup_teardown(the_limit_and_the_counts_hold_between_threads, setup,
                                         teardown),
     };

@@ -1,0 +1,87 @@
+/*
+ * The places of routes: how many exchanges of a route run and how many wait for their turn, over
+ * all workers and exactly; and whose turn it is when a place becomes free. Workers queue their own
+ * exchanges; what they share is here. By slot, see state.h; a route without limits is never
+ * counted.
+ *
+ * A place that becomes free goes to the waiter that is first by its turn, whichever worker has it:
+ * whoever frees a place calls that worker, and the worker then looks for itself. No wake-up is
+ * lost, because both sides write first and read afterwards, all sequentially consistent:
+ *
+ *   who frees a place                        who begins to wait
+ *     1. active - 1                            1. waiting + 1, and its turn is told
+ *     2. waiting > 0: calls whose turn it is   2. looks for a place once more
+ *
+ * Either the first sees that somebody waits, or the second sees the free place: the steps cannot
+ * both come before the other's first (Dekker). A worker that was called and does not take the place
+ * (its waiter has left, another one is before it) looks whose turn it is in its stead, and so does
+ * one that loses a waiter otherwise. So while a place is free and somebody waits, some worker is
+ * going to look.
+ */
+#ifndef NEXTPROXY_STATE_ROUTES_H
+#define NEXTPROXY_STATE_ROUTES_H
+
+#include "state.h"
+
+/* All routes' places. It belongs to the state, and lives as long. */
+struct state_routes;
+struct state_routes *state_routes(struct state *state);
+
+/* ---- Workers ---- */
+
+/* From now on the worker may be called: wake(context) makes its thread look, from any thread, and
+ * must not block. */
+void state_worker_listen(struct state_routes *routes, u32 worker, void (*wake)(void *context),
+                         void *context);
+/* Not any more. When this has returned wake() is not running, and is never run again. */
+void state_worker_deafen(struct state_routes *routes, u32 worker);
+/* True when somebody has called since the last time. By the worker itself, once in a turn. */
+bool state_worker_called(struct state_routes *routes, u32 worker);
+
+/* ---- What one worker has counted of a route, by slot ---- */
+
+/* One cache line, the worker's alone to write. */
+struct state_route_tally {
+    u64 turn_ns;       /* of the worker's first waiter: see state_route_tell; 0 = nobody waits */
+    u64 queued;        /* exchanges that had to wait */
+    u64 waited;        /* ... that got a place after that */
+    u64 waited_us_sum; /* how long these had waited */
+    u64 timed_out;     /* ... that waited too long */
+    u64 shed;          /* ... that were turned away because the queue stood, or for others */
+    u64 refused;       /* exchanges for which there was neither a place nor room to wait */
+} __attribute__((aligned(CACHE_LINE_BYTES)));
+
+/* As state_tallies(): for the worker to write, to be asked for before it serves. */
+MUST_CHECK struct state_route_tally *state_route_tallies(struct state_routes *routes, u32 worker);
+/* All workers' added up, but for turn_ns. Control only. */
+struct state_route_tally state_route_tally(const struct state_routes *routes, u32 slot);
+
+/* ---- Places: by workers ---- */
+
+/* Takes a place for an exchange that has just come; false when there are active_max (> 0) already,
+ * or when others wait. */
+MUST_CHECK bool state_route_enter(struct state_routes *routes, u32 slot, u32 active_max);
+/* The same for one that has waited: only the number counts. */
+MUST_CHECK bool state_route_enter_next(struct state_routes *routes, u32 slot, u32 active_max);
+/* Gives a place back. state_route_turn() is to be called after it. */
+void state_route_leave(struct state_routes *routes, u32 slot);
+
+/* Begins to wait; false when queue_max exchanges do so already. */
+MUST_CHECK bool state_route_wait(struct state_routes *routes, u32 slot, u32 queue_max);
+/* Waits no more: because it got a place, or because it has given up. */
+void state_route_unwait(struct state_routes *routes, u32 slot);
+/* When the turn of the worker's first waiter is (> 0), or 0 when it has none any more. What is
+ * earlier goes first: the time since when it waits, later by what its priority costs. */
+void state_route_tell(struct state_routes *routes, u32 slot, u32 worker, u64 turn_ns);
+
+/* Whose turn is it, as far as there is a place (active_max as for state_route_enter; 0 = no limit)?
+ * True when it is the worker's own first waiter's. Otherwise the worker whose turn it is has been
+ * called, if there is one. */
+MUST_CHECK bool state_route_turn(struct state_routes *routes, u32 slot, u32 worker, u32 active_max);
+
+/* ---- Figures: from any thread ---- */
+
+u32 state_route_active(const struct state_routes *routes, u32 slot);
+u32 state_route_waiting(const struct state_routes *routes, u32 slot);
+
+#endif

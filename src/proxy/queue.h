@@ -1,0 +1,61 @@
+/*
+ * Queues: exchanges that wait for a place on their route, one queue for each route and worker. How
+ * many run and how many wait over all workers, and whose turn it is among them, is in
+ * state/routes.h.
+ *
+ * An exchange on a route without limits does not come here at all.
+ */
+#ifndef NEXTPROXY_PROXY_QUEUE_H
+#define NEXTPROXY_PROXY_QUEUE_H
+
+#include "base/list.h"
+#include "state/routes.h"
+
+struct exchange;
+struct proxy;
+
+/* In the exchange that waits. */
+struct queue_waiter {
+    struct list node;
+    u64 since_ns;
+};
+
+struct queue {
+    struct list waiters; /* longest first */
+    struct list waiting; /* in queues.waiting, while there are some */
+    struct list due;     /* in queues.due: somebody's turn may have come */
+    u32 slot;
+    u32 active_max; /* of the newest configuration that has the route; 0 = no limit any more */
+    bool ready;     /* has been used before: the lists are lists */
+};
+
+/* One worker's. */
+struct queues {
+    struct state_routes *routes;
+    struct state_route_tally *tallies; /* by slot */
+    struct queue *by_slot;
+    struct list waiting;
+    struct list due;
+};
+
+/* False when memory is refused. */
+MUST_CHECK bool queues_create(struct proxy *proxy);
+void queues_destroy(struct proxy *proxy);
+
+/* Begins the exchange's first attempt: now, when its turn comes, or never. It may be over when this
+ * returns. Only for routes that are `limited`. */
+void queue_enter(struct exchange *exchange);
+/* The exchange, which is in EXCHANGE_QUEUED, waits no more. Its phase is for the caller to set. */
+void queue_abandon(struct exchange *exchange);
+/* It has waited for its route's timeouts.queue. */
+void queue_timed_out(struct exchange *exchange);
+/* Gives back the place that the exchange has. */
+void queue_leave(struct exchange *exchange);
+
+/* Begins exchanges whose turn has come. At the end of a turn of the loop: no handler finds that one
+ * exchange's end was another's beginning. */
+void queues_run(struct proxy *proxy);
+/* The proxy has another configuration, perhaps with other limits. */
+void queues_adopt(struct proxy *proxy);
+
+#endif

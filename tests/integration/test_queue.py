@@ -1,0 +1,190 @@
+"""Routes with limits (issue: "Concurrency and queue per route"): `reqActiveLength` run,
+`reqQueueLength` wait in turn, the others are answered 503; exactly, over all workers."""
+import socket
+import threading
+import time
+
+import pytest
+
+from lib.client import request
+from lib.origin import answer, serve, wait_until
+from lib.wire import WAIT_SECONDS
+from test_admin import managed, metrics_of, status_of
+from test_reload import reload
+
+
+class Gate:
+    """An origin's script: requests wait until they are let through, and are counted meanwhile."""
+
+    def __init__(self, is_open=False):
+        self.lock = threading.Lock()
+        self.open = threading.Semaphore(0)
+        self.is_open = is_open
+        self.inside = self.most = 0
+        self.order = []
+
+    def __call__(self, seen):
+        with self.lock:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            self.order.append(seen.target)
+        if not self.is_open:
+            assert self.open.acquire(timeout=WAIT_SECONDS)
+        with self.lock:
+            self.inside -= 1
+        return answer(seen.target)
+
+
+def queue_of(lab, proxy):
+    return status_of(lab, proxy)["routes"][-1]["queue"]
+
+
+def wait_length(lab, proxy, length):
+    wait_until(lambda: queue_of(lab, proxy)["length"] == length, f"{length} requests in the queue")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_never_more_than_the_limit(lab, workers):
+    """Many clients at once: never more than 3 at the origin, and none is lost."""
+    gate = Gate(is_open=True)
+    proxy = managed(lab, lab.origin(serve(gate)), workers=workers, reqActiveLength=3,
+                    reqQueueLength=1000, timeouts={"queue": 60000})
+    answered = []
+
+    def ask(number):
+        client = lab.client(proxy)
+        for index in range(25):
+            path = f"/{number}/{index}"
+            response = client.get(path)
+            answered.append((response.status, response.body.decode()) == (200, path))
+        client.close()
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answered) == 24 * 25 and all(answered)
+    assert gate.most <= 3
+    assert len(gate.order) == len(set(gate.order)) == 24 * 25
+    assert queue_of(lab, proxy)["length"] == 0
+    assert status_of(lab, proxy)["routes"][-1]["active"] == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_first_come_first_served(lab, workers):
+    """Over all workers: each place that becomes free goes to the request that waits longest, but
+    for what is closer together than a fraction of a millisecond."""
+    gate = Gate()
+    origin = lab.origin(serve(gate))
+    proxy = managed(lab, origin, workers=workers, reqActiveLength=1, reqQueueLength=20,
+                    timeouts={"queue": 60000})
+    clients = [lab.client(proxy) for _ in range(13)]
+    for index, client in enumerate(clients):
+        client.send(request("GET", f"/{index}"))
+        if index == 0:
+            origin.wait_requests(1)
+        else:
+            wait_length(lab, proxy, index)
+        time.sleep(0.002)
+    for index, client in enumerate(clients):
+        assert gate.order == [f"/{number}" for number in range(index + 1)]
+        gate.open.release()
+        assert client.read_response().status == 200
+        if index + 1 < len(clients):
+            origin.wait_requests(index + 2)
+    metrics = metrics_of(lab, proxy)
+    assert metrics['nextproxy_route_queued_total{route="default"}'] == 12
+    assert metrics['nextproxy_route_queue_served_total{route="default"}'] == 12
+    assert metrics['nextproxy_route_queue_wait_seconds_total{route="default"}'] > 0
+    assert metrics['nextproxy_route_queue_length{route="default"}'] == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_queue_is_as_long_as_it_may_be(lab, workers):
+    """`reqQueueLength` wait, exactly; the others get 503 with Retry-After, and may ask again."""
+    gate = Gate()
+    origin = lab.origin(serve(gate))
+    proxy = managed(lab, origin, workers=workers, reqActiveLength=2, reqQueueLength=5,
+                    timeouts={"queue": 60000})
+    clients = [lab.client(proxy) for _ in range(7)]
+    for client in clients:
+        client.send(request())
+    wait_length(lab, proxy, 5)
+    origin.wait_requests(2)
+    refused = [lab.client(proxy) for _ in range(4)]
+    for client in refused:
+        response = client.get("/")
+        assert response.status == 503
+        assert 1 <= int(response.get("Retry-After")) <= 3
+    assert queue_of(lab, proxy)["refused"] == 4
+    for _ in range(8):
+        gate.open.release()
+    for client in clients:
+        assert client.read_response().status == 200
+    assert refused[0].get("/").status == 200
+    assert gate.most == 2
+
+
+def test_gone_while_waiting(lab):
+    """A client that goes, with FIN or RST, leaves the queue; its request is never sent."""
+    gate = Gate()
+    origin = lab.origin(serve(gate))
+    proxy = managed(lab, origin, workers=2, reqActiveLength=1, reqQueueLength=20,
+                    timeouts={"queue": 60000})
+    clients = [lab.client(proxy) for _ in range(6)]
+    for index, client in enumerate(clients):
+        client.send(request("GET", f"/{index}"))
+        if index == 0:
+            origin.wait_requests(1)
+        else:
+            wait_length(lab, proxy, index)
+    clients[1].close()
+    clients[3].reset()
+    clients[4].sock.shutdown(socket.SHUT_WR)
+    wait_length(lab, proxy, 2)
+    for _ in range(3):
+        gate.open.release()
+    for index in (0, 2, 5):
+        assert clients[index].read_response().body == f"/{index}".encode()
+    assert gate.order == ["/0", "/2", "/5"]
+
+
+def test_timeout(lab):
+    """Setting timeouts.queue, also of a route."""
+    gate = Gate()
+    origin = lab.origin(serve(gate))
+    proxy = managed(lab, origin, timeouts={"queue": 60000},
+                    routes=[{"id": "r", "path": "/", "reqActiveLength": 1, "reqQueueLength": 5,
+                             "timeouts": {"queue": 100}}])
+    running, waiting = lab.client(proxy), lab.client(proxy)
+    running.send(request())
+    origin.wait_requests(1)
+    response = waiting.get("/")
+    assert response.status == 503 and response.get("Retry-After")
+    gate.open.release()
+    gate.open.release()
+    assert running.read_response().status == 200
+    assert waiting.get("/again").status == 200
+    metrics = metrics_of(lab, proxy)
+    assert metrics['nextproxy_route_queue_timeouts_total{route="r"}'] == 1
+    assert metrics['nextproxy_faults_total{fault="queue_timeout"}'] == 1
+
+
+def test_more_places_by_a_reload(lab):
+    gate = Gate()
+    origin = lab.origin(serve(gate))
+    proxy = managed(lab, origin, workers=2, reqActiveLength=1, reqQueueLength=20,
+                    timeouts={"queue": 60000})
+    clients = [lab.client(proxy) for _ in range(6)]
+    for client in clients:
+        client.send(request())
+    wait_length(lab, proxy, 5)
+    reload(proxy, reqActiveLength=4)
+    origin.wait_requests(4)
+    assert queue_of(lab, proxy)["length"] == 2
+    for _ in clients:
+        gate.open.release()
+    for client in clients:
+        assert client.read_response().status == 200
+    assert gate.most == 4
