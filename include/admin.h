@@ -26,7 +26,8 @@ enum {
 /* What is to be shown, as it is at the moment. */
 struct admin_view {
     const struct snapshot *snapshot; /* what is served now */
-    const struct health *health;     /* NULL: nothing is checked */
+    const struct config_overlay *overlay;
+    const struct health *health; /* NULL: nothing is checked */
     u32 workers;
     bool draining;
     u64 log_dropped[LOG_FILE_COUNT]; /* records, since the start */
@@ -46,6 +47,16 @@ struct admin_source {
     /* Reads the configuration again. What there is to say of it goes into `report`, one line each
      * with a '\n' behind it. */
     enum admin_reload (*reload)(void *context, struct http_writer *report);
+    /* Changes what is served, as config_overlay_add() and config_overlay_remove() say. The caller
+     * deinits `problems`. What was served before stays valid until the call that led to this one
+     * is over. Not while the proxy is being stopped. */
+    enum config_overlay_verdict (*add)(void *context, struct slice json,
+                                       struct config_problems *problems);
+    enum config_overlay_verdict (*remove)(void *context, struct slice id,
+                                          struct config_problems *problems);
+    /* Sets the operator's marks of a backend (an index into the configuration that is served):
+     * exactly these of STATE_MANUAL. */
+    void (*mark)(void *context, u32 backend, u32 marks);
     void *context;
 };
 

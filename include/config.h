@@ -16,6 +16,7 @@
 #include "base/slice.h"
 #include "config/changes.h"
 #include "config/health_check.h"
+#include "config/overlay.h"
 #include "config/socket_address.h"
 #include "http.h"
 #include "log.h"

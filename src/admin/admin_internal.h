@@ -9,7 +9,10 @@
 #include "transport.h"
 
 enum {
-    ADMIN_INBOX_BYTES = 8192, /* the largest request head */
+    ADMIN_REQUEST_HEAD_BYTES_MAX = 8192,
+    ADMIN_BODY_BYTES_MAX = 8192,                                                 /* of a request */
+    ADMIN_INBOX_BYTES = ADMIN_REQUEST_HEAD_BYTES_MAX + ADMIN_BODY_BYTES_MAX + 2, /* an empty line */
+    ADMIN_LOCATION_BYTES = 96,
     ADMIN_TARGET_BYTES_MAX = 2048,
     ADMIN_FIELDS_MAX = 64,
     ADMIN_HEAD_BYTES = 1024,      /* of our answers */
@@ -27,11 +30,15 @@ struct admin_reply {
     struct http_writer body;
     u32 status;
     enum admin_form form;
-    struct slice allow; /* with 405 */
+    u32 methods;                         /* with 405: what is allowed */
+    char location[ADMIN_LOCATION_BYTES]; /* of what was made; "" = nothing was */
 };
 
 /* {"error":"Not Found","message":...} in place of whatever was written. */
 void reply_error(struct admin_reply *reply, u32 status, const char *message);
+/* The head of the answer, whose body has as many bytes. */
+void reply_head(const struct admin_reply *reply, bool keep, u64 body_bytes,
+                struct http_writer *head);
 
 /* ---- The server ---- */
 
@@ -75,17 +82,54 @@ enum guard {
 /* `open`: no token is asked for. `token` is what is wanted, "" = none. */
 enum guard guard_judge(const struct http_request *request, struct slice token, bool open);
 
-struct endpoint {
-    struct slice path;
-    struct slice allow; /* the methods, as in the field */
-    u32 methods;        /* bit set of enum http_method */
-    bool open;          /* no token is asked for */
-    bool large;         /* the body needs a large block */
-    void (*answer)(struct admin *admin, struct admin_reply *reply);
+/* What a request is about, besides its head. */
+struct admin_question {
+    struct slice id;   /* of the path: what stands for {id} */
+    struct slice body; /* "" = none */
 };
 
-/* NULL when there is none of this path. */
-const struct endpoint *endpoint_find(struct slice path);
+enum admin_body { ADMIN_BODY_NONE, ADMIN_BODY_OPTIONAL, ADMIN_BODY_REQUIRED };
+
+struct endpoint {
+    const char *path; /* {id} stands for one segment */
+    u32 methods;      /* bit set of enum http_method */
+    enum admin_body body;
+    bool open;  /* no token is asked for */
+    bool large; /* the answer needs a large block */
+    void (*answer)(struct admin *admin, const struct admin_question *question,
+                   struct admin_reply *reply);
+};
+
+/* What is at a path. */
+struct endpoint_match {
+    const struct endpoint *endpoint; /* NULL: not for this method */
+    struct slice id;
+    u32 methods; /* all that the path knows; 0 = there is no such path */
+    bool open;
+};
+
+struct endpoint_match endpoint_find(struct slice path, enum http_method method);
+
+/* backends.c */
+void answer_backends(struct admin *admin, const struct admin_question *question,
+                     struct admin_reply *reply);
+void answer_backend(struct admin *admin, const struct admin_question *question,
+                    struct admin_reply *reply);
+void answer_add(struct admin *admin, const struct admin_question *question,
+                struct admin_reply *reply);
+void answer_remove(struct admin *admin, const struct admin_question *question,
+                   struct admin_reply *reply);
+void answer_remove_named(struct admin *admin, const struct admin_question *question,
+                         struct admin_reply *reply);
+void answer_drain(struct admin *admin, const struct admin_question *question,
+                  struct admin_reply *reply);
+void answer_maintenance(struct admin *admin, const struct admin_question *question,
+                        struct admin_reply *reply);
+void answer_ready_again(struct admin *admin, const struct admin_question *question,
+                        struct admin_reply *reply);
+
+/* For people when they ask for it: `Accept: text/plain`. */
+bool admin_wants_text(const struct admin *admin);
 
 /* ---- What is answered ---- */
 
@@ -93,6 +137,11 @@ const struct endpoint *endpoint_find(struct slice path);
 void figures_sum(const struct admin *admin, u32 workers, struct proxy_figures *sum);
 void status_json(const struct admin *admin, struct http_writer *out);
 void status_text(const struct admin *admin, struct http_writer *out);
+/* One backend as /status shows it; its place is that in the configuration. */
+void status_backend_json(const struct admin_view *view, u32 index, struct http_writer *out);
+/* "[...]", and a table. */
+void status_backends_json(const struct admin_view *view, struct http_writer *out);
+void status_backends_text(const struct admin_view *view, struct http_writer *out);
 void metrics_write(const struct admin *admin, struct http_writer *out);
 
 /* Whether some pool has a backend that may be chosen. */

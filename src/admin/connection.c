@@ -8,8 +8,8 @@
  *          |       |          +--> LINGERING --+
  *          +-------+--------------+------------+--> CLOSING --> released
  *
- * Requests have no bodies: nothing here takes one. What was received is copied out of its lease at
- * once, so a slow peer holds none.
+ * In HEAD it waits for the body too, if there is one: it is small, and has to come as early as the
+ * head. What was received is copied out of its lease at once, so a slow peer holds none.
  */
 #include "admin/admin_internal.h"
 #include "base/clock.h"
@@ -24,7 +24,7 @@ enum {
 
 enum connection_state {
     CONNECTION_IDLE,      /* waits for the first byte of a request */
-    CONNECTION_HEAD,      /* waits for the rest of a head */
+    CONNECTION_HEAD,      /* waits for the rest of a request */
     CONNECTION_REPLYING,  /* waits for the peer to take the answer */
     CONNECTION_LINGERING, /* our FIN is out; waits for the peer's, dropping what still comes */
     CONNECTION_CLOSING,   /* waits for the kernel to let go */
@@ -49,9 +49,12 @@ struct connection {
     struct list node;
     char *large; /* the body that is being sent, when it needed a large block */
     u32 inbox_len;
+    u32 needed; /* bytes in the inbox before it is worth looking: head and body */
     u8 state;
-    bool keep;    /* another request may follow */
-    bool spilled; /* bytes behind the request did not fit: it is the last one */
+    bool keep;       /* another request may follow */
+    bool spilled;    /* bytes behind the request did not fit: it is the last one */
+    bool continued;  /* 100 (Continue) was sent for this request */
+    bool continuing; /* and is still on its way */
     char head[ADMIN_HEAD_BYTES];
     char small[ADMIN_SMALL_BYTES];
     char inbox[ADMIN_INBOX_BYTES];
@@ -89,33 +92,6 @@ static void release_large(struct connection *connection)
 
 /* ---- Answering ---- */
 
-static const struct slice form_types[] = {
-    [ADMIN_JSON] = {"application/json", 16},
-    [ADMIN_TEXT] = {"text/plain; charset=utf-8", 25},
-    [ADMIN_METRICS] = {"text/plain; version=0.0.4; charset=utf-8", 40},
-};
-
-static void write_head(const struct connection *connection, const struct admin_reply *reply,
-                       u64 body_bytes, struct http_writer *head)
-{
-    char date[HTTP_DATE_BYTES];
-    http_date_format(clock_wall_ns() / NS_PER_S, date);
-    write_format(head, "HTTP/1.1 %u %s\r\n", reply->status, http_reason(reply->status).data);
-    http_write_field(head, SLICE("Date"), slice_of(date, sizeof(date)));
-    http_write_field(head, SLICE("Content-Type"), form_types[reply->form]);
-    write_format(head, "Content-Length: %llu\r\n", (unsigned long long)body_bytes);
-    http_write_field(head, SLICE("Cache-Control"), SLICE("no-store"));
-    http_write_field(head, SLICE("X-Content-Type-Options"), SLICE("nosniff"));
-    if (reply->allow.len > 0)
-        http_write_field(head, SLICE("Allow"), reply->allow);
-    if (reply->status == 401)
-        http_write_field(head, SLICE("WWW-Authenticate"), SLICE("Bearer realm=\"nextproxy\""));
-    http_write_field(head, SLICE("Connection"),
-                     connection->keep ? SLICE("keep-alive") : SLICE("close"));
-    http_write(head, SLICE("\r\n"));
-    ASSERT(!head->full);
-}
-
 static struct http_writer small_writer(struct connection *connection)
 {
     return (struct http_writer){.at = connection->small,
@@ -129,7 +105,7 @@ static void send_reply(struct connection *connection, const struct admin_reply *
     usize body_bytes = (usize)(reply->body.at - body);
     struct http_writer head = {.at = connection->head,
                                .end = connection->head + sizeof(connection->head)};
-    write_head(connection, reply, body_bytes, &head);
+    reply_head(reply, connection->keep, body_bytes, &head);
     const struct iovec iov[] = {
         {connection->head, (usize)(head.at - connection->head)},
         {body, body_bytes},
@@ -152,14 +128,15 @@ static void refuse(struct connection *connection, u32 status, const char *messag
     send_reply(connection, &reply, head_only);
 }
 
-static void refuse_method(struct connection *connection, const struct endpoint *endpoint)
+static void refuse_method(struct connection *connection, u32 methods)
 {
-    struct admin_reply reply = {.body = small_writer(connection), .allow = endpoint->allow};
+    struct admin_reply reply = {.body = small_writer(connection), .methods = methods};
     reply_error(&reply, 405, "this method is not for this path");
     send_reply(connection, &reply, false);
 }
 
-static void answer(struct connection *connection, const struct endpoint *endpoint)
+static void answer(struct connection *connection, const struct endpoint *endpoint,
+                   const struct admin_question *question)
 {
     struct admin *admin = connection->admin;
     struct admin_reply reply = {.body = small_writer(connection), .status = 200};
@@ -172,7 +149,7 @@ static void answer(struct connection *connection, const struct endpoint *endpoin
         reply.body = (struct http_writer){.at = connection->large,
                                           .end = connection->large + ADMIN_LARGE_BYTES};
     }
-    endpoint->answer(admin, &reply);
+    endpoint->answer(admin, question, &reply);
     if (reply.body.full)
         refuse(connection, 500, "the answer is larger than there is room for");
     else
@@ -192,44 +169,6 @@ static const struct {
     [GUARD_TOKEN] = {401, "the token is missing or wrong: Authorization: Bearer TOKEN"},
 };
 
-/* A body that nobody reads must not be taken for the next request. */
-static bool refuse_body(struct connection *connection)
-{
-    struct http_framing framing = http_request_framing(&connection->admin->request);
-    if (framing.body == HTTP_BODY_NONE)
-        return false;
-    connection->keep = false;
-    if (framing.body == HTTP_BODY_REJECT)
-        refuse(connection, http_reject_info(framing.reject)->status,
-               http_reject_info(framing.reject)->text);
-    else if (framing.body == HTTP_BODY_CHUNKED)
-        refuse(connection, 411, "bodies without a length are not taken");
-    else
-        refuse(connection, 413, "nothing here takes a body");
-    return true;
-}
-
-static void serve(struct connection *connection)
-{
-    struct admin *admin = connection->admin;
-    const struct http_request *request = &admin->request;
-    const struct endpoint *endpoint = endpoint_find(request->path);
-    admin->requests++;
-    enum guard guard =
-        guard_judge(request, admin->config->token, endpoint != NULL && endpoint->open);
-    connection->keep = request->keep_alive && !connection->spilled;
-    if (refuse_body(connection))
-        return;
-    if (guard != GUARD_OK)
-        refuse(connection, guard_rows[guard].status, guard_rows[guard].message);
-    else if (!endpoint)
-        refuse(connection, 404, "there is no such path");
-    else if (!(endpoint->methods & 1u << request->method))
-        refuse_method(connection, endpoint);
-    else
-        answer(connection, endpoint);
-}
-
 static void await_rest(struct connection *connection)
 {
     if (!transport_readable(&connection->transport))
@@ -246,31 +185,138 @@ static void reject(struct connection *connection, enum http_reject reason)
     refuse(connection, info->status, info->text);
 }
 
-static void read_head(struct connection *connection)
+/* The media type without its parameters (RFC 9110 §8.3.1). */
+static bool body_is_json(const struct http_request *request)
 {
-    static const struct http_limits limits = {.head_bytes_max = ADMIN_INBOX_BYTES,
+    struct slice type = http_field_first(&request->fields, HTTP_FIELD_CONTENT_TYPE);
+    const char *end = memchr(type.data, ';', type.len);
+    if (end)
+        type.len = (u32)(end - type.data);
+    return slice_equal_nocase(slice_trim(type), SLICE("application/json"));
+}
+
+/* True when the request is refused because of its body. */
+static bool refuse_body(struct connection *connection, struct http_framing framing,
+                        enum admin_body allowed)
+{
+    if (framing.body == HTTP_BODY_REJECT)
+        refuse(connection, http_reject_info(framing.reject)->status,
+               http_reject_info(framing.reject)->text);
+    else if (framing.body == HTTP_BODY_CHUNKED)
+        refuse(connection, 411, "bodies without a length are not taken");
+    else if (framing.body == HTTP_BODY_LENGTH && allowed == ADMIN_BODY_NONE)
+        refuse(connection, 413, "this takes no body");
+    else if (framing.body == HTTP_BODY_LENGTH && framing.length > ADMIN_BODY_BYTES_MAX)
+        refuse(connection, 413, "the body is too large: at most 8192 bytes");
+    else if (framing.body == HTTP_BODY_LENGTH && !body_is_json(&connection->admin->request))
+        refuse(connection, 415, "the body must be JSON: Content-Type: application/json");
+    else if (framing.body == HTTP_BODY_NONE && allowed == ADMIN_BODY_REQUIRED)
+        refuse(connection, 400, "a body is needed: one JSON object");
+    else
+        return false;
+    return true;
+}
+
+/* What is judged before a byte of the body is waited for. True when the request is refused. */
+static bool refuse_head(struct connection *connection, const struct endpoint_match *match,
+                        struct http_framing framing)
+{
+    const struct http_request *request = &connection->admin->request;
+    enum guard guard = guard_judge(request, connection->admin->config->token, match->open);
+    if (guard != GUARD_OK)
+        refuse(connection, guard_rows[guard].status, guard_rows[guard].message);
+    else if (match->methods == 0)
+        refuse(connection, 404, "there is no such path");
+    else if (!match->endpoint)
+        refuse_method(connection, match->methods);
+    else
+        return refuse_body(connection, framing, match->endpoint->body);
+    return true;
+}
+
+/* RFC 9110 §10.1.1: who waits for it is told to go on. */
+static void send_continue(struct connection *connection)
+{
+    static char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    const struct iovec iov = {text, sizeof(text) - 1};
+    connection->continued = true;
+    connection->continuing = true;
+    transport_send(&connection->transport,
+                   &(struct transport_message){.iov = &iov, .count = 1, .fixed = 1});
+}
+
+static void await_body(struct connection *connection, u32 needed)
+{
+    bool asked = connection->admin->request.expect_continue && !connection->continued;
+    connection->needed = needed;
+    await_rest(connection);
+    if (asked && connection->state == CONNECTION_HEAD)
+        send_continue(connection);
+}
+
+/* Returns how much of the inbox is done with; 0 while the body is awaited. */
+static u32 serve(struct connection *connection, u32 head_end)
+{
+    struct admin *admin = connection->admin;
+    const struct http_request *request = &admin->request;
+    struct http_framing framing = http_request_framing(request);
+    struct endpoint_match match = endpoint_find(request->path, request->method);
+    bool has_body = framing.body != HTTP_BODY_NONE;
+    /* A body that nobody reads must not be taken for the next request. */
+    connection->keep = request->keep_alive && !connection->spilled && !has_body;
+    if (refuse_head(connection, &match, framing)) {
+        admin->requests++;
+        return head_end;
+    }
+    u32 body_bytes = has_body ? (u32)framing.length : 0;
+    if (connection->inbox_len - head_end < body_bytes) {
+        await_body(connection, head_end + body_bytes);
+        return 0;
+    }
+    const struct admin_question question = {
+        .id = match.id,
+        .body = slice_of(connection->inbox + head_end, body_bytes),
+    };
+    admin->requests++;
+    connection->keep = request->keep_alive && !connection->spilled;
+    answer(connection, match.endpoint, &question);
+    return head_end + body_bytes;
+}
+
+static void drop_served(struct connection *connection, u32 bytes)
+{
+    connection->inbox_len -= bytes;
+    connection->needed = 0;
+    connection->continued = false;
+    memmove(connection->inbox, connection->inbox + bytes, connection->inbox_len);
+}
+
+static void read_request(struct connection *connection)
+{
+    static const struct http_limits limits = {.head_bytes_max = ADMIN_REQUEST_HEAD_BYTES_MAX,
                                               .target_bytes_max = ADMIN_TARGET_BYTES_MAX,
                                               .fields_max = ADMIN_FIELDS_MAX};
     struct http_request *request = &connection->admin->request;
     struct slice inbox = slice_of(connection->inbox, connection->inbox_len);
     u32 skip = http_skip_empty_lines(inbox);
-    switch (http_request_parse(slice_of(inbox.data + skip, inbox.len - skip), &limits, request)) {
-    case HTTP_PARSE_PARTIAL:
-        if (inbox.len == ADMIN_INBOX_BYTES)
-            reject(connection, HTTP_REJECT_HEAD_LENGTH);
-        else
-            await_rest(connection);
+    u32 served;
+    if (inbox.len < connection->needed) {
+        await_rest(connection);
         return;
+    }
+    switch (http_request_parse(slice_of(inbox.data + skip, inbox.len - skip), &limits, request)) {
+    case HTTP_PARSE_PARTIAL: /* a head that is too long is refused before the inbox is full */
+        await_rest(connection);
+        break;
     case HTTP_PARSE_REJECTED:
         reject(connection, request->reject);
-        return;
+        break;
     case HTTP_PARSE_DONE:
+        served = serve(connection, skip + request->head_bytes);
+        if (served > 0)
+            drop_served(connection, served);
         break;
     }
-    u32 taken = skip + request->head_bytes;
-    serve(connection);
-    connection->inbox_len -= taken;
-    memmove(connection->inbox, connection->inbox + taken, connection->inbox_len);
 }
 
 /* ---- Events ---- */
@@ -292,7 +338,8 @@ static void on_data(struct transport *transport, struct lease_chain *data)
     case CONNECTION_IDLE:
     case CONNECTION_HEAD:
         keep_bytes(connection, data);
-        read_head(connection);
+        if (!connection->continuing)
+            read_request(connection);
         break;
     case CONNECTION_REPLYING: /* the next request, early */
         keep_bytes(connection, data);
@@ -334,12 +381,17 @@ static void linger(struct connection *connection)
 static void on_sent(struct transport *transport)
 {
     struct connection *connection = connection_of(transport);
+    if (connection->continuing) {
+        connection->continuing = false;
+        read_request(connection);
+        return;
+    }
     release_large(connection);
     if (!connection->keep || connection->spilled) {
         linger(connection);
     } else if (connection->inbox_len > 0) {
         connection_move(connection, CONNECTION_IDLE, HEAD_MS);
-        read_head(connection);
+        read_request(connection);
     } else if (!transport_readable(transport)) {
         connection_close(connection, false);
     } else {
@@ -375,6 +427,10 @@ static void on_timeout(struct wheel_timer *timer)
     struct connection *connection = container_of(timer, struct connection, timer);
     switch ((enum connection_state)connection->state) {
     case CONNECTION_HEAD:
+        if (connection->continuing) {
+            connection_close(connection, true);
+            break;
+        }
         connection->keep = false;
         connection->admin->request.method = HTTP_METHOD_OTHER;
         refuse(connection, 408, "the request took too long to arrive");
@@ -411,6 +467,9 @@ void connection_start(struct admin *admin, int fd)
     connection->admin = admin;
     connection->large = NULL;
     connection->inbox_len = 0;
+    connection->needed = 0;
+    connection->continued = false;
+    connection->continuing = false;
     connection->keep = false;
     connection->spilled = false;
     connection->state = CONNECTION_IDLE;

@@ -4,21 +4,13 @@
 enum {
     METHODS_READ = 1u << HTTP_METHOD_GET | 1u << HTTP_METHOD_HEAD,
     METHODS_POST = 1u << HTTP_METHOD_POST,
+    METHODS_DELETE = 1u << HTTP_METHOD_DELETE,
 };
 
-void reply_error(struct admin_reply *reply, u32 status, const char *message)
+static void answer_health(struct admin *admin, const struct admin_question *question,
+                          struct admin_reply *reply)
 {
-    reply->status = status;
-    reply->form = ADMIN_JSON;
-    http_write(&reply->body, SLICE("{\"error\":"));
-    write_json(&reply->body, http_reason(status));
-    http_write(&reply->body, SLICE(",\"message\":"));
-    write_json(&reply->body, slice_of_string(message));
-    http_write(&reply->body, SLICE("}\n"));
-}
-
-static void answer_health(struct admin *admin, struct admin_reply *reply)
-{
+    (void)question;
     (void)admin;
     http_write(&reply->body, SLICE("{\"alive\":true}\n"));
 }
@@ -33,8 +25,10 @@ bool view_usable(const struct admin_view *view)
     return false;
 }
 
-static void answer_ready(struct admin *admin, struct admin_reply *reply)
+static void answer_ready(struct admin *admin, const struct admin_question *question,
+                         struct admin_reply *reply)
 {
+    (void)question;
     struct admin_view view;
     admin->source->view(admin->source->context, &view);
     const char *reason = NULL;
@@ -49,16 +43,17 @@ static void answer_ready(struct admin *admin, struct admin_reply *reply)
         http_write(&reply->body, SLICE("{\"ready\":true}\n"));
 }
 
-/* For people when they ask for it: `Accept: text/plain`. */
-static bool wants_text(const struct http_request *request)
+bool admin_wants_text(const struct admin *admin)
 {
-    struct slice accept = http_field_first(&request->fields, HTTP_FIELD_ACCEPT);
+    struct slice accept = http_field_first(&admin->request.fields, HTTP_FIELD_ACCEPT);
     return http_list_contains(accept, SLICE("text/plain"));
 }
 
-static void answer_status(struct admin *admin, struct admin_reply *reply)
+static void answer_status(struct admin *admin, const struct admin_question *question,
+                          struct admin_reply *reply)
 {
-    if (wants_text(&admin->request)) {
+    (void)question;
+    if (admin_wants_text(admin)) {
         reply->form = ADMIN_TEXT;
         status_text(admin, &reply->body);
     } else {
@@ -66,8 +61,10 @@ static void answer_status(struct admin *admin, struct admin_reply *reply)
     }
 }
 
-static void answer_metrics(struct admin *admin, struct admin_reply *reply)
+static void answer_metrics(struct admin *admin, const struct admin_question *question,
+                           struct admin_reply *reply)
 {
+    (void)question;
     reply->form = ADMIN_METRICS;
     metrics_write(admin, &reply->body);
 }
@@ -88,8 +85,10 @@ static void write_lines(struct http_writer *out, struct slice lines)
     http_write(out, SLICE("]"));
 }
 
-static void answer_reload(struct admin *admin, struct admin_reply *reply)
+static void answer_reload(struct admin *admin, const struct admin_question *question,
+                          struct admin_reply *reply)
 {
+    (void)question;
     static const struct {
         u32 status;
         struct slice verdict;
@@ -114,17 +113,49 @@ static void answer_reload(struct admin *admin, struct admin_reply *reply)
 }
 
 static const struct endpoint endpoints[] = {
-    {{"/healthz", 8}, {"GET, HEAD", 9}, METHODS_READ, true, false, answer_health},
-    {{"/readyz", 7}, {"GET, HEAD", 9}, METHODS_READ, true, false, answer_ready},
-    {{"/status", 7}, {"GET, HEAD", 9}, METHODS_READ, false, true, answer_status},
-    {{"/metrics", 8}, {"GET, HEAD", 9}, METHODS_READ, false, true, answer_metrics},
-    {{"/reload", 7}, {"POST", 4}, METHODS_POST, false, true, answer_reload},
+    {"/healthz", METHODS_READ, ADMIN_BODY_NONE, true, false, answer_health},
+    {"/readyz", METHODS_READ, ADMIN_BODY_NONE, true, false, answer_ready},
+    {"/status", METHODS_READ, ADMIN_BODY_NONE, false, true, answer_status},
+    {"/metrics", METHODS_READ, ADMIN_BODY_NONE, false, true, answer_metrics},
+    {"/reload", METHODS_POST, ADMIN_BODY_NONE, false, true, answer_reload},
+    {"/backends", METHODS_READ, ADMIN_BODY_NONE, false, true, answer_backends},
+    {"/backends", METHODS_POST, ADMIN_BODY_REQUIRED, false, true, answer_add},
+    {"/backends", METHODS_DELETE, ADMIN_BODY_OPTIONAL, false, true, answer_remove_named},
+    {"/backends/{id}", METHODS_READ, ADMIN_BODY_NONE, false, true, answer_backend},
+    {"/backends/{id}", METHODS_DELETE, ADMIN_BODY_NONE, false, true, answer_remove},
+    {"/backends/{id}/drain", METHODS_POST, ADMIN_BODY_NONE, false, true, answer_drain},
+    {"/backends/{id}/maintenance", METHODS_POST, ADMIN_BODY_NONE, false, true, answer_maintenance},
+    {"/backends/{id}/ready", METHODS_POST, ADMIN_BODY_NONE, false, true, answer_ready_again},
 };
 
-const struct endpoint *endpoint_find(struct slice path)
+/* Whether the path is the pattern's, with one segment that is not empty for {id}. */
+static bool path_matches(struct slice pattern, struct slice path, struct slice *id)
 {
-    for (u32 i = 0; i < ARRAY_COUNT(endpoints); i++)
-        if (slice_equal(endpoints[i].path, path))
-            return &endpoints[i];
-    return NULL;
+    const char *hole = memchr(pattern.data, '{', pattern.len);
+    if (!hole)
+        return slice_equal(pattern, path);
+    u32 before = (u32)(hole - pattern.data);
+    u32 behind = before + (u32)strlen("{id}");
+    struct slice tail = slice_of(pattern.data + behind, pattern.len - behind);
+    if (path.len <= before + tail.len || memcmp(path.data, pattern.data, before) != 0)
+        return false;
+    *id = slice_of(path.data + before, path.len - before - tail.len);
+    return memchr(id->data, '/', id->len) == NULL &&
+           slice_equal(slice_of(id->data + id->len, tail.len), tail);
+}
+
+struct endpoint_match endpoint_find(struct slice path, enum http_method method)
+{
+    struct endpoint_match match = {.methods = 0};
+    for (u32 i = 0; i < ARRAY_COUNT(endpoints); i++) {
+        struct slice id = {NULL, 0};
+        if (!path_matches(slice_of_string(endpoints[i].path), path, &id))
+            continue;
+        match.methods |= endpoints[i].methods;
+        match.open = endpoints[i].open;
+        match.id = id;
+        if (endpoints[i].methods & 1u << method)
+            match.endpoint = &endpoints[i];
+    }
+    return match;
 }

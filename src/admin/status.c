@@ -75,7 +75,29 @@ static void write_route(const struct admin_view *view, u32 index, struct http_wr
     http_write(out, SLICE("}"));
 }
 
-static void write_backend(const struct admin_view *view, u32 index, struct http_writer *out)
+static bool added_at_run_time(const struct admin_view *view, struct slice id)
+{
+    for (u32 i = 0; i < view->overlay->added_count; i++)
+        if (slice_equal(view->overlay->added[i].id, id))
+            return true;
+    return false;
+}
+
+/* Why it may not be chosen. */
+static void write_marks(u32 marks, struct http_writer *out)
+{
+    bool first = true;
+    http_write(out, SLICE(",\"marks\":["));
+    for (u32 mark = 1; mark <= marks; mark <<= 1) {
+        if (!(marks & mark))
+            continue;
+        write_format(out, "%s\"%s\"", first ? "" : ",", state_mark_name((enum state_mark)mark));
+        first = false;
+    }
+    http_write(out, SLICE("]"));
+}
+
+void status_backend_json(const struct admin_view *view, u32 index, struct http_writer *out)
 {
     const struct snapshot *snapshot = view->snapshot;
     const struct config_backend *backend = &snapshot->config->backends[index];
@@ -89,7 +111,10 @@ static void write_backend(const struct admin_view *view, u32 index, struct http_
                  backend->weight, truth(state_backend_usable(snapshot->state, slot)),
                  state_backend_active(snapshot->state, slot),
                  state_backend_latency_us(snapshot->state, slot));
-    write_format(out, ",\"health\":\"%s\"", health_state_name(view_health(view, slot)));
+    write_format(out, ",\"health\":\"%s\",\"addedAtRunTime\":%s",
+                 health_state_name(view_health(view, slot)),
+                 truth(added_at_run_time(view, backend->id)));
+    write_marks(state_backend_marks(snapshot->state, slot), out);
     write_format(out, ",\"requests\":%llu,\"failures\":%llu,\"responses\":{",
                  number(tally.requests), number(tally.failures));
     for (u32 i = 0; i < ARRAY_COUNT(tally.responses); i++)
@@ -105,6 +130,12 @@ static void write_list(const struct admin_view *view, u32 count, struct http_wri
         write(view, i, out);
     }
     http_write(out, SLICE("]"));
+}
+
+void status_backends_json(const struct admin_view *view, struct http_writer *out)
+{
+    http_write(out, SLICE("["));
+    write_list(view, view->snapshot->config->backend_count, out, status_backend_json);
 }
 
 void status_json(const struct admin *admin, struct http_writer *out)
@@ -125,7 +156,7 @@ void status_json(const struct admin *admin, struct http_writer *out)
                  number(view.log_dropped[LOG_FILE_ACCESS]));
     http_write(out, SLICE(",\n\"routes\":["));
     write_list(&view, view.snapshot->config->route_count, out, write_route);
-    http_write(out, SLICE(",\n\"backends\":["));
-    write_list(&view, view.snapshot->config->backend_count, out, write_backend);
+    http_write(out, SLICE(",\n\"backends\":"));
+    status_backends_json(&view, out);
     http_write(out, SLICE("}\n"));
 }

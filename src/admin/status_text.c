@@ -64,13 +64,12 @@ static void write_routes(const struct snapshot *snapshot, struct http_writer *ou
     }
 }
 
-static void write_backends(const struct admin_view *view, struct http_writer *out)
+void status_backends_text(const struct admin_view *view, struct http_writer *out)
 {
     const struct snapshot *snapshot = view->snapshot;
     const struct config *config = snapshot->config;
-    write_format(out, "\n%-*s %-6s %-9s %6s %7s %10s %9s %11s  %s\n", ID_COLUMN, "backend",
-                 "usable", "health", "weight", "active", "requests", "failures", "latency ms",
-                 "url");
+    write_format(out, "%-*s %-6s %-9s %6s %7s %10s %9s %11s  %s\n", ID_COLUMN, "backend", "usable",
+                 "health", "weight", "active", "requests", "failures", "latency ms", "url");
     for (u32 i = 0; i < config->backend_count && !out->full; i++) {
         const struct config_backend *backend = &config->backends[i];
         u32 slot = snapshot->backend_slots[i];
@@ -94,5 +93,6 @@ void status_text(const struct admin *admin, struct http_writer *out)
     figures_sum(admin, view.workers, &sum);
     write_summary(admin, &view, &sum, out);
     write_routes(view.snapshot, out);
-    write_backends(&view, out);
+    http_write(out, SLICE("\n"));
+    status_backends_text(&view, out);
 }

@@ -226,14 +226,17 @@ static void backend_build(struct builder *builder, u32 index, struct config_back
     }
 }
 
-static void backends_build(struct builder *builder)
+void backends_build(struct builder *builder)
 {
     struct arena *arena = &builder->config->arena;
     u32 count = builder->settings->backends.count;
     struct config_backend *backends = arena_alloc(arena, count * sizeof(*backends));
     struct name_index *names = arena_alloc(arena, count * sizeof(*names));
     for (u32 i = 0; i < count; i++) {
-        backend_build(builder, i, &backends[i]);
+        if (builder->known != NULL && builder->known[i] != NULL)
+            backends[i] = *builder->known[i];
+        else
+            backend_build(builder, i, &backends[i]);
         names[i] = (struct name_index){backends[i].id, i};
     }
     builder->backends_by_id = names_sort(builder, "backends", names, count);

@@ -16,8 +16,11 @@ struct builder {
     const struct config_world *world;
     struct settings *settings;
     struct config *config;
+    const struct config_backend *const *known; /* by place: backends that are taken over as they
+                                                  are, NULL = none, or not this one */
     const struct name_index *backends_by_id;
-    const u32 *all_backends;   /* 0, 1, 2, ... */
+    const u32 *all_backends; /* those that serve routes which name none */
+    u32 all_count;
     struct config_pool *pools; /* of config, while it grows */
 };
 
@@ -26,6 +29,8 @@ void settings_complete(struct settings *settings, struct arena *arena);
 
 /* Builds config from completed settings; adds problems for what contradicts itself. */
 void config_build(struct builder *builder);
+/* Backends alone. */
+void backends_build(struct builder *builder);
 /* Pools and routes, from the settings and the backends that are built already. */
 void routes_build(struct builder *builder);
 /* The management API. */

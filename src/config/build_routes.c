@@ -25,8 +25,8 @@ static u32 pool_add(struct builder *builder, const u32 *backends, u32 count, u32
     return config->pool_count++;
 }
 
-/* The pool of all backends with this strategy: routes that do not name backends share it, so that
- * they share its place in the rotation too. */
+/* The pool of all backends (but those with routesOnly) with this strategy: routes that do not name
+ * backends share it, so that they share its place in the rotation too. */
 static u32 pool_of_all(struct builder *builder, u32 strategy)
 {
     struct config *config = builder->config;
@@ -34,7 +34,7 @@ static u32 pool_of_all(struct builder *builder, u32 strategy)
         if (builder->pools[i].backends == builder->all_backends &&
             (u32)builder->pools[i].strategy == strategy)
             return i;
-    return pool_add(builder, builder->all_backends, config->backend_count, strategy);
+    return pool_add(builder, builder->all_backends, builder->all_count, strategy);
 }
 
 static void backend_unknown(struct builder *builder, const struct path *path, struct slice id)
@@ -277,15 +277,22 @@ static void default_route_build(struct builder *builder, struct config_route *to
         .limited = builder->settings->active_max > 0,
         .pool = pool_of_all(builder, builder->settings->load_balancing.strategy),
     };
+    if (builder->all_count == 0 && builder->config->backend_count > 0)
+        reader_complain(builder->reader, &path,
+                        "only backends with routesOnly: the default route needs at least one "
+                        "without");
     pool_check(builder, &path, to->pool);
 }
 
-static const u32 *all_backends(struct config *config)
+static void all_backends_build(struct builder *builder)
 {
-    u32 *all = arena_alloc(&config->arena, config->backend_count * sizeof(u32));
-    for (u32 i = 0; i < config->backend_count; i++)
-        all[i] = i;
-    return all;
+    u32 count = builder->config->backend_count;
+    u32 *all = arena_alloc(&builder->config->arena, count * sizeof(u32));
+    builder->all_count = 0;
+    for (u32 i = 0; i < count; i++)
+        if (!settings_backend_at(builder->settings, i)->routes_only)
+            all[builder->all_count++] = i;
+    builder->all_backends = all;
 }
 
 void routes_build(struct builder *builder)
@@ -296,7 +303,7 @@ void routes_build(struct builder *builder)
     struct config_route *routes = arena_alloc(arena, (count + 1u) * sizeof(*routes));
     struct ranked_route *ranked = arena_alloc(arena, count * sizeof(*ranked));
     u32 *seen = arena_alloc(arena, config->backend_count * sizeof(u32));
-    builder->all_backends = all_backends(config);
+    all_backends_build(builder);
     builder->pools = arena_alloc(arena, (count + 1u) * sizeof(struct config_pool));
     config->pools = builder->pools;
 

@@ -123,11 +123,11 @@ static const struct hint hints[] = {
     {"too big integer", "the number is too large"},
     {"too big negative integer", "the number is too small"},
     {"real number overflow", "the number is too large"},
-    {"end of file expected", "the configuration has ended before this: it is one object"},
+    {"end of file expected", "the one object has ended before this"},
     {"':' expected", "a colon is missing between key and value"},
     {"\\u0000 is not allowed", "\\u0000 is not allowed"},
     {"NUL byte in object key", "\\u0000 is not allowed"},
-    {"'[' or '{' expected", "the configuration must be one object: { ... }"},
+    {"'[' or '{' expected", "it must be one object: { ... }"},
 };
 
 static const char *syntax_hint(struct slice text, usize at, const json_error_t *error)
@@ -169,7 +169,7 @@ json_t *document_parse(const struct source *source, struct config_problems *prob
         usize at = token_begin(text, &error);
         syntax_problem(source, at, syntax_hint(text, at, &error), problems);
     } else if (!json_is_object(root)) {
-        syntax_problem(source, 0, "the configuration must be one object: { ... }", problems);
+        syntax_problem(source, 0, "it must be one object: { ... }", problems);
         json_decref(root);
         root = NULL;
     }

@@ -401,9 +401,15 @@ static void object_read(struct reader *reader, const struct settings_table *tabl
     }
 }
 
-void settings_read(struct reader *reader, json_t *root, struct settings *settings)
+void table_read(struct reader *reader, const struct settings_table *table, json_t *root,
+                void *target)
 {
     const struct path top = {.depth = 0};
-    struct item item = {NULL, root, (char *)settings, &top};
-    object_read(reader, &settings_root, &item);
+    struct item item = {NULL, root, target, &top};
+    object_read(reader, table, &item);
+}
+
+void settings_read(struct reader *reader, json_t *root, struct settings *settings)
+{
+    table_read(reader, &settings_root, root, settings);
 }

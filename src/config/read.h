@@ -29,6 +29,9 @@ struct reader {
 /* Fills `settings` (zeroed); what is absent or wrong gets its fallback, so that later checks can
  * go on. Every wrong value adds a problem. */
 void settings_read(struct reader *reader, json_t *root, struct settings *settings);
+/* The same for one object of this table. */
+void table_read(struct reader *reader, const struct settings_table *table, json_t *root,
+                void *target);
 
 /* True when further problems are not kept. What only serves a message may then be left undone:
  * a large file can have millions of them. */

@@ -245,8 +245,8 @@ static const struct setting root_rows[] = {
      .table = &load_balancing_table, .text = "How requests are spread over backends."},
     {.key = "backends", .type = SETTING_LIST, MEMBER(struct settings, backends),
      .min = 1, .max = SETTINGS_BACKENDS_MAX, .table = &settings_backends, .required = true,
-     .text = "The servers that requests are forwarded to. All of them serve the default route and "
-             "every route that does not name its own."},
+     .text = "The servers that requests are forwarded to. All of them, but for those with "
+             "`routesOnly`, serve the default route and every route that does not name its own."},
     {.key = "rateLimit", .type = SETTING_OBJECT, MEMBER(struct settings, rate_limit),
      .table = &rate_limit_table, .text = "A limit per client address."},
     {.key = "reload", .type = SETTING_OBJECT, MEMBER(struct settings, reload),

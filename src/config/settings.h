@@ -126,6 +126,7 @@ struct settings_backend {
     struct slice url;
     struct config_health_check health_check;
     u32 weight;
+    bool routes_only;
 };
 
 struct settings_listener {

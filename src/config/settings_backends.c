@@ -71,6 +71,10 @@ static const struct setting backend_rows[] = {
     {.key = "healthCheck", .type = SETTING_OBJECT, MEMBER(struct settings_backend, health_check),
      .table = &health_check_table,
      .text = "Active probes of this backend: whether it is there and well."},
+    {.key = "routesOnly", .type = SETTING_BOOL, MEMBER(struct settings_backend, routes_only),
+     .fallback = "false",
+     .text = "Whether only routes that name the backend send it requests: the default route and "
+             "routes without `backends` of their own then do not."},
 };
 const struct settings_table settings_backends = TABLE(struct settings_backend, backend_rows);
 

@@ -12,20 +12,24 @@ enum { FLUSH_MS = 2000, RETIRE_MS = 100 };
 
 /* ---- Events worth a line ---- */
 
-void control_note(struct control *control, enum log_severity severity, const char *type,
-                  const char *message)
+void control_log(struct control *control, struct log_event *event)
 {
     struct log_buffer *own = control->buffers[LOG_FILE_ERROR][control->config->workers];
     if (!own || !control->live ||
-        severity < live_snapshot(control->live)->config->logging.severity_min)
+        event->severity < live_snapshot(control->live)->config->logging.severity_min)
         return;
-    const struct log_event event = {
-        .wall_ns = clock_wall_ns(),
-        .severity = severity,
-        .type = slice_of_string(type),
-        .message = slice_of_string(message),
-    };
-    (void)log_event_write(own, &event);
+    event->wall_ns = clock_wall_ns();
+    (void)log_event_write(own, event);
+}
+
+void control_note(struct control *control, enum log_severity severity, const char *type,
+                  const char *message)
+{
+    control_log(control, &(struct log_event){
+                             .severity = severity,
+                             .type = slice_of_string(type),
+                             .message = slice_of_string(message),
+                         });
 }
 
 void control_hear_live(void *context, enum log_severity severity, const char *message)
@@ -61,7 +65,8 @@ static void run_until_finished(struct control *control)
         log_writer_tick(control->log_writer, now_ns, clock_wall_ns());
         if (control->watch)
             watch_tick(control->watch, now_ns);
-        control->retiring = live_retire(control->live, control->workers, control->started) > 0;
+        const struct live_workers workers = {control->workers, control->started};
+        control->retiring = live_retire(control->live, &workers) > 0;
     }
 }
 

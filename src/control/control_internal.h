@@ -40,6 +40,8 @@ struct control {
 /* One line of the error log. Nothing before there is one, or when the level leaves it out. */
 void control_note(struct control *control, enum log_severity severity, const char *type,
                   const char *message);
+/* The same for an event that says more; its time is now. */
+void control_log(struct control *control, struct log_event *event);
 /* Of live: an event, which whoever asked for a reload over the API hears too. */
 void control_hear_live(void *context, enum log_severity severity, const char *message);
 
@@ -52,6 +54,15 @@ MUST_CHECK bool control_catch_signals(struct control *control);
 void control_obey_signals(struct control *control);
 /* Reads the configuration again; live logs what comes of it. */
 enum live_reload control_reload(struct control *control, enum log_severity same_severity);
+
+/* ---- changes.c: what the management API asks for; `context` is the control ---- */
+
+enum config_overlay_verdict control_add_backend(void *context, struct slice json,
+                                                struct config_problems *problems);
+enum config_overlay_verdict control_remove_backend(void *context, struct slice id,
+                                                   struct config_problems *problems);
+/* The operator's marks on a backend of this index, to be exactly `marks`. */
+void control_mark_backend(void *context, u32 backend, u32 marks);
 
 /* ---- start.c ---- */
 

@@ -17,6 +17,12 @@ struct live_listener {
     void *context;
 };
 
+/* Those that are to follow. */
+struct live_workers {
+    struct worker *const *at;
+    u32 count;
+};
+
 /* NULL when memory is refused. `first` stays the caller's and outlives all. */
 MUST_CHECK struct live *live_create(const struct config *first, struct live_listener listener);
 /* Only when no worker runs any more. */
@@ -34,11 +40,28 @@ enum live_reload {
 /* Reads the file again and has the workers follow it. When anything is wrong with it, or a setting
  * has changed that needs a restart, nothing changes; either way the log says what and why.
  * `same_severity` is for the case that the file says what it said before. */
-enum live_reload live_reload(struct live *live, struct worker *const *workers, u32 worker_count,
+enum live_reload live_reload(struct live *live, const struct live_workers *workers,
                              enum log_severity same_severity);
+
+/* ---- Changes at run time ---- */
+
+/* What is to be changed. One of the two. */
+struct live_change {
+    struct slice added;   /* the backend as JSON: see config_overlay_add() */
+    struct slice removed; /* the id of a backend */
+};
+
+/* Has the workers follow the configuration with this change; a later reload keeps it, as long as
+ * the file does not say otherwise. On other verdicts than GOOD nothing changes, and `problems` says
+ * why. The caller deinits `problems` in either case. */
+enum config_overlay_verdict live_change(struct live *live, const struct live_workers *workers,
+                                        const struct live_change *change,
+                                        struct config_problems *problems);
+/* What was changed so far. Until the next change or reload. */
+const struct config_overlay *live_overlay(const struct live *live);
 
 /* Frees the earlier configurations that no worker uses any more. Returns how many are still used:
  * then it is to be called again after a while. */
-u32 live_retire(struct live *live, struct worker *const *workers, u32 worker_count);
+u32 live_retire(struct live *live, const struct live_workers *workers);
 
 #endif

@@ -35,6 +35,7 @@ static void view(void *context, struct admin_view *out)
     const struct management *management = context;
     *out = (struct admin_view){
         .snapshot = live_snapshot(management->with.live),
+        .overlay = live_overlay(management->with.live),
         .health = management->with.health,
         .workers = *management->with.started,
         .draining = *management->with.stops_asked > 0,
@@ -66,6 +67,26 @@ static enum admin_reload reload(void *context, struct http_writer *report)
     return results[result];
 }
 
+static enum config_overlay_verdict add(void *context, struct slice json,
+                                       struct config_problems *problems)
+{
+    const struct management *management = context;
+    return management->with.add(management->with.context, json, problems);
+}
+
+static enum config_overlay_verdict remove_backend(void *context, struct slice id,
+                                                  struct config_problems *problems)
+{
+    const struct management *management = context;
+    return management->with.remove(management->with.context, id, problems);
+}
+
+static void mark(void *context, u32 backend, u32 marks)
+{
+    const struct management *management = context;
+    management->with.mark(management->with.context, backend, marks);
+}
+
 void management_hear(struct management *management, const char *message)
 {
     struct http_writer *report = management->report;
@@ -80,7 +101,15 @@ void management_hear(struct management *management, const char *message)
 
 static bool serve(struct management *management)
 {
-    management->source = (struct admin_source){view, figures, reload, management};
+    management->source = (struct admin_source){
+        .view = view,
+        .figures = figures,
+        .reload = reload,
+        .add = add,
+        .remove = remove_backend,
+        .mark = mark,
+        .context = management,
+    };
     const struct admin_options options = {
         .ring = management->with.ring,
         .wheel = management->with.wheel,

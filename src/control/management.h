@@ -23,6 +23,12 @@ struct management_options {
     struct log_buffer *const *const *buffers[LOG_FILE_COUNT]; /* of `buffer_count` each, or none */
     u32 buffer_count;
     enum live_reload (*reload)(void *context); /* reads the file again */
+    /* See struct admin_source. */
+    enum config_overlay_verdict (*add)(void *context, struct slice json,
+                                       struct config_problems *problems);
+    enum config_overlay_verdict (*remove)(void *context, struct slice id,
+                                          struct config_problems *problems);
+    void (*mark)(void *context, u32 backend, u32 marks);
     void *context;
 };
 

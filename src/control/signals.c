@@ -9,9 +9,9 @@ enum live_reload control_reload(struct control *control, enum log_severity same_
 {
     if (control->watch)
         watch_loaded(control->watch);
+    const struct live_workers workers = {control->workers, control->started};
     const struct snapshot *before = live_snapshot(control->live);
-    enum live_reload result =
-        live_reload(control->live, control->workers, control->started, same_severity);
+    enum live_reload result = live_reload(control->live, &workers, same_severity);
     if (live_snapshot(control->live) != before)
         health_follow(control->health, live_snapshot(control->live));
     return result;

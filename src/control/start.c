@@ -81,6 +81,9 @@ static bool open_management(struct control *control)
         .started = &control->started,
         .stops_asked = &control->stops_asked,
         .reload = on_reload_asked,
+        .add = control_add_backend,
+        .remove = control_remove_backend,
+        .mark = control_mark_backend,
         .context = control,
         .buffer_count = control->config->workers + 1,
     };
