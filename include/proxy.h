@@ -53,6 +53,8 @@ enum fault {
 struct proxy_counters {
     u64 clients_accepted;
     u64 clients_refused; /* no slot */
+    u64 clients_given;   /* to another worker, which accepts them */
+    u64 clients_taken;   /* from another worker, among the accepted ones */
     u64 requests;
     u64 responses_by_class[6]; /* [0] = none was sent, [1] 1xx ... [5] 5xx */
     u64 retries;
@@ -97,6 +99,14 @@ bool proxy_adoptable(const struct config *first, const struct config *next);
 
 /* Takes over an accepted connection. */
 void proxy_accept(struct proxy *proxy, int fd, const struct config_listener *listener);
+/* ... from another worker; `proxy_header` is what proxy_header_expected() has said there. */
+void proxy_accept_given(struct proxy *proxy, int fd, bool proxy_header);
+/* Whether this connection must begin with a PROXY protocol header. */
+bool proxy_header_expected(struct proxy *proxy, int fd, const struct config_listener *listener);
+/* A connection went to another worker. */
+void proxy_gave_away(struct proxy *proxy);
+/* Connections that are open. */
+u32 proxy_clients(const struct proxy *proxy);
 /* A connection could not be accepted: `error` is an errno. For the log. */
 void proxy_accept_failed(struct proxy *proxy, i32 error);
 /* To be called after every ring_turn and wheel_run: releases what ended, refreshes the date. */

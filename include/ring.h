@@ -59,6 +59,7 @@ struct ring_options {
     u32 entries;     /* submission queue, a power of two */
     u32 disabled;    /* bit set of enum ring_capability that must not be used */
     bool restricted; /* allow only the data path's operations (workers) */
+    int bell;        /* wakes the ring, and stays the caller's; 0 = the ring has one of its own */
 };
 
 /* Names as in NEXTPROXY_RING_DISABLE: "multishot_recv,bundle". False with the offending name. */
@@ -85,6 +86,10 @@ u64 ring_now_ns(const struct ring *ring);
 
 /* Wakes the ring's thread out of ring_turn from any other thread or a signal handler. */
 void ring_wake(struct ring *ring);
+/* A bell wakes the ring that it was given to, and may outlive it: for those who cannot know whether
+ * the ring is still there. -1 with errno; close(2) ends it. */
+MUST_CHECK int ring_bell_open(void);
+void ring_bell_ring(int bell);
 
 struct ring_stats {
     u64 turns;

@@ -2,7 +2,7 @@
  * worker: one pinned thread with its own ring, memory, listeners and counters.
  *
  * Control starts it, tells it to drain or to stop, and joins it; nothing else is said between them.
- * What a worker shares is in state.h, and the log buffers that control drains.
+ * What a worker shares is in state.h, the log buffers that control drains, and the team.
  */
 #ifndef NEXTPROXY_WORKER_H
 #define NEXTPROXY_WORKER_H
@@ -22,6 +22,20 @@ enum { WORKER_WHY_BYTES = 512 };
  * about it in `why` (WORKER_WHY_BYTES). */
 MUST_CHECK int listener_open(const struct config_listener *listener, char *why, usize why_bytes);
 
+/* ---- All workers ---- */
+
+/* What the workers know of each other, so that a new connection goes to one that has little to do:
+ * src/worker/team.h. It outlives them. */
+struct team;
+
+/* NULL when memory is refused. */
+MUST_CHECK struct team *team_create(void);
+/* Only when no worker runs any more. */
+void team_destroy(struct team *team);
+/* Makes a place for a worker, before it starts; from 0 on, one after the other. False with errno.
+ */
+MUST_CHECK bool team_prepare(struct team *team, u32 place);
+
 /* ---- Workers ---- */
 
 struct worker;
@@ -35,6 +49,7 @@ struct worker_options {
     struct log_buffer *logs[LOG_FILE_COUNT];
     void (*on_finished)(void *context); /* called on the worker's thread as its last act */
     void *context;
+    struct team *team; /* what all workers share */
     u32 ring_disabled; /* capabilities not to be used */
     u32 index;         /* which of the snapshot's workers this is */
     int cpu;           /* to be pinned to; -1 = not */

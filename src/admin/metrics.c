@@ -1,8 +1,8 @@
 /*
  * GET /metrics: the Prometheus text format (version 0.0.4). One family after the other, each a HELP
  * and a TYPE line and its samples. How many lines there are depends on the configuration alone:
- * labels are ids of backends and routes, names of faults, classes of status; nothing that a client
- * can choose.
+ * labels are ids of backends and routes, numbers of workers, names of faults, classes of status;
+ * nothing that a client can choose.
  */
 #include "admin/admin_internal.h"
 #include "base/clock.h"
@@ -68,6 +68,9 @@ static void write_plain(struct scrape *scrape)
          counters->clients_accepted},
         {"client_connections_refused_total", "counter", "Connections for which there was no room.",
          counters->clients_refused},
+        {"client_connections_handed_over_total", "counter",
+         "Connections that one worker has accepted and another, less busy one serves.",
+         counters->clients_taken},
         {"client_received_bytes_total", "counter", "Bytes from clients.",
          counters->bytes_from_clients},
         {"client_sent_bytes_total", "counter", "Bytes to clients.", counters->bytes_to_clients},
@@ -93,6 +96,19 @@ static void write_plain(struct scrape *scrape)
 }
 
 /* ---- Families with one label ---- */
+
+static void write_workers(struct scrape *scrape)
+{
+    const struct admin_source *source = scrape->admin->source;
+    struct proxy_figures one;
+    family(scrape->out, "worker_connections", "gauge",
+           "Open connections of each worker's clients.");
+    for (u32 i = 0; i < scrape->view.workers && !scrape->out->full; i++) {
+        source->figures(source->context, i, &one);
+        write_format(scrape->out, PREFIX "worker_connections{worker=\"%u\"} %llu\n", i,
+                     number(one.clients));
+    }
+}
 
 static void write_classes(struct scrape *scrape)
 {
@@ -366,6 +382,7 @@ void metrics_write(const struct admin *admin, struct http_writer *out)
     figures_sum(admin, scrape.view.workers, &scrape.sum);
     write_process(&scrape);
     write_plain(&scrape);
+    write_workers(&scrape);
     write_classes(&scrape);
     write_faults(&scrape);
     write_log_drops(&scrape);

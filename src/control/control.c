@@ -130,6 +130,8 @@ int control_run(const struct control_options *options)
     listeners_close(control.config, control.listen_fds, control.started);
     free_logs(&control, started);
     free(control.workers);
+    if (control.team)
+        team_destroy(control.team);
     if (control.watch)
         watch_destroy(control.watch);
     if (control.live)

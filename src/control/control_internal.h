@@ -22,6 +22,7 @@ struct control {
     struct live *live;
     struct watch *watch; /* NULL when the file cannot be watched */
     struct health *health;
+    struct team *team;
     struct worker **workers;
     struct log_buffer **buffers[LOG_FILE_COUNT]; /* one per worker, then control's own */
     struct log_writer *log_writer;

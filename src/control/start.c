@@ -117,8 +117,9 @@ static int cpu_for(u32 index)
 static bool start_workers(struct control *control)
 {
     const struct config *config = control->config;
+    control->team = team_create();
     control->workers = calloc(config->workers, sizeof(struct worker *));
-    if (!control->workers)
+    if (!control->team || !control->workers)
         return refuse(control, no_memory);
     for (u32 i = 0; i < config->workers; i++) {
         const struct worker_options options = {
@@ -127,6 +128,7 @@ static bool start_workers(struct control *control)
             .logs = {control->buffers[LOG_FILE_ERROR][i], control->buffers[LOG_FILE_ACCESS][i]},
             .on_finished = on_worker_finished,
             .context = control,
+            .team = control->team,
             .ring_disabled = control->ring_disabled,
             .index = i,
             .cpu = cpu_for(i),

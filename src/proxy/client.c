@@ -378,13 +378,22 @@ static bool expects_proxy_header(const struct config_listener *listener, const s
            network_list_contains(&listener->proxy_protocol_from, peer);
 }
 
+bool proxy_header_expected(struct proxy *proxy, int fd, const struct config_listener *listener)
+{
+    struct address peer = {.len = sizeof(peer.local)};
+    return listener->proxy_protocol_from.count > 0 &&
+           ring_peer_address(proxy->ring, fd, &peer.any, &peer.len) &&
+           expects_proxy_header(listener, &peer);
+}
+
 static void refuse_connection(struct proxy *proxy)
 {
     proxy->counters.clients_refused++;
     record_refusal(proxy, "limits.clients connections are open");
 }
 
-void client_start(struct proxy *proxy, int fd, const struct config_listener *listener)
+void client_start(struct proxy *proxy, int fd, const struct config_listener *listener,
+                  bool proxy_header)
 {
     struct address peer = {.len = sizeof(peer.local)};
     struct client *client = slab_acquire(&proxy->clients);
@@ -402,7 +411,7 @@ void client_start(struct proxy *proxy, int fd, const struct config_listener *lis
     list_push_back(&proxy->connected, &client->node);
     transport_open(&client->transport, proxy->ring, &proxy->reaper, fd, &client_events);
     set_address(client, &peer);
-    if (expects_proxy_header(listener, &peer))
+    if (listener ? expects_proxy_header(listener, &peer) : proxy_header)
         client->state = CLIENT_PROXY_HEADER;
     client_set_deadline(client, proxy->config->timeouts.request_head_ms);
     transport_read(&client->transport, RECV_STREAM, 0);

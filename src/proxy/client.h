@@ -41,7 +41,9 @@ struct client {
     char ip[CLIENT_IP_BYTES_MAX];
 };
 
-void client_start(struct proxy *proxy, int fd, const struct config_listener *listener);
+/* The listener, or without one `proxy_header`, says whether a PROXY protocol header comes first. */
+void client_start(struct proxy *proxy, int fd, const struct config_listener *listener,
+                  bool proxy_header);
 void client_set_deadline(struct client *client, u32 timeout_ms);
 /* Ends an idle client at a graceful stop. */
 void client_drain(struct client *client);

@@ -183,7 +183,26 @@ void proxy_accept(struct proxy *proxy, int fd, const struct config_listener *lis
         ring_close(proxy->ring, fd, true);
         return;
     }
-    client_start(proxy, fd, listener);
+    client_start(proxy, fd, listener, false);
+}
+
+void proxy_accept_given(struct proxy *proxy, int fd, bool proxy_header)
+{
+    proxy->counters.clients_taken++;
+    if (proxy->draining)
+        ring_close(proxy->ring, fd, true);
+    else
+        client_start(proxy, fd, NULL, proxy_header);
+}
+
+void proxy_gave_away(struct proxy *proxy)
+{
+    proxy->counters.clients_given++;
+}
+
+u32 proxy_clients(const struct proxy *proxy)
+{
+    return proxy->clients.in_use;
 }
 
 void proxy_accept_failed(struct proxy *proxy, i32 error)

@@ -113,7 +113,8 @@ static bool prepare(struct ring *ring, const struct ring_options *options)
 {
     list_init(&ring->starved);
     list_init(&ring->stopped);
-    ring->wake_fd = eventfd(0, EFD_CLOEXEC);
+    ring->own_bell = options->bell == 0;
+    ring->wake_fd = ring->own_bell ? ring_bell_open() : options->bell;
     if (ring->wake_fd < 0)
         return false;
     ring->scratch = region_reserve(SCRATCH_BYTES, false);
@@ -152,7 +153,7 @@ struct ring *ring_create(const struct ring_options *options, char *why, usize wh
 void ring_destroy(struct ring *ring)
 {
     io_uring_queue_exit(&ring->uring);
-    if (ring->wake_fd >= 0)
+    if (ring->own_bell && ring->wake_fd >= 0)
         (void)close(ring->wake_fd);
     if (ring->region)
         leases_deinit(ring);
@@ -280,11 +281,21 @@ u64 ring_now_ns(const struct ring *ring)
     return ring->now_ns;
 }
 
-void ring_wake(struct ring *ring)
+int ring_bell_open(void)
+{
+    return eventfd(0, EFD_CLOEXEC);
+}
+
+void ring_bell_ring(int bell)
 {
     u64 one = 1;
-    ssize_t written = write(ring->wake_fd, &one, sizeof(one));
+    ssize_t written = write(bell, &one, sizeof(one));
     (void)written; /* a full counter wakes as well */
+}
+
+void ring_wake(struct ring *ring)
+{
+    ring_bell_ring(ring->wake_fd);
 }
 
 u32 ring_capabilities(const struct ring *ring)

@@ -58,6 +58,7 @@ struct ring {
     u32 scratch_used;
 
     int wake_fd;
+    bool own_bell;
     u64 wake_count;
     struct ring_op wake_op;
     struct ring_stats stats;

@@ -1,124 +1,21 @@
 /* A worker's thread: its loop, its accepting, its end. */
 #include "worker.h"
 
-#include <pthread.h>
 #include <sched.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
-#include "base/wheel.h"
-#include "ring.h"
 #include "state/routes.h"
+#include "team.h"
+#include "worker_internal.h"
 
 enum {
     RING_ENTRIES = 2048,
-    ACCEPT_RETRY_MS = 50,      /* after the process ran out of file descriptors */
     STACK_BYTES = 1024 * 1024, /* musl's default is too small for parsing scratch and pools */
 };
-
-struct acceptor {
-    struct ring_op op;
-    struct wheel_timer retry;
-    struct worker *worker;
-    const struct config_listener *listener;
-    int fd;
-};
-
-enum worker_phase { PHASE_STARTING, PHASE_SERVING, PHASE_FAILED };
-
-struct worker {
-    struct worker_options with;
-    struct ring *ring;
-    struct proxy *proxy;
-    struct acceptor *acceptors;
-    struct wheel wheel;
-    pthread_t thread;
-    pthread_mutex_t lock; /* of `phase` while starting, of `ring` and `proxy` while it ends */
-    pthread_cond_t started;
-    enum worker_phase phase;
-    enum worker_command obeyed;
-    _Atomic int command;              /* enum worker_command */
-    struct snapshot *_Atomic offered; /* by control, to be adopted */
-    _Atomic u64 version;              /* of the snapshot in `with` */
-    struct proxy_figures last;        /* when `proxy` is gone */
-    char why[WORKER_WHY_BYTES];
-};
-
-/* ---- Accepting ---- */
-
-/* From now on the kernel refuses connections. A unix socket is shared: control closes it. */
-static void stop_listening(struct acceptor *acceptor)
-{
-    if (acceptor->fd >= 0 && acceptor->listener->address.any.sa_family != AF_UNIX)
-        (void)close(acceptor->fd);
-    acceptor->fd = -1;
-}
-
-static void on_accept(struct ring_op *op, struct ring_done done)
-{
-    struct acceptor *acceptor = container_of(op, struct acceptor, op);
-    struct worker *worker = acceptor->worker;
-    if (done.status == RING_OK) {
-        proxy_accept(worker->proxy, done.result, acceptor->listener);
-        if (worker->obeyed == WORKER_RUN && !done.more)
-            ring_accept(worker->ring, op, acceptor->fd);
-        return;
-    }
-    if (worker->obeyed != WORKER_RUN) {
-        stop_listening(acceptor);
-    } else if (done.status != RING_CANCELED) {
-        proxy_accept_failed(worker->proxy, done.error);
-        wheel_set(&worker->wheel, &acceptor->retry,
-                  ring_now_ns(worker->ring) + ACCEPT_RETRY_MS * NS_PER_MS);
-    }
-}
-
-static const struct ring_op_class accept_class = {"accept", on_accept};
-
-static void on_retry(struct wheel_timer *timer)
-{
-    struct acceptor *acceptor = container_of(timer, struct acceptor, retry);
-    ring_accept(acceptor->worker->ring, &acceptor->op, acceptor->fd);
-}
-
-static void accept_start(struct worker *worker)
-{
-    u32 count = worker->with.snapshot->config->listener_count;
-    for (u32 i = 0; i < count; i++) {
-        struct acceptor *acceptor = &worker->acceptors[i];
-        acceptor->worker = worker;
-        acceptor->listener = &worker->with.snapshot->config->listeners[i];
-        acceptor->fd = worker->with.listen_fds[i];
-        ring_op_init(&acceptor->op, &accept_class);
-        wheel_timer_init(&acceptor->retry, on_retry);
-        ring_accept(worker->ring, &acceptor->op, acceptor->fd);
-    }
-}
-
-static void accept_stop(struct worker *worker)
-{
-    for (u32 i = 0; i < worker->with.snapshot->config->listener_count; i++) {
-        struct acceptor *acceptor = &worker->acceptors[i];
-        wheel_clear(&worker->wheel, &acceptor->retry);
-        if (acceptor->op.owed)
-            ring_cancel(worker->ring, &acceptor->op);
-        else
-            stop_listening(acceptor);
-    }
-}
-
-static bool accept_quiet(const struct worker *worker)
-{
-    for (u32 i = 0; i < worker->with.snapshot->config->listener_count; i++)
-        if (worker->acceptors[i].op.owed)
-            return false;
-    return true;
-}
 
 /* ---- The loop ---- */
 
@@ -137,24 +34,12 @@ static void obey(struct worker *worker)
         proxy_stop(worker->proxy);
 }
 
-static const struct config_listener *find_listener(const struct config *config, struct slice name)
-{
-    for (u32 i = 0; i < config->listener_count; i++)
-        if (slice_equal(config->listeners[i].name, name))
-            return &config->listeners[i];
-    ASSERT(false); /* control takes no configuration with other listeners */
-    return NULL;
-}
-
 static void adopt(struct worker *worker)
 {
     struct snapshot *offered = atomic_load_explicit(&worker->offered, memory_order_acquire);
     if (LIKELY(offered == worker->with.snapshot))
         return;
-    for (u32 i = 0; i < offered->config->listener_count; i++) {
-        struct acceptor *acceptor = &worker->acceptors[i];
-        acceptor->listener = find_listener(offered->config, acceptor->listener->name);
-    }
+    accept_follow(worker, offered->config);
     proxy_adopt(worker->proxy, offered);
     worker->with.snapshot = offered;
     atomic_store_explicit(&worker->version, offered->version, memory_order_release);
@@ -178,9 +63,11 @@ static void turn(struct worker *worker)
 {
     u64 now_ns = ring_turn(worker->ring, next_deadline_ns(worker));
     wheel_run(&worker->wheel, now_ns);
+    accept_given(worker);
     adopt(worker);
     obey(worker);
     proxy_after_turn(worker->proxy);
+    accept_tell(worker);
 }
 
 static void serve(struct worker *worker)
@@ -210,6 +97,7 @@ static bool prepare(struct worker *worker)
         .leases = proxy_leases(with->snapshot->config),
         .entries = RING_ENTRIES,
         .disabled = with->ring_disabled,
+        .bell = team_bell(with->team, with->index),
         .restricted = true,
     };
     worker->ring = ring_create(&ring_options, worker->why, sizeof(worker->why));
@@ -309,6 +197,14 @@ struct worker *worker_start(const struct worker_options *options, char *why, usi
         (void)snprintf(why, why_bytes, "no memory for a worker");
         return NULL;
     }
+    if (!team_prepare(options->team, options->index)) {
+        free(worker->acceptors);
+        free(worker);
+        (void)snprintf(
+            why, why_bytes,
+            "no file descriptor for a worker: raise the limit (ulimit -n, LimitNOFILE=)");
+        return NULL;
+    }
     worker->with = *options;
     pthread_mutex_init(&worker->lock, NULL);
     pthread_cond_init(&worker->started, NULL);
@@ -333,10 +229,7 @@ struct worker *worker_start(const struct worker_options *options, char *why, usi
 
 static void wake(struct worker *worker)
 {
-    pthread_mutex_lock(&worker->lock);
-    if (worker->ring) /* it may have finished already */
-        ring_wake(worker->ring);
-    pthread_mutex_unlock(&worker->lock);
+    ring_bell_ring(team_bell(worker->with.team, worker->with.index));
 }
 
 void worker_command(struct worker *worker, enum worker_command command)

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from lib.admin import ask, managed, metrics_of, status_of
 from lib.client import chunked, request
 from lib.origin import answer, serve
 from lib.proxy import port_free, run
@@ -15,41 +16,11 @@ from lib.wire import Closed
 TOKEN = "a-token-of-the-tests"
 
 
-def managed(lab, *origins, admin=None, **sections):
-    """A proxy whose management API is at `proxy.admin`."""
-    port = port_free()
-    proxy = lab.proxy(*origins, admin={"enabled": True, "port": port, **(admin or {})}, **sections)
-    proxy.admin = ("127.0.0.1", port)
-    return proxy
-
-
-def ask(lab, proxy, path, *lines, method="GET", host="127.0.0.1"):
-    return lab.ask(proxy.admin, request(method, path, *lines, host=host), method)
-
-
-def status_of(lab, proxy):
-    answer = ask(lab, proxy, "/status")
-    assert answer.status == 200
-    assert answer.get("Content-Type") == "application/json"
-    return json.loads(answer.body)
-
-
 def settled(lab, proxy):
     """The status when every request is counted: a client has its response a moment earlier."""
     while status_of(lab, proxy)["requests"]["active"]:
         pass
     return status_of(lab, proxy)
-
-
-def metrics_of(lab, proxy):
-    """Sample (name with labels) to value."""
-    answer = ask(lab, proxy, "/metrics")
-    assert answer.status == 200
-    assert answer.get("Content-Type").startswith("text/plain; version=0.0.4")
-    lines = [line for line in answer.body.decode().splitlines() if not line.startswith("#")]
-    samples = dict(line.rsplit(" ", 1) for line in lines)
-    assert len(samples) == len(lines), "a sample came twice"
-    return {name: float(value) for name, value in samples.items()}
 
 
 # --- What it says ---

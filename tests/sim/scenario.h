@@ -11,6 +11,7 @@
  *   scenarios_crowd.c      many clients at once: few leases, a completion queue that overflows
  *   scenarios_time.c       each timeout
  *   scenarios_stop.c       drain and stop
+ *   scenarios_team.c       another worker gives and takes connections
  *   scenarios_reload.c     another configuration takes over
  *   scenarios_queue.c      routes with limits: who waits, and whose turn it is
  *

@@ -5,6 +5,7 @@
  *   src/worker down to src/ring  real, down to liburing's submissions and completions
  *   sim_uring.c, sim_op.c        liburing's calls: the kernel's side of the ring
  *   sim_socket.c                 the functions of src/ring/socket.c, and the peers of the sockets
+ *   sim_team.c                   another worker, its mate
  *   sim_world.c                  the worker's loop in steps, and the virtual clock
  *
  * Everything happens in one thread and depends on the seed alone. The seed decides what the kernel
@@ -109,6 +110,17 @@ void sim_set_title(const char *title, u64 seed);
 /* The same for a failing ASSERT of the proxy, or a sanitizer's finding. */
 void sim_print_on_abort(void);
 
+/* ---- The mate: another worker of the same process, which is the world's ---- */
+
+void sim_mate_joins(struct sim *sim, u32 clients);
+/* How many connections it has now; it takes what it is given by itself. */
+void sim_mate_has(struct sim *sim, u32 clients);
+/* Connections that it was given. */
+u32 sim_mate_served(const struct sim *sim);
+struct sim_peer;
+/* Gives a client that came aside to the worker; false when it takes none any more. */
+bool sim_mate_gives(struct sim *sim, struct sim_peer *client, bool proxy_header);
+
 /* ---- Peers: who is at the other end of the proxy's sockets ---- */
 
 enum sim_end {
@@ -124,6 +136,8 @@ struct sim_peer *sim_connect(struct sim *sim);
 /* The same at any listener of the configuration, and from any address: "192.0.2.1", "2001:db8::1",
  * or NULL for 127.x.y.z. At a unix socket clients have none. */
 struct sim_peer *sim_connect_to(struct sim *sim, u32 listener, const char *address);
+/* The same, but the worker's own listening socket does not get it. */
+struct sim_peer *sim_connect_aside(struct sim *sim, u32 listener, const char *address);
 /* The oldest connection of a backend that was not handed out yet, or NULL. */
 struct sim_peer *sim_accept(struct sim *sim, u32 backend);
 

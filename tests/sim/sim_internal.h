@@ -24,7 +24,7 @@ static inline const char *sim_bytes_front(const struct sim_bytes *bytes)
 /* ---- Sockets ---- */
 
 /* Beyond any real descriptor, and never given twice: a descriptor used after its close is seen. */
-enum { SIM_FD_FIRST = 1 << 20 };
+enum { SIM_FD_FIRST = 1 << 20, SIM_FD_ASIDE = SIM_FD_FIRST - 1 /* of no listener */ };
 
 enum sim_link {
     SIM_LINK_LISTENING,
@@ -145,6 +145,10 @@ struct sim {
     u64 seed;
     u64 now_ns;
     u64 until_ns; /* the clock does not jump beyond */
+    struct team *team;
+    bool mate_joined;
+    u32 mate_clients;
+    u32 mate_served; /* given by us */
     struct worker *worker;
     struct config *config;
     struct state *state;
@@ -180,6 +184,9 @@ struct sim {
     bool *was_held; /* by lease */
     u32 lease_count;
 };
+
+/* The mate looks for what it was given: perhaps, or for all of it. */
+void sim_mate_takes(struct sim *sim, bool all);
 
 /* The one that runs. */
 extern struct sim *sim_current;

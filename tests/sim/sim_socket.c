@@ -287,6 +287,13 @@ struct sim_peer *sim_connect_to(struct sim *sim, u32 listener, const char *addre
     return peer;
 }
 
+struct sim_peer *sim_connect_aside(struct sim *sim, u32 listener, const char *address)
+{
+    struct sim_peer *peer = sim_connect_to(sim, listener, address);
+    peer->listen_fd = SIM_FD_ASIDE;
+    return peer;
+}
+
 struct sim_peer *sim_connect(struct sim *sim)
 {
     return sim_connect_to(sim, 0, NULL);

@@ -5,14 +5,11 @@
 
 #include "sim_internal.h"
 
-static int sim_listener_close(int fd);
 static u32 sim_leases(const struct config *config);
 
-/* The worker itself, with a listener of ours, as many leases as the world wants, and no thread. */
-#define close sim_listener_close
+/* The worker itself, with as many leases as the world wants, and no thread. */
 #define proxy_leases sim_leases
 #include "src/worker/worker.c"
-#undef close
 #undef proxy_leases
 
 #include "proxy/proxy_internal.h"
@@ -93,12 +90,6 @@ static u32 sim_leases(const struct config *config)
     return leases_wanted > 0 ? leases_wanted : proxy_leases(config);
 }
 
-static int sim_listener_close(int fd)
-{
-    sim_socket(sim_current, fd)->closed = true;
-    return 0;
-}
-
 static struct config *parse_config(const char *text)
 {
     char *json = strdup(text);
@@ -135,12 +126,14 @@ static struct config *load_config(const char *text)
 static void start_worker(struct sim *sim)
 {
     struct worker *worker = calloc(1, sizeof(*worker));
-    SIM_CHECK(worker);
+    sim->team = team_create();
+    SIM_CHECK(worker && sim->team && team_prepare(sim->team, 0));
     worker->acceptors = calloc(sim->config->listener_count, sizeof(*worker->acceptors));
     SIM_CHECK(worker->acceptors);
     worker->with = (struct worker_options){
         .snapshot = sim->snapshot,
         .listen_fds = sim->listen_fds,
+        .team = sim->team,
         .ring_disabled = sim->manners.disabled,
         .cpu = -1,
     };
@@ -278,6 +271,7 @@ static void step_until(struct sim *sim, u64 until_ns)
         return;
     }
     turn(sim->worker);
+    sim_mate_takes(sim, false);
     sim->held_max = max_u32(sim->held_max, ring_leases_held(sim->worker->ring));
     read_logs(sim);
     retire(sim);
@@ -394,6 +388,7 @@ static void free_worker_of(struct sim *sim)
     SIM_CHECK(wheel_next_ns(&worker->wheel) == UINT64_MAX);
     ring_destroy(worker->ring);
     free_worker(worker);
+    team_destroy(sim->team);
 }
 
 static void free_snapshots(struct sim *sim)
@@ -414,6 +409,7 @@ void sim_destroy(struct sim *sim)
         sim_command_stop(sim);
     SIM_UNTIL(sim, finished(sim->worker));
     read_logs(sim);
+    sim_mate_takes(sim, true);
     check_nothing_left(sim);
     free_worker_of(sim);
     free_snapshots(sim);

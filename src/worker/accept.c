@@ -1,0 +1,129 @@
+/* Accepting connections, and giving them to whichever worker has the least to do. */
+#include "base/clock.h"
+#include "team.h"
+#include "worker_internal.h"
+
+enum { ACCEPT_RETRY_MS = 50 }; /* after the process ran out of file descriptors */
+
+/* From now on the kernel refuses connections. A unix socket is shared: control closes it. */
+static void stop_listening(struct acceptor *acceptor)
+{
+    if (acceptor->fd >= 0 && acceptor->listener->address.any.sa_family != AF_UNIX)
+        ring_close(acceptor->worker->ring, acceptor->fd, false);
+    acceptor->fd = -1;
+}
+
+/* The kernel spreads connections over the workers without regard to what they are doing. */
+static bool give_away(struct acceptor *acceptor, int fd)
+{
+    struct worker *worker = acceptor->worker;
+    const struct worker_options *with = &worker->with;
+    u32 other = team_least_busy(with->team, with->index, proxy_clients(worker->proxy));
+    if (LIKELY(other == TEAM_NONE))
+        return false;
+    const struct team_parcel parcel = {
+        .fd = fd,
+        .proxy_header = proxy_header_expected(worker->proxy, fd, acceptor->listener),
+    };
+    if (!team_give(with->team, with->index, other, parcel))
+        return false;
+    proxy_gave_away(worker->proxy);
+    return true;
+}
+
+static void on_accept(struct ring_op *op, struct ring_done done)
+{
+    struct acceptor *acceptor = container_of(op, struct acceptor, op);
+    struct worker *worker = acceptor->worker;
+    if (done.status == RING_OK) {
+        if (worker->obeyed != WORKER_RUN || !give_away(acceptor, done.result))
+            proxy_accept(worker->proxy, done.result, acceptor->listener);
+        if (worker->obeyed == WORKER_RUN && !done.more)
+            ring_accept(worker->ring, op, acceptor->fd);
+        return;
+    }
+    if (worker->obeyed != WORKER_RUN) {
+        stop_listening(acceptor);
+    } else if (done.status != RING_CANCELED) {
+        proxy_accept_failed(worker->proxy, done.error);
+        wheel_set(&worker->wheel, &acceptor->retry,
+                  ring_now_ns(worker->ring) + ACCEPT_RETRY_MS * NS_PER_MS);
+    }
+}
+
+static const struct ring_op_class accept_class = {"accept", on_accept};
+
+static void on_retry(struct wheel_timer *timer)
+{
+    struct acceptor *acceptor = container_of(timer, struct acceptor, retry);
+    ring_accept(acceptor->worker->ring, &acceptor->op, acceptor->fd);
+}
+
+void accept_start(struct worker *worker)
+{
+    u32 count = worker->with.snapshot->config->listener_count;
+    for (u32 i = 0; i < count; i++) {
+        struct acceptor *acceptor = &worker->acceptors[i];
+        acceptor->worker = worker;
+        acceptor->listener = &worker->with.snapshot->config->listeners[i];
+        acceptor->fd = worker->with.listen_fds[i];
+        ring_op_init(&acceptor->op, &accept_class);
+        wheel_timer_init(&acceptor->retry, on_retry);
+        ring_accept(worker->ring, &acceptor->op, acceptor->fd);
+    }
+    team_join(worker->with.team, worker->with.index);
+}
+
+void accept_stop(struct worker *worker)
+{
+    team_leave(worker->with.team, worker->with.index);
+    for (u32 i = 0; i < worker->with.snapshot->config->listener_count; i++) {
+        struct acceptor *acceptor = &worker->acceptors[i];
+        wheel_clear(&worker->wheel, &acceptor->retry);
+        if (acceptor->op.owed)
+            ring_cancel(worker->ring, &acceptor->op);
+        else
+            stop_listening(acceptor);
+    }
+}
+
+static const struct config_listener *find_listener(const struct config *config, struct slice name)
+{
+    for (u32 i = 0; i < config->listener_count; i++)
+        if (slice_equal(config->listeners[i].name, name))
+            return &config->listeners[i];
+    ASSERT(false); /* control takes no configuration with other listeners */
+    return NULL;
+}
+
+void accept_follow(struct worker *worker, const struct config *config)
+{
+    for (u32 i = 0; i < config->listener_count; i++) {
+        struct acceptor *acceptor = &worker->acceptors[i];
+        acceptor->listener = find_listener(config, acceptor->listener->name);
+    }
+}
+
+void accept_given(struct worker *worker)
+{
+    struct team *team = worker->with.team;
+    struct team_parcel parcel;
+    while (team_take(team, worker->with.index, &parcel)) {
+        proxy_accept_given(worker->proxy, parcel.fd, parcel.proxy_header);
+        team_taken(team, worker->with.index, proxy_clients(worker->proxy));
+    }
+}
+
+void accept_tell(struct worker *worker)
+{
+    team_publish(worker->with.team, worker->with.index, proxy_clients(worker->proxy));
+    team_wake_others(worker->with.team, worker->with.index);
+}
+
+bool accept_quiet(const struct worker *worker)
+{
+    for (u32 i = 0; i < worker->with.snapshot->config->listener_count; i++)
+        if (worker->acceptors[i].op.owed)
+            return false;
+    return !team_expects(worker->with.team, worker->with.index);
+}

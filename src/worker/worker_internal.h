@@ -1,0 +1,54 @@
+/* What the files of src/worker share: the worker, and how it accepts. */
+#ifndef NEXTPROXY_WORKER_INTERNAL_H
+#define NEXTPROXY_WORKER_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/wheel.h"
+#include "ring.h"
+#include "worker.h"
+
+struct acceptor {
+    struct ring_op op;
+    struct wheel_timer retry;
+    struct worker *worker;
+    const struct config_listener *listener;
+    int fd;
+};
+
+enum worker_phase { PHASE_STARTING, PHASE_SERVING, PHASE_FAILED };
+
+struct worker {
+    struct worker_options with;
+    struct ring *ring;
+    struct proxy *proxy;
+    struct acceptor *acceptors;
+    struct wheel wheel;
+    pthread_t thread;
+    pthread_mutex_t lock; /* of `phase` while starting, of `proxy` while it ends */
+    pthread_cond_t started;
+    enum worker_phase phase;
+    enum worker_command obeyed;
+    _Atomic int command;              /* enum worker_command */
+    struct snapshot *_Atomic offered; /* by control, to be adopted */
+    _Atomic u64 version;              /* of the snapshot in `with` */
+    struct proxy_figures last;        /* when `proxy` is gone */
+    char why[WORKER_WHY_BYTES];
+};
+
+/* ---- Accepting (accept.c) ---- */
+
+/* Accepts from all of the worker's sockets, and takes what other workers give it. */
+void accept_start(struct worker *worker);
+void accept_stop(struct worker *worker);
+/* Another snapshot has the same listeners. */
+void accept_follow(struct worker *worker, const struct config *config);
+/* Takes what others have given to this worker; to be called in every turn. */
+void accept_given(struct worker *worker);
+/* Tells the others what has changed; to be called at the end of every turn. */
+void accept_tell(struct worker *worker);
+/* Nothing more can come once it has stopped. */
+bool accept_quiet(const struct worker *worker);
+
+#endif
