@@ -26,6 +26,7 @@
 #include "base/types.h"
 #include "ring/lease.h"
 #include "ring/op.h"
+#include "ring/pipe.h"
 #include "ring/recv.h"
 
 /* ---- Sockets ---- */

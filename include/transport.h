@@ -20,11 +20,13 @@ struct transport;
 struct transport_events {
     /* Bytes arrived. The handler takes the chain over. */
     void (*on_data)(struct transport *transport, struct lease_chain *data);
-    /* Reading may be arranged anew: a transport_read() that had to wait is possible now. */
+    /* Reading may be arranged anew: a transport_read() that had to wait is possible now, or in
+     * RECV_READY there is something to read. */
     void (*on_paused)(struct transport *transport);
     /* The peer has finished sending. It may still receive. */
     void (*on_end)(struct transport *transport);
-    /* All bytes of transport_send() are with the kernel; the next send may follow. */
+    /* All bytes of transport_send() are with the kernel, or there is room for more after
+     * transport_await_room(); the next send may follow. */
     void (*on_sent)(struct transport *transport);
     /* Reading failed: the connection is broken, what remains is to close it. */
     void (*on_lost)(struct transport *transport, struct ring_done done);
@@ -82,6 +84,8 @@ struct transport {
     int fd;
     u8 state; /* enum transport_state */
     bool sending;
+    bool awaiting_room;  /* ... nothing of ours: it waits for room */
+    bool lost;           /* ... and what follows is on_send_failed */
     bool stalled;        /* a send found no room: it goes on by timer */
     bool impatient;      /* sends may not wait in the kernel any more */
     bool reset;          /* close with RST */
@@ -97,13 +101,19 @@ void transport_open(struct transport *transport, struct ring *ring, struct trans
                     int fd, const struct transport_events *events);
 
 /* Asks for a way of reading. RECV_STREAM: as bytes come; RECV_ONCE: one delivery of at most
- * bytes_max; RECV_OFF: none (what is under way may still arrive). Where the current way has to end
- * first, on_paused tells when to ask again. Calling it again with the same wish costs nothing. */
+ * bytes_max; RECV_READY: on_paused when there is something to read; RECV_OFF: none (what is under
+ * way may still arrive). Where the current way has to end first, on_paused tells when to ask again.
+ * Calling it again with the same wish costs nothing. */
 void transport_read(struct transport *transport, enum recv_mode mode, u32 bytes_max);
 /* Sends all of it, then on_sent. One send at a time: ASSERTs that none is under way. When the peer
  * has finished sending, the kernel cannot wait for room in the socket (ring_send_now): what finds
  * none is tried again a few milliseconds later, for a bounded number of transports each time. */
 void transport_send(struct transport *transport, const struct transport_message *message);
+/* For whoever writes to the socket without a send (see ring/pipe.h): on_sent when it takes bytes.
+ * Counts as a send until then. */
+void transport_await_room(struct transport *transport);
+/* The same for one whose writing has failed: on_send_failed follows. */
+void transport_lose(struct transport *transport);
 /* Sends FIN behind everything that was sent. */
 void transport_finish(struct transport *transport);
 /* Ends the connection from our side, now; on_closed follows. `reset` shows the peer that what it
@@ -113,6 +123,12 @@ void transport_close(struct transport *transport, bool reset);
 static inline bool transport_is_open(const struct transport *transport)
 {
     return transport->state == TRANSPORT_OPEN;
+}
+
+/* True while a receive is armed. */
+static inline bool transport_reading(const struct transport *transport)
+{
+    return ring_recv_owed(&transport->recv);
 }
 
 /* True while the peer may still send. */

@@ -73,6 +73,10 @@ void ring_send(struct ring *ring, struct ring_op *op, int fd, const struct iovec
  */
 void ring_send_now(struct ring *ring, struct ring_op *op, int fd, const struct iovec *iov,
                    u32 count);
+/* Waits until a socket takes bytes: RING_OK; or RING_SHORT when it does not yet, but its peer has
+ * finished sending, because of which the kernel cannot wait (see ring_send_now); or RING_RESET when
+ * the connection is gone. One of this and a send at a time. */
+void ring_await_room(struct ring *ring, struct ring_op *op, int fd);
 /* Waits until the fd is readable. */
 void ring_poll_readable(struct ring *ring, struct ring_op *op, int fd);
 /* Writes to a file at its end (O_APPEND) or reads from the current position. */

@@ -9,16 +9,17 @@
 
 /*
  * A receiver keeps bytes coming from one socket into leases, whatever the kernel offers for it
- * (multishot, bundles, single receives, or readiness plus recv(2)). It is in one of three modes:
+ * (multishot, bundles, single receives, or readiness plus recv(2)). It is in one of four modes:
  *   RECV_OFF     nothing is armed (or the cancellation is still on its way);
  *   RECV_STREAM  bytes are delivered as they arrive, any number of times;
- *   RECV_ONCE    one delivery of at most `bytes_max`, then it is off: for large bodies, so that the
- *                reader sets the pace. Its leases are taken when it is armed. When none is left but
- *                those offered to the kernel it takes one of these, whole, whatever bytes_max says.
+ *   RECV_READY   nothing is delivered: on_stopped tells that there is something to receive, bytes
+ * or the end, and it is off; RECV_ONCE    one delivery of at most `bytes_max`, then it is off: for
+ * large bodies, so that the reader sets the pace. Its leases are taken when it is armed. When none
+ * is left but those offered to the kernel it takes one of these, whole, whatever bytes_max says.
  * Running out of leases is not an error: the receiver waits in a FIFO and is armed again when
  * there are leases again.
  */
-enum recv_mode { RECV_OFF, RECV_STREAM, RECV_ONCE };
+enum recv_mode { RECV_OFF, RECV_STREAM, RECV_ONCE, RECV_READY };
 
 struct ring_recv;
 struct ring_recv_class {
@@ -27,7 +28,7 @@ struct ring_recv_class {
     void (*on_data)(struct ring_recv *recv, struct lease_chain *data);
     /* RING_END, or an error: the last call of all, and nothing is owed any more. */
     void (*on_end)(struct ring_recv *recv, struct ring_done done);
-    /* Quiet after a ring_recv_stop that found it owed. */
+    /* Quiet after a ring_recv_stop that found it owed, or readable in RECV_READY. */
     void (*on_stopped)(struct ring_recv *recv);
 };
 
@@ -44,6 +45,7 @@ struct ring_recv {
     bool ended;    /* on_end was called: nothing more will come */
     bool starved;  /* waits for leases */
     bool stopping; /* ring_recv_stop was called while owed */
+    bool polling;  /* armed for RECV_READY */
 };
 
 void ring_recv_init(struct ring_recv *recv, const struct ring_recv_class *class, int fd);
@@ -51,6 +53,8 @@ void ring_recv_init(struct ring_recv *recv, const struct ring_recv_class *class,
 void ring_recv_stream(struct ring *ring, struct ring_recv *recv);
 /* Switches to RECV_ONCE; must not be streaming (stop first and wait until it is not owed). */
 void ring_recv_once(struct ring *ring, struct ring_recv *recv, u32 bytes_max);
+/* Switches to RECV_READY; must not be owed. */
+void ring_recv_ready(struct ring *ring, struct ring_recv *recv);
 /* Switches to RECV_OFF. Data that the kernel had already taken is still delivered. */
 void ring_recv_stop(struct ring *ring, struct ring_recv *recv);
 /* Switches to RECV_OFF without asking the kernel, for a socket that is being shut down: an armed

@@ -227,6 +227,8 @@ static void on_paused(struct transport *transport)
 {
     struct exchange *exchange = exchange_of(transport);
     relay_pump(&exchange->response, exchange->proxy);
+    if (exchange->response.body_bytes > 0) /* it may have been all of it */
+        exchange_step(exchange);
 }
 
 const struct upstream_events attempt_events = {

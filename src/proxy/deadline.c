@@ -72,8 +72,8 @@ static bool acked_some(struct exchange *exchange, const struct transport *sink)
 static bool still_taking(struct exchange *exchange, const struct relay *relay)
 {
     bool held_by_kernel = exchange->phase == EXCHANGE_RELAYING && patience_is_short(exchange);
-    return relay->sink && (relay->sending_bytes > 0 || held_by_kernel) &&
-           acked_some(exchange, relay->sink);
+    bool sending = relay->sending_bytes > 0 || (relay->pipe && relay->pipe->bytes > 0);
+    return relay->sink && (sending || held_by_kernel) && acked_some(exchange, relay->sink);
 }
 
 void exchange_on_timeout(struct exchange *exchange)

@@ -51,6 +51,7 @@ void exchange_init(struct exchange *exchange, struct client *client)
     relay_init(&exchange->request, &client->transport, &exchange->hold);
     relay_init(&exchange->response, NULL, &exchange->hold);
     exchange->response.sink = &client->transport;
+    exchange->response.to_client = true;
     lease_chain_init(&exchange->response_head);
 }
 
@@ -250,6 +251,9 @@ void exchange_on_client_sent(struct exchange *exchange)
 
 void exchange_on_client_paused(struct exchange *exchange)
 {
-    if (exchange->client->backlog.bytes == 0)
-        relay_pump(&exchange->request, exchange->proxy);
+    if (exchange->client->backlog.bytes > 0)
+        return;
+    relay_pump(&exchange->request, exchange->proxy);
+    if (exchange->request.body_bytes > 0) /* some of it may have come */
+        exchange_step(exchange);
 }

@@ -12,6 +12,7 @@
  *   little is coming            RECV_STREAM   (receives stay armed: nothing to do per message)
  *   much is coming (`bulk`)     RECV_ONCE     (large single receives, one at a time)
  *   a full window waiting       RECV_OFF      (until the sink has taken some of it)
+ *   through a pipe              RECV_READY    (see splice.c)
  *
  * The window is what may wait for the sink. It grows while the sink is quick, because few large
  * pieces cost less than many small ones, and shrinks when it is slow, so that slow readers hold
@@ -276,6 +277,8 @@ static void pace(struct relay *relay, struct proxy *proxy)
     u32 room = window - min_u32(window, waiting);
     if (relay->state != RELAY_FLOWING) { /* the next message, or the peer's end */
         transport_read(relay->source, relay->held_back ? RECV_OFF : RECV_STREAM, 0);
+    } else if (relay_splices(relay)) {
+        transport_read(relay->source, relay_pending(relay) ? RECV_OFF : RECV_READY, 0);
     } else if (room < window / 2) {
         relay->bulk = true;
         transport_read(relay->source, RECV_OFF, 0);
@@ -305,6 +308,8 @@ void relay_pump(struct relay *relay, struct proxy *proxy)
     bool can_send = relay->sink && transport_is_open(relay->sink) && !relay->sink->sending;
     if (relay->state != RELAY_BROKEN && waiting && can_send)
         send_queued(relay, proxy);
+    if (UNLIKELY(relay_splices(relay)))
+        relay_splice(relay, proxy);
     if (relay->state == RELAY_ENDED && relay->sink && !relay_pending(relay))
         relay->state = RELAY_DONE;
     if (relay->source)
@@ -313,7 +318,8 @@ void relay_pump(struct relay *relay, struct proxy *proxy)
 
 void relay_sent(struct relay *relay, struct proxy *proxy)
 {
-    adapt_window(relay, proxy);
+    if (relay->sending_bytes > 0) /* else there was room for a pipe's bytes */
+        adapt_window(relay, proxy);
     relay->sent_bytes += relay->sending_bytes;
     relay->sending_bytes = 0;
     relay_pump(relay, proxy);
@@ -323,6 +329,7 @@ void relay_abort(struct relay *relay, struct proxy *proxy)
 {
     ring_chain_return(proxy->ring, &relay->queue);
     release_trailer(relay, proxy);
+    relay_splice_end(relay, proxy);
     relay->head.len = 0;
     /* What still comes of this message is dropped. Behind its end comes the next one. */
     if (relay->state == RELAY_FLOWING)

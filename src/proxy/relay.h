@@ -43,6 +43,10 @@ struct relay {
     bool decode;    /* take the chunk framing off, for an HTTP/1.0 client */
     bool bulk;      /* so much is coming that single, paced receives are cheaper */
     bool held_back; /* the source is ahead of us with its next message: it has to wait */
+    bool to_client;
+    u8 small_moves;
+    bool no_splice;         /* one side cannot, or there is no pipe */
+    struct ring_pipe *pipe; /* through which the rest of the body goes, or NULL (splice.c) */
 };
 
 /* A relay without a message yet; what is queued is sent. */
@@ -63,14 +67,24 @@ void relay_abort(struct relay *relay, struct proxy *proxy);
 /* True while bytes wait for the sink, or are being sent to it. */
 static inline bool relay_pending(const struct relay *relay)
 {
-    return relay->head.len > 0 || relay->queue.bytes > 0 || relay->sending_bytes > 0;
+    return relay->head.len > 0 || relay->queue.bytes > 0 || relay->sending_bytes > 0 ||
+           (relay->pipe && relay->pipe->bytes > 0);
 }
 
 /* True when all of the message is sent, or in the send under way. */
 static inline bool relay_handed_over(const struct relay *relay)
 {
-    return relay->state == RELAY_DONE ||
-           (relay->state == RELAY_ENDED && relay->head.len == 0 && relay->queue.bytes == 0);
+    return relay->state == RELAY_DONE || (relay->state == RELAY_ENDED && relay->head.len == 0 &&
+                                          relay->queue.bytes == 0 && !relay->pipe);
 }
+
+/* splice.c: bodies that do not pass through our memory. */
+
+/* Begins when it can, and moves what can be moved. */
+void relay_splice(struct relay *relay, struct proxy *proxy);
+/* True when the rest of the body is to go through a pipe. */
+bool relay_splices(const struct relay *relay);
+/* What is in the pipe is dropped. */
+void relay_splice_end(struct relay *relay, struct proxy *proxy);
 
 #endif

@@ -14,6 +14,8 @@ i32 behaviour_buffer_ring(struct io_uring *ring);
 i32 behaviour_multishot_accept(struct io_uring *ring);
 i32 behaviour_multishot_recv(struct io_uring *ring);
 i32 behaviour_bundle(struct io_uring *ring);
+/* Needs no ring. */
+i32 behaviour_splice(struct io_uring *ring);
 
 /* Makes a ring of its own with the setup flags of `ring`. */
 i32 behaviour_restrictions(struct io_uring *ring);

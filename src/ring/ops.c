@@ -104,6 +104,13 @@ void ring_send_now(struct ring *ring, struct ring_op *op, int fd, const struct i
     ring_arm(op, prepare_send(ring, fd, iov, count, MSG_DONTWAIT), RING_OP_SEND);
 }
 
+void ring_await_room(struct ring *ring, struct ring_op *op, int fd)
+{
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    io_uring_prep_poll_add(sqe, fd, POLLOUT);
+    ring_arm(op, sqe, RING_OP_ROOM);
+}
+
 void ring_poll_readable(struct ring *ring, struct ring_op *op, int fd)
 {
     struct io_uring_sqe *sqe = ring_sqe(ring);
@@ -164,6 +171,17 @@ static void send_completed(const struct ring_op *op, struct ring_done *done)
         done->status = RING_SHORT;
 }
 
+/* The kernel adds POLLERR, POLLHUP and POLLRDHUP to whatever is asked for. */
+static void room_completed(struct ring_done *done)
+{
+    if (done->status != RING_OK)
+        return;
+    if (done->result & (POLLERR | POLLHUP | POLLNVAL))
+        *done = (struct ring_done){.status = RING_RESET, .error = ECONNRESET};
+    else if (!(done->result & POLLOUT))
+        *done = (struct ring_done){.status = RING_SHORT};
+}
+
 void ring_op_completed(struct ring *ring, struct ring_op *op, i32 result, u32 flags)
 {
     struct ring_done done = {
@@ -175,6 +193,8 @@ void ring_op_completed(struct ring *ring, struct ring_op *op, i32 result, u32 fl
     op->owed = done.more;
     if (op->kind == RING_OP_SEND)
         send_completed(op, &done);
+    if (op->kind == RING_OP_ROOM)
+        room_completed(&done);
     if (op->kind == RING_OP_ACCEPT)
         accept_completed(ring, op, done);
     else

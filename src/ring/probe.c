@@ -58,6 +58,7 @@ static const struct behaviour_test {
     {RING_FEATURE_MULTISHOT_ACCEPT, behaviour_multishot_accept},
     {RING_FEATURE_MULTISHOT_RECV, behaviour_multishot_recv},
     {RING_FEATURE_BUNDLE, behaviour_bundle},
+    {RING_FEATURE_SPLICE, behaviour_splice},
     {RING_FEATURE_RESTRICTIONS, behaviour_restrictions},
 };
 

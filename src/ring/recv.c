@@ -7,6 +7,8 @@
  *   ONCE             | one receive into leases of our own choice; into offered ones when no other
  *                    | is left
  *
+ *   READY            | poll; whoever asked takes the bytes from the socket (see pipe.h)
+ *
  * A receiver that finds no lease ends with ENOBUFS. That is flow control, not an error: it joins
  * the starved FIFO, and is armed again when there are leases (recv_rearm_starved).
  */
@@ -49,15 +51,25 @@ static void starve(struct ring *ring, struct ring_recv *recv)
     list_push_back(&ring->starved, &recv->waiting);
 }
 
-static void arm_stream(struct ring *ring, struct ring_recv *recv)
+static void arm_poll(struct ring *ring, struct ring_recv *recv)
 {
-    if (ring_has(ring, RING_CAP_BUFFER_RING)) {
-        arm_offered(ring, recv, ring_has(ring, RING_CAP_MULTISHOT_RECV));
-        return;
-    }
     struct io_uring_sqe *sqe = ring_sqe(ring);
     io_uring_prep_poll_add(sqe, recv->fd, POLLIN);
     ring_arm(&recv->op, sqe, RING_OP_RECV);
+}
+
+static void arm_ready(struct ring *ring, struct ring_recv *recv)
+{
+    recv->polling = true;
+    arm_poll(ring, recv);
+}
+
+static void arm_stream(struct ring *ring, struct ring_recv *recv)
+{
+    if (ring_has(ring, RING_CAP_BUFFER_RING))
+        arm_offered(ring, recv, ring_has(ring, RING_CAP_MULTISHOT_RECV));
+    else
+        arm_poll(ring, recv);
 }
 
 /* Takes leases for bytes_max, or as many as there are. */
@@ -104,6 +116,8 @@ static void arm(struct ring *ring, struct ring_recv *recv)
 {
     if (recv->mode == RECV_ONCE)
         arm_once(ring, recv);
+    else if (recv->mode == RECV_READY)
+        arm_ready(ring, recv);
     else
         arm_stream(ring, recv);
 }
@@ -124,6 +138,14 @@ void ring_recv_once(struct ring *ring, struct ring_recv *recv, u32 bytes_max)
     ASSERT(!ring_recv_owed(recv));
     recv->mode = RECV_ONCE;
     recv->bytes_max = bytes_max;
+    arm(ring, recv);
+}
+
+void ring_recv_ready(struct ring *ring, struct ring_recv *recv)
+{
+    ASSERT(!recv->ended);
+    ASSERT(!ring_recv_owed(recv));
+    recv->mode = RECV_READY;
     arm(ring, recv);
 }
 
@@ -286,11 +308,31 @@ static void once_completed(struct ring *ring, struct ring_recv *recv, i32 result
         recv_failed(ring, recv, -result);
 }
 
+/* Meanwhile its owner may have wished for something else. */
+static void poll_completed(struct ring *ring, struct ring_recv *recv, i32 result)
+{
+    recv->polling = false;
+    if (result < 0) {
+        recv_failed(ring, recv, -result);
+    } else if (recv->mode == RECV_READY) {
+        recv->mode = RECV_OFF;
+        recv->class->on_stopped(recv);
+    } else if (recv->mode == RECV_OFF && !recv->stopping) {
+        end(recv, RING_CANCELED, 0); /* abandoned: it was shut down */
+    } else {
+        settle(ring, recv);
+    }
+}
+
 void recv_completed(struct ring *ring, struct ring_recv *recv, i32 result, u32 flags)
 {
     struct lease_chain chain;
     lease_chain_init(&chain);
     recv->op.owed = (flags & IORING_CQE_F_MORE) != 0;
+    if (recv->polling) {
+        poll_completed(ring, recv, result);
+        return;
+    }
     ring->receives++;
     if (recv->into.first != LEASE_NONE) {
         once_completed(ring, recv, result);

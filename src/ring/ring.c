@@ -153,6 +153,7 @@ struct ring *ring_create(const struct ring_options *options, char *why, usize wh
 void ring_destroy(struct ring *ring)
 {
     io_uring_queue_exit(&ring->uring);
+    pipes_close(ring);
     if (ring->own_bell && ring->wake_fd >= 0)
         (void)close(ring->wake_fd);
     if (ring->region)

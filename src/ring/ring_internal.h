@@ -13,6 +13,7 @@ enum ring_op_kind {
     RING_OP_CONNECT,
     RING_OP_SEND,
     RING_OP_POLL,
+    RING_OP_ROOM,
     RING_OP_READ,
     RING_OP_WRITE,
     RING_OP_RECV,
@@ -57,6 +58,10 @@ struct ring {
     char *scratch;
     u32 scratch_used;
 
+    /* Pipes (pipe.c). One without capacity is not open. */
+    struct ring_pipe pipes[RING_PIPES_MAX];
+    struct ring_pipe *idle_pipes;
+
     int wake_fd;
     bool own_bell;
     u64 wake_count;
@@ -95,6 +100,14 @@ void ring_op_completed(struct ring *ring, struct ring_op *op, i32 result, u32 fl
 
 /* socket.c: recv(2) without waiting; a negative errno on failure. */
 ssize_t recv_into(int fd, void *data, usize len);
+
+/* socket.c: false when there are no descriptors, or no memory for a useful one. Afterwards it has a
+ * capacity, and no more when it is closed. */
+MUST_CHECK bool pipe_open(struct ring_pipe *pipe);
+void pipe_close(struct ring_pipe *pipe);
+
+/* pipe.c */
+void pipes_close(struct ring *ring);
 
 /* recv.c */
 void recv_completed(struct ring *ring, struct ring_recv *recv, i32 result, u32 flags);

@@ -1,6 +1,8 @@
 /* States: include/transport.h. `owed` of the two ops decides when a transport is quiet. */
 #include "transport.h"
 
+#include <errno.h>
+
 #include "base/clock.h"
 
 #define RETRY_NS (10 * NS_PER_MS)
@@ -91,6 +93,7 @@ static void let_go(struct transport *transport)
 {
     struct transport_hold *hold = transport->sending_hold;
     transport->sending = false;
+    transport->awaiting_room = false;
     transport->sending_hold = NULL;
     ring_chain_return(transport->ring, &transport->sending_leases);
     if (hold)
@@ -130,6 +133,15 @@ static void send_rest(struct transport *transport)
     ring_send_now(transport->ring, &transport->send_op, transport->fd, iov, count);
 }
 
+/* Offers the socket what is left, or asks whether it takes something. */
+static void try_again(struct transport *transport)
+{
+    if (transport->awaiting_room)
+        ring_await_room(transport->ring, &transport->send_op, transport->fd);
+    else
+        send_rest(transport);
+}
+
 static void stall(struct transport *transport)
 {
     struct transport_reaper *reaper = transport->reaper;
@@ -156,7 +168,7 @@ static void on_retry(struct wheel_timer *timer)
         struct transport *transport = container_of(reaper->stalled.next, struct transport, node);
         next_ns = ring_now_ns(transport->ring) + RETRY_NS;
         unstall(transport);
-        send_rest(transport);
+        try_again(transport);
     }
     if (!list_empty(&reaper->stalled))
         wheel_set(reaper->wheel, timer, next_ns);
@@ -167,21 +179,24 @@ static bool go_on(struct transport *transport, struct ring_done done)
 {
     if (done.status != RING_SHORT && !(done.status == RING_CANCELED && transport->impatient))
         return false;
-    bool left = advance(transport, done.status == RING_SHORT ? (u32)done.result : 0);
+    bool left = transport->awaiting_room ||
+                advance(transport, done.status == RING_SHORT ? (u32)done.result : 0);
     ASSERT(left);
     transport->impatient = true;
     if (done.status == RING_SHORT && done.result == 0)
         stall(transport);
     else
-        send_rest(transport); /* is told when there is no room, or no connection */
+        try_again(transport); /* is told when there is no room, or no connection */
     return true;
 }
 
 static void on_sent(struct ring_op *op, struct ring_done done)
 {
     struct transport *transport = container_of(op, struct transport, send_op);
-    if (transport->state == TRANSPORT_OPEN && go_on(transport, done))
+    if (transport->state == TRANSPORT_OPEN && !transport->lost && go_on(transport, done))
         return;
+    if (transport->lost)
+        done = (struct ring_done){.status = RING_RESET, .error = EPIPE};
     let_go(transport);
     if (transport->state != TRANSPORT_OPEN)
         settle(transport);
@@ -256,6 +271,12 @@ void transport_read(struct transport *transport, enum recv_mode mode, u32 bytes_
         else if (recv->mode == RECV_STREAM)
             ring_recv_stop(transport->ring, recv);
         break;
+    case RECV_READY:
+        if (!ring_recv_owed(recv))
+            ring_recv_ready(transport->ring, recv);
+        else if (recv->mode == RECV_STREAM)
+            ring_recv_stop(transport->ring, recv);
+        break;
     case RECV_OFF:
         if (recv->mode == RECV_STREAM)
             ring_recv_stop(transport->ring, recv);
@@ -284,6 +305,22 @@ void transport_send(struct transport *transport, const struct transport_message 
     else
         ring_send(transport->ring, &transport->send_op, transport->fd, message->iov,
                   message->count);
+}
+
+void transport_await_room(struct transport *transport)
+{
+    ASSERT(transport->state == TRANSPORT_OPEN);
+    ASSERT(!transport->sending);
+    transport->sending = true;
+    transport->awaiting_room = true;
+    ring_await_room(transport->ring, &transport->send_op, transport->fd);
+}
+
+void transport_lose(struct transport *transport)
+{
+    transport_await_room(transport);
+    transport->lost = true;
+    ring_cancel(transport->ring, &transport->send_op);
 }
 
 void transport_finish(struct transport *transport)

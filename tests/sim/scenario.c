@@ -205,6 +205,7 @@ void scenario_expect_record(struct sim *sim, enum log_file file, const char *con
 {
     if (!sim_has_logs(sim))
         return;
+    SIM_UNTIL(sim, sim_log(sim, file).len > 0); /* a page is there before its record */
     struct slice line = last_line(sim_log(sim, file));
     for (; *parts; parts++)
         if (!memmem(line.data, line.len, *parts, strlen(*parts)))

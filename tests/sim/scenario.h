@@ -2,6 +2,7 @@
  * Scenarios: a few lines each that say who sends what, and what the other side must get.
  *
  *   scenarios_messages.c   messages that end well
+ *   scenarios_splice.c     long bodies, through pipes
  *   scenarios_tunnels.c    what follows an upgrade
  *   scenarios_origins.c    who the client is: PROXY protocol, unix sockets, IPv6
  *   scenarios_endings.c    clients and backends that go, in each phase, and malformed messages

@@ -91,6 +91,7 @@ struct sim_op {
     bool multishot;
     bool bundle;
     bool now;      /* a send that does not wait for room */
+    bool room;     /* a poll for room */
     bool canceled; /* ends soon, one way or the other */
     bool late;     /* ... as if the cancellation had come too late */
 };
@@ -141,6 +142,7 @@ struct sim_manners {
 
 struct sim {
     struct rng rng;
+    struct sim_bytes pipes[RING_PIPES_MAX];
     struct sim_manners manners;
     u64 seed;
     u64 now_ns;

@@ -264,8 +264,27 @@ static enum step step_receive(struct sim *sim, struct sim_op *op)
     return peer->visible > 0 ? deliver(sim, op, peer) : receive_end(sim, op, peer);
 }
 
+/* POLLERR, POLLHUP and POLLRDHUP end every poll. */
+static enum step step_room(struct sim *sim, struct sim_op *op)
+{
+    const struct sim_peer *peer = sim_socket(sim, op->fd);
+    i32 events = peer->fin_visible ? POLLRDHUP : 0;
+    if (op->canceled && !op->late)
+        return finish(sim, op, -ECANCELED, 0);
+    if (peer->reset_visible || peer->end_pending == SIM_RESET || peer->shut_write ||
+        (peer->local && peer->peer_closed))
+        events |= POLLERR | POLLHUP;
+    if (peer->window > peer->in.len || peer->peer_closed)
+        events |= POLLOUT;
+    if (events)
+        return finish(sim, op, events, 0);
+    return op->canceled ? finish(sim, op, -ECANCELED, 0) : STEP_NONE;
+}
+
 static enum step step_poll(struct sim *sim, struct sim_op *op)
 {
+    if (op->room)
+        return step_room(sim, op);
     if (op->canceled)
         return finish(sim, op, -ECANCELED, 0);
     if (!sim_readable(sim_socket(sim, op->fd)))
@@ -344,18 +363,27 @@ u32 sim_ops_armed(const struct sim *sim)
 
 /* ---- Submission ---- */
 
-static bool is_send(u8 opcode)
+/* What polls for room stands for a send, what polls for bytes for a receive. */
+static bool is_send(u8 opcode, bool room)
 {
-    return opcode == IORING_OP_SEND || opcode == IORING_OP_SENDMSG;
+    return opcode == IORING_OP_SEND || opcode == IORING_OP_SENDMSG ||
+           (opcode == IORING_OP_POLL_ADD && room);
 }
 
-static bool is_receive(u8 opcode)
+static bool is_receive(u8 opcode, bool room)
 {
-    return opcode == IORING_OP_RECV || opcode == IORING_OP_READV || opcode == IORING_OP_POLL_ADD;
+    return opcode == IORING_OP_RECV || opcode == IORING_OP_READV ||
+           (opcode == IORING_OP_POLL_ADD && !room);
+}
+
+static bool asks_for_room(const struct io_uring_sqe *sqe)
+{
+    return sqe->opcode == IORING_OP_POLL_ADD && (sqe->poll32_events & POLLOUT);
 }
 
 static void check_alone(const struct sim *sim, const struct io_uring_sqe *sqe)
 {
+    bool room = asks_for_room(sqe);
     for (u32 i = 0; i < sim->op_count; i++) {
         const struct sim_op *op = &sim->ops[i];
         if (op->user_data == 0)
@@ -364,8 +392,9 @@ static void check_alone(const struct sim *sim, const struct io_uring_sqe *sqe)
             sim_fail("an op is armed twice (descriptor %d)", sqe->fd);
         if (op->fd != sqe->fd)
             continue;
-        if (op->opcode == sqe->opcode || (is_send(op->opcode) && is_send(sqe->opcode)) ||
-            (is_receive(op->opcode) && is_receive(sqe->opcode)))
+        if ((op->opcode == sqe->opcode && op->room == room) ||
+            (is_send(op->opcode, op->room) && is_send(sqe->opcode, room)) ||
+            (is_receive(op->opcode, op->room) && is_receive(sqe->opcode, room)))
             sim_fail("two operations of one kind on descriptor %d", sqe->fd);
     }
 }
@@ -459,7 +488,9 @@ void sim_op_begin(struct sim *sim, const struct io_uring_sqe *sqe)
         begin_receive(op, sqe);
     else if (sqe->opcode == IORING_OP_CONNECT)
         op->iov[0] = (struct iovec){(void *)(uintptr_t)sqe->addr, sqe->off};
-    else if (is_send(sqe->opcode))
+    else if (sqe->opcode == IORING_OP_POLL_ADD)
+        op->room = asks_for_room(sqe);
+    else if (is_send(sqe->opcode, false))
         begin_send(op, sqe);
     op->rest = sim_chance(sim, sim->manners.rest_percent) ? sim_random(sim, REST_ROUNDS_MAX) : 0;
 }

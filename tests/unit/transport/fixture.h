@@ -141,7 +141,7 @@ static void peer_sends(struct subject *subject, usize len)
 }
 
 /* What the peer sees when it reads to the end: 0, or the errno. */
-static int peer_reads_to_the_end(struct subject *subject)
+static inline int peer_reads_to_the_end(struct subject *subject)
 {
     static char data[65536];
     ssize_t got;
@@ -161,7 +161,7 @@ struct held {
     char *data;
 };
 
-static void on_free(struct transport_hold *hold)
+static inline void on_free(struct transport_hold *hold)
 {
     struct held *held = container_of(hold, struct held, hold);
     held->frees++;
@@ -171,14 +171,14 @@ static void on_free(struct transport_hold *hold)
 
 enum { HELD_BYTES = 8 << 20 };
 
-static void held_init(struct held *held)
+static inline void held_init(struct held *held)
 {
     *held = (struct held){.data = malloc(HELD_BYTES)};
     pattern_fill(held->data, HELD_BYTES, 1, 0);
     transport_hold_init(&held->hold, on_free);
 }
 
-static void send_held(struct subject *subject, struct held *held, u32 lease_bytes)
+static inline void send_held(struct subject *subject, struct held *held, u32 lease_bytes)
 {
     struct lease_chain leases;
     struct iovec iov[2] = {{held->data, HELD_BYTES}};
