@@ -210,6 +210,11 @@ void config_print(const struct config *config, FILE *out);
 /* config.schema.json and docs/configuration.md, generated from the settings' rows. */
 void config_print_schema(FILE *out);
 void config_print_reference(FILE *out);
+/* For clients of the management API. The address of a URL as backends have them, whose name may
+ * have to be looked up, which may take a while; and the token that a file holds, in the arena.
+ * NULL, or why not. */
+const char *config_url_resolve(struct arena *arena, struct slice url, struct address *address);
+const char *config_token_read(struct arena *arena, const char *file, struct slice *token);
 /* "jansson 2.14": the library in use, for --version. */
 const char *config_library(void);
 

@@ -12,9 +12,9 @@
 #include "demo.h"
 #include "doctor.h"
 #include "proxy.h"
+#include "remote.h"
 #include "ring.h"
 #include "ring/probe.h"
-#include "status.h"
 #include "worker.h"
 
 enum exit_status {
@@ -109,19 +109,6 @@ static int run_print_budget(const struct arguments *arguments)
     }
     config_problems_deinit(&problems);
     return config ? EXIT_OK : EXIT_CANNOT_RUN;
-}
-
-static int run_status(const struct arguments *arguments)
-{
-    struct config_problems problems;
-    struct config *config = load(arguments, &problems);
-    int status = EXIT_CANNOT_RUN;
-    if (config) {
-        status = status_print(config) ? EXIT_OK : EXIT_FAILED;
-        config_destroy(config);
-    }
-    config_problems_deinit(&problems);
-    return status;
 }
 
 /* The capabilities that must not be used: named by the environment, or not offered by the
@@ -226,7 +213,6 @@ static const struct command {
     {"--version", run_version, 0, "print version, features and libraries"},
     {"--help", run_help, 0, "print this"},
     {"doctor", run_doctor, TAKES_JSON, "report what this kernel offers (--json for machines)"},
-    {"status", run_status, TAKES_CONFIG, "print what the running proxy is doing"},
     {"--print-schema", run_print_schema, 0, NULL},
     {"--print-config-reference", run_print_reference, 0, NULL},
 };
@@ -242,7 +228,8 @@ static int run_help(const struct arguments *arguments)
                  "Without a command it runs the proxy. FILE is config.json unless given.\n\n");
     for (usize i = 0; i < ARRAY_COUNT(commands); i++)
         if (commands[i].help)
-            (void)printf("  %-16s %s\n", commands[i].name, commands[i].help);
+            (void)printf("  %-24s %s\n", commands[i].name, commands[i].help);
+    remote_help(stdout);
     (void)printf("\nSIGTERM or SIGINT stops it gracefully, a second one at once.\n"
                  "Manual: nextproxy(8), docs/configuration.md\n");
     return EXIT_OK;
@@ -357,6 +344,8 @@ static int close_output(int status)
 int main(int argument_count, char **argument_words)
 {
     struct arguments arguments = {.config_file = "config.json", .port = DEMO_PORT_FIRST};
+    if (remote_is_asked(argument_count, argument_words))
+        return close_output(remote_run(argument_count, argument_words));
     if (!parse_arguments(argument_count, argument_words, &arguments))
         return EXIT_CANNOT_RUN;
     return close_output(arguments.command->run(&arguments));

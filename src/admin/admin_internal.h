@@ -30,11 +30,12 @@ struct admin_reply {
     struct http_writer body;
     u32 status;
     enum admin_form form;
+    bool text;                           /* for people: they asked for text */
     u32 methods;                         /* with 405: what is allowed */
     char location[ADMIN_LOCATION_BYTES]; /* of what was made; "" = nothing was */
 };
 
-/* {"error":"Not Found","message":...} in place of whatever was written. */
+/* {"error":"Not Found","message":...}, or the message as a line of text. */
 void reply_error(struct admin_reply *reply, u32 status, const char *message);
 /* The head of the answer, whose body has as many bytes. */
 void reply_head(const struct admin_reply *reply, bool keep, u64 body_bytes,
@@ -128,9 +129,6 @@ void answer_maintenance(struct admin *admin, const struct admin_question *questi
 void answer_ready_again(struct admin *admin, const struct admin_question *question,
                         struct admin_reply *reply);
 
-/* For people when they ask for it: `Accept: text/plain`. */
-bool admin_wants_text(const struct admin *admin);
-
 /* ---- What is answered ---- */
 
 /* All workers' figures added up; leases_free_min is the smallest. */
@@ -142,6 +140,8 @@ void status_backend_json(const struct admin_view *view, u32 index, struct http_w
 /* "[...]", and a table. */
 void status_backends_json(const struct admin_view *view, struct http_writer *out);
 void status_backends_text(const struct admin_view *view, struct http_writer *out);
+/* The same table with one row. */
+void status_backend_text(const struct admin_view *view, u32 index, struct http_writer *out);
 void metrics_write(const struct admin *admin, struct http_writer *out);
 
 /* Whether some pool has a backend that may be chosen. */

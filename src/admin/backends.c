@@ -77,7 +77,7 @@ void answer_backends(struct admin *admin, const struct admin_question *question,
 {
     (void)question;
     const struct admin_view view = look(admin);
-    if (admin_wants_text(admin)) {
+    if (reply->text) {
         reply->form = ADMIN_TEXT;
         status_backends_text(&view, &reply->body);
         return;
@@ -90,6 +90,11 @@ void answer_backends(struct admin *admin, const struct admin_question *question,
 
 static void write_one(const struct admin_view *view, u32 index, struct admin_reply *reply)
 {
+    if (reply->text) {
+        reply->form = ADMIN_TEXT;
+        status_backend_text(view, index, &reply->body);
+        return;
+    }
     status_backend_json(view, index, &reply->body);
     http_write(&reply->body, SLICE("\n"));
 }
@@ -143,6 +148,10 @@ static void remove_one(struct admin *admin, struct slice id, struct admin_reply 
     if (!judge(reply, verdict, &problems))
         return;
     /* As it was: what was served before is there until this turn is over. */
+    if (reply->text) {
+        write_one(&view, index, reply);
+        return;
+    }
     http_write(&reply->body, SLICE("{\"removed\":"));
     status_backend_json(&view, index, &reply->body);
     view = look(admin);

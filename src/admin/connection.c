@@ -51,6 +51,7 @@ struct connection {
     u32 inbox_len;
     u32 needed; /* bytes in the inbox before it is worth looking: head and body */
     u8 state;
+    bool text;       /* errors are told as text */
     bool keep;       /* another request may follow */
     bool spilled;    /* bytes behind the request did not fit: it is the last one */
     bool continued;  /* 100 (Continue) was sent for this request */
@@ -121,7 +122,7 @@ static void send_reply(struct connection *connection, const struct admin_reply *
  */
 static void refuse(struct connection *connection, u32 status, const char *message)
 {
-    struct admin_reply reply = {.body = small_writer(connection)};
+    struct admin_reply reply = {.body = small_writer(connection), .text = connection->text};
     bool head_only = connection->admin->request.method == HTTP_METHOD_HEAD;
     release_large(connection);
     reply_error(&reply, status, message);
@@ -130,7 +131,8 @@ static void refuse(struct connection *connection, u32 status, const char *messag
 
 static void refuse_method(struct connection *connection, u32 methods)
 {
-    struct admin_reply reply = {.body = small_writer(connection), .methods = methods};
+    struct admin_reply reply = {
+        .body = small_writer(connection), .text = connection->text, .methods = methods};
     reply_error(&reply, 405, "this method is not for this path");
     send_reply(connection, &reply, false);
 }
@@ -139,7 +141,8 @@ static void answer(struct connection *connection, const struct endpoint *endpoin
                    const struct admin_question *question)
 {
     struct admin *admin = connection->admin;
-    struct admin_reply reply = {.body = small_writer(connection), .status = 200};
+    struct admin_reply reply = {
+        .body = small_writer(connection), .text = connection->text, .status = 200};
     if (endpoint->large) {
         connection->large = slab_acquire(&admin->large);
         if (!connection->large) {
@@ -181,6 +184,7 @@ static void reject(struct connection *connection, enum http_reject reason)
 {
     const struct http_reject_info *info = http_reject_info(reason);
     connection->keep = false;
+    connection->text = false;
     connection->admin->request.method = HTTP_METHOD_OTHER; /* it may not have been read */
     refuse(connection, info->status, info->text);
 }
@@ -254,6 +258,13 @@ static void await_body(struct connection *connection, u32 needed)
         send_continue(connection);
 }
 
+/* For people when they ask for it. */
+static bool wants_text(const struct http_request *request)
+{
+    struct slice accept = http_field_first(&request->fields, HTTP_FIELD_ACCEPT);
+    return http_list_contains(accept, SLICE("text/plain"));
+}
+
 /* Returns how much of the inbox is done with; 0 while the body is awaited. */
 static u32 serve(struct connection *connection, u32 head_end)
 {
@@ -262,6 +273,7 @@ static u32 serve(struct connection *connection, u32 head_end)
     struct http_framing framing = http_request_framing(request);
     struct endpoint_match match = endpoint_find(request->path, request->method);
     bool has_body = framing.body != HTTP_BODY_NONE;
+    connection->text = wants_text(request);
     /* A body that nobody reads must not be taken for the next request. */
     connection->keep = request->keep_alive && !connection->spilled && !has_body;
     if (refuse_head(connection, &match, framing)) {
@@ -432,6 +444,7 @@ static void on_timeout(struct wheel_timer *timer)
             break;
         }
         connection->keep = false;
+        connection->text = false;
         connection->admin->request.method = HTTP_METHOD_OTHER;
         refuse(connection, 408, "the request took too long to arrive");
         break;

@@ -43,17 +43,11 @@ static void answer_ready(struct admin *admin, const struct admin_question *quest
         http_write(&reply->body, SLICE("{\"ready\":true}\n"));
 }
 
-bool admin_wants_text(const struct admin *admin)
-{
-    struct slice accept = http_field_first(&admin->request.fields, HTTP_FIELD_ACCEPT);
-    return http_list_contains(accept, SLICE("text/plain"));
-}
-
 static void answer_status(struct admin *admin, const struct admin_question *question,
                           struct admin_reply *reply)
 {
     (void)question;
-    if (admin_wants_text(admin)) {
+    if (reply->text) {
         reply->form = ADMIN_TEXT;
         status_text(admin, &reply->body);
     } else {
@@ -104,6 +98,11 @@ static void answer_reload(struct admin *admin, const struct admin_question *ques
     struct admin_view view;
     admin->source->view(admin->source->context, &view);
     reply->status = rows[result].status;
+    if (reply->text) {
+        reply->form = ADMIN_TEXT;
+        http_write(&reply->body, slice_of(report, (usize)(lines.at - report)));
+        return;
+    }
     http_write(&reply->body, SLICE("{\"verdict\":"));
     write_json(&reply->body, rows[result].verdict);
     write_format(&reply->body,

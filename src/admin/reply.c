@@ -5,7 +5,12 @@
 void reply_error(struct admin_reply *reply, u32 status, const char *message)
 {
     reply->status = status;
-    reply->form = ADMIN_JSON;
+    reply->form = reply->text ? ADMIN_TEXT : ADMIN_JSON;
+    if (reply->text) {
+        http_write(&reply->body, slice_of_string(message));
+        http_write(&reply->body, SLICE("\n"));
+        return;
+    }
     http_write(&reply->body, SLICE("{\"error\":"));
     write_json(&reply->body, http_reason(status));
     http_write(&reply->body, SLICE(",\"message\":"));

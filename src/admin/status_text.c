@@ -64,25 +64,49 @@ static void write_routes(const struct snapshot *snapshot, struct http_writer *ou
     }
 }
 
-void status_backends_text(const struct admin_view *view, struct http_writer *out)
+static void write_backends_head(struct http_writer *out)
+{
+    write_format(out, "%-*s %-11s %-9s %6s %7s %10s %9s %11s  %s\n", ID_COLUMN, "backend", "use",
+                 "health", "weight", "active", "requests", "failures", "latency ms", "url");
+}
+
+/* The operator's word first, then the other judges'. */
+static const char *use(u32 marks)
+{
+    static const enum state_mark order[] = {STATE_MAINTENANCE, STATE_DRAINING, STATE_DOWN,
+                                            STATE_EJECTED};
+    for (u32 i = 0; i < ARRAY_COUNT(order); i++)
+        if (marks & order[i])
+            return state_mark_name(order[i]);
+    return "yes";
+}
+
+static void write_backend(const struct admin_view *view, u32 index, struct http_writer *out)
 {
     const struct snapshot *snapshot = view->snapshot;
-    const struct config *config = snapshot->config;
-    write_format(out, "%-*s %-6s %-9s %6s %7s %10s %9s %11s  %s\n", ID_COLUMN, "backend", "usable",
-                 "health", "weight", "active", "requests", "failures", "latency ms", "url");
-    for (u32 i = 0; i < config->backend_count && !out->full; i++) {
-        const struct config_backend *backend = &config->backends[i];
-        u32 slot = snapshot->backend_slots[i];
-        struct state_tally tally = state_backend_tally(snapshot->state, slot);
-        write_format(out, "%-*.*s %-6s %-9s %6u %7u %10llu %9llu %11.3f  %.*s\n", ID_COLUMN,
-                     (int)backend->id.len, backend->id.data,
-                     state_backend_usable(snapshot->state, slot) ? "yes" : "no",
-                     health_state_name(view_health(view, slot)), backend->weight,
-                     state_backend_active(snapshot->state, slot), number(tally.requests),
-                     number(tally.failures),
-                     (double)state_backend_latency_us(snapshot->state, slot) / 1000,
-                     (int)backend->url.len, backend->url.data);
-    }
+    const struct config_backend *backend = &snapshot->config->backends[index];
+    u32 slot = snapshot->backend_slots[index];
+    struct state_tally tally = state_backend_tally(snapshot->state, slot);
+    write_format(
+        out, "%-*.*s %-11s %-9s %6u %7u %10llu %9llu %11.3f  %.*s\n", ID_COLUMN,
+        (int)backend->id.len, backend->id.data, use(state_backend_marks(snapshot->state, slot)),
+        health_state_name(view_health(view, slot)), backend->weight,
+        state_backend_active(snapshot->state, slot), number(tally.requests), number(tally.failures),
+        (double)state_backend_latency_us(snapshot->state, slot) / 1000, (int)backend->url.len,
+        backend->url.data);
+}
+
+void status_backend_text(const struct admin_view *view, u32 index, struct http_writer *out)
+{
+    write_backends_head(out);
+    write_backend(view, index, out);
+}
+
+void status_backends_text(const struct admin_view *view, struct http_writer *out)
+{
+    write_backends_head(out);
+    for (u32 i = 0; i < view->snapshot->config->backend_count && !out->full; i++)
+        write_backend(view, i, out);
 }
 
 void status_text(const struct admin *admin, struct http_writer *out)

@@ -3,8 +3,6 @@
 #include "config/build.h"
 #include "config/forms.h"
 
-enum { TOKEN_FILE_BYTES_MAX = 4096 };
-
 static struct path path_admin(const char *key)
 {
     struct path path = {.depth = 0};
@@ -19,34 +17,19 @@ static bool is_loopback(const struct address *address)
     return IN6_IS_ADDR_LOOPBACK(&address->v6.sin6_addr);
 }
 
-static struct slice without_line_end(struct slice text)
-{
-    while (text.len > 0 && (text.data[text.len - 1] == '\n' || text.data[text.len - 1] == '\r'))
-        text.len--;
-    return text;
-}
-
 static void token_load(struct builder *builder, const struct settings_admin *from,
                        struct slice *token)
 {
     struct path path = path_admin("tokenFile");
-    struct slice content = {0};
     if (from->token.len > 0) {
         reader_complain(builder->reader, &path, "is not allowed together with admin.token");
         return;
     }
-    const char *why = builder->world->file_read(&builder->config->arena, from->token_file.data,
-                                                TOKEN_FILE_BYTES_MAX, &content);
-    if (why != NULL) {
-        reader_complain(builder->reader, &path, "\"%.*s\" cannot be read: %s",
-                        (int)from->token_file.len, from->token_file.data, why);
-        return;
-    }
-    *token = without_line_end(content);
-    if (form_token.complaint(*token) != NULL)
-        reader_complain(builder->reader, &path,
-                        "\"%.*s\" does not hold a token: allowed are %s, and a line end",
-                        (int)from->token_file.len, from->token_file.data, form_token.allowed);
+    const char *why =
+        token_file_read(builder->world, &builder->config->arena, from->token_file.data, token);
+    if (why != NULL)
+        reader_complain(builder->reader, &path, "\"%.*s\" %s", (int)from->token_file.len,
+                        from->token_file.data, why);
 }
 
 static void listener_fill(struct builder *builder, const struct settings_admin *from,

@@ -20,4 +20,8 @@ MUST_CHECK struct config *config_parse_in(const struct config_world *world, stru
                                           const char *name, char **environment,
                                           struct config_problems *problems);
 
+/* The token that the file holds. NULL, or what is wrong with the file. */
+const char *token_file_read(const struct config_world *world, struct arena *arena, const char *file,
+                            struct slice *token);
+
 #endif

@@ -8,7 +8,7 @@
 - code spans that are paths of the tree name a file or folder that exists;
 - `file.c:function` names a function of that file, below src/ or include/;
 - the faults of docs/operations.md are those of src/proxy/fault.c, with their status and log level;
-- command-line options of nextproxy in code spans exist in src/main.c.
+- command-line options of nextproxy in code spans exist in src/main.c or src/remote.c.
 
 Prints every problem as file:line: message, then the counts; exits 1 if there were any.
 """
@@ -218,7 +218,9 @@ class Checker:
         makefiles = [self.root / "Makefile", *sorted((self.root / "tools/make").glob("*.mk"))]
         targets = self.targets([m for m in makefiles if m.is_file()])
         fuzz_names = {p.stem.removeprefix("fuzz_") for p in (self.root / "tests/fuzz").glob("fuzz_*.c")}
-        options = set(OPTION.findall((self.root / "src/main.c").read_text(encoding="utf-8")))
+        sources = (self.root / "src" / name for name in ("main.c", "remote.c"))
+        options = {option for source in sources if source.is_file()
+                   for option in OPTION.findall(source.read_text(encoding="utf-8"))}
         for page in self.pages.values():
             self.check_links(page)
             self.check_make(page, targets, fuzz_names)

@@ -1,5 +1,5 @@
-/* See status.h. One request on a connection of its own; the answer ends with it. */
-#include "status.h"
+/* See remote_ask.h. One request on a connection of its own; the answer ends with it. */
+#include "remote_ask.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,28 +9,17 @@
 
 #include "http.h"
 
-enum { WAIT_S = 10, HEAD_BYTES_MAX = 4096, CHUNK_BYTES = 16384, REQUEST_BYTES = 640 };
+enum { WAIT_S = 30, HEAD_BYTES_MAX = 4096, CHUNK_BYTES = 16384, REQUEST_BYTES = 12288 };
 
-static bool fail(const struct config *config, const char *step, const char *why)
+static bool fail(const struct remote *remote, const char *step, const char *why)
 {
-    (void)fprintf(stderr, "nextproxy: %s %s: %s\n", step, config->admin.listener.name.data, why);
+    (void)fprintf(stderr, "nextproxy: %s %s: %s\n", step, remote->name, why);
     return false;
 }
 
-/* Where "*" listens, the loopback is the nearest; of both families, for `::` takes them all. */
-static struct address target(const struct config *config)
+static int open_connection(const struct remote *remote)
 {
-    struct address address = config->admin.listener.address;
-    if (address.any.sa_family == AF_INET && address.v4.sin_addr.s_addr == htonl(INADDR_ANY))
-        address.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (address.any.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&address.v6.sin6_addr))
-        address.v6.sin6_addr = in6addr_loopback;
-    return address;
-}
-
-static int open_connection(const struct config *config)
-{
-    const struct address address = target(config);
+    struct address address = remote->address;
     const struct timeval wait = {.tv_sec = WAIT_S};
     int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -45,17 +34,19 @@ static int open_connection(const struct config *config)
     return -1;
 }
 
-static bool send_request(const struct config *config, int fd)
+static bool send_request(const struct remote *remote, const struct remote_request *request, int fd)
 {
-    char request[REQUEST_BYTES];
-    struct slice token = config->admin.token;
-    int len = snprintf(request, sizeof(request),
-                       "GET /status HTTP/1.1\r\nHost: localhost\r\nAccept: text/plain\r\n"
-                       "Connection: close\r\n%s%.*s%s\r\n",
+    char bytes[REQUEST_BYTES];
+    struct slice token = remote->token;
+    int len = snprintf(bytes, sizeof(bytes),
+                       "%s %s HTTP/1.1\r\nHost: localhost\r\nAccept: text/plain\r\n"
+                       "Connection: close\r\nContent-Length: %u\r\n%s%s%.*s%s\r\n%.*s",
+                       request->method, request->path, request->body.len,
+                       request->body.len > 0 ? "Content-Type: application/json\r\n" : "",
                        token.len > 0 ? "Authorization: Bearer " : "", (int)token.len, token.data,
-                       token.len > 0 ? "\r\n" : "");
+                       token.len > 0 ? "\r\n" : "", (int)request->body.len, request->body.data);
     /* Short, and the first on its connection: the socket takes it whole. */
-    return len < (int)sizeof(request) && send(fd, request, (usize)len, MSG_NOSIGNAL) == len;
+    return len < (int)sizeof(bytes) && send(fd, bytes, (usize)len, MSG_NOSIGNAL) == len;
 }
 
 /* Reads until the head is complete; what came behind it stays in `bytes`. */
@@ -98,37 +89,33 @@ static bool print_body(int fd, struct slice begin, u64 length, FILE *out)
     return true;
 }
 
-static bool ask(const struct config *config, int fd)
+static bool exchange(const struct remote *remote, const struct remote_request *request, int fd)
 {
     char bytes[HEAD_BYTES_MAX];
     u32 len;
     struct http_response response;
-    if (!send_request(config, fd))
-        return fail(config, "cannot ask", strerror(errno));
+    if (!send_request(remote, request, fd))
+        return fail(remote, "cannot ask", strerror(errno));
     if (!read_head(fd, bytes, &len, &response))
-        return fail(config, "no proper answer from",
+        return fail(remote, "no proper answer from",
                     "it is no nextproxy, or too busy to answer in time");
     struct http_framing framing = http_response_framing(&response, HTTP_METHOD_GET, false);
     if (framing.body != HTTP_BODY_LENGTH)
-        return fail(config, "no proper answer from", "it is no nextproxy");
+        return fail(remote, "no proper answer from", "it is no nextproxy");
     struct slice begin = slice_of(bytes + response.head_bytes, len - response.head_bytes);
-    bool good = response.status == 200;
+    bool good = response.status < 300;
     if (!print_body(fd, begin, framing.length, good ? stdout : stderr))
-        return fail(config, "no whole answer from", "the connection ended");
-    return good || fail(config, "refused by",
+        return fail(remote, "no whole answer from", "the connection ended");
+    return good || fail(remote, "refused by",
                         response.status == 401 ? "its token is another one" : "see above");
 }
 
-bool status_print(const struct config *config)
+bool remote_ask(const struct remote *remote, const struct remote_request *request)
 {
-    if (!config->admin.enabled) {
-        (void)fprintf(stderr, "nextproxy: the management API is off: admin.enabled is false\n");
-        return false;
-    }
-    int fd = open_connection(config);
+    int fd = open_connection(remote);
     if (fd < 0)
-        return fail(config, "cannot connect to", strerror(errno));
-    bool good = ask(config, fd);
+        return fail(remote, "cannot connect to", strerror(errno));
+    bool good = exchange(remote, request, fd);
     (void)close(fd);
     return good;
 }
