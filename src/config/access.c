@@ -23,11 +23,11 @@ const char *config_url_resolve(struct arena *arena, struct slice text, struct ad
 
 const char *config_token_read(struct arena *arena, const char *file, struct slice *token)
 {
-    return token_file_read(&config_world_system, arena, file, token);
+    return world_token_read(&config_world_system, arena, file, token);
 }
 
-const char *token_file_read(const struct config_world *world, struct arena *arena, const char *file,
-                            struct slice *token)
+const char *world_token_read(const struct config_world *world, struct arena *arena,
+                             const char *file, struct slice *token)
 {
     enum { TOKEN_FILE_BYTES_MAX = 4096 };
     const char *why = world->file_read(arena, file, TOKEN_FILE_BYTES_MAX, token);

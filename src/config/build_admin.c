@@ -26,7 +26,7 @@ static void token_load(struct builder *builder, const struct settings_admin *fro
         return;
     }
     const char *why =
-        token_file_read(builder->world, &builder->config->arena, from->token_file.data, token);
+        world_token_read(builder->world, &builder->config->arena, from->token_file.data, token);
     if (why != NULL)
         reader_complain(builder->reader, &path, "\"%.*s\" %s", (int)from->token_file.len,
                         from->token_file.data, why);

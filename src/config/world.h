@@ -21,7 +21,7 @@ MUST_CHECK struct config *config_parse_in(const struct config_world *world, stru
                                           struct config_problems *problems);
 
 /* The token that the file holds. NULL, or what is wrong with the file. */
-const char *token_file_read(const struct config_world *world, struct arena *arena, const char *file,
-                            struct slice *token);
+const char *world_token_read(const struct config_world *world, struct arena *arena,
+                             const char *file, struct slice *token);
 
 #endif
