@@ -14,6 +14,7 @@
 #include "balance.h"
 #include "base/arena.h"
 #include "base/slice.h"
+#include "config/admission.h"
 #include "config/changes.h"
 #include "config/health_check.h"
 #include "config/overlay.h"
@@ -86,6 +87,7 @@ struct config_route {
     u32 pool;       /* index into config.pools */
     u32 active_max; /* reqActiveLength: exchanges at once over all workers; 0 = no limit */
     u32 queue_max;  /* reqQueueLength: exchanges that wait for a place, over all workers */
+    struct config_admission admission;
     bool wildcard;
     bool limited; /* not every exchange may go at once: see src/proxy/queue.h */
 };

@@ -47,8 +47,9 @@ struct state_route_tally {
     u64 waited;        /* ... that got a place after that */
     u64 waited_us_sum; /* how long these had waited */
     u64 timed_out;     /* ... that waited too long */
-    u64 shed;          /* ... that were turned away because the queue stood, or for others */
+    u64 shed;          /* ... that were turned away for others, or because the queue stood */
     u64 refused;       /* exchanges for which there was neither a place nor room to wait */
+    u64 standing;      /* 1 while the worker's queue stands, see limit.h */
 } __attribute__((aligned(CACHE_LINE_BYTES)));
 
 /* As state_tallies(): for the worker to write, to be asked for before it serves. */

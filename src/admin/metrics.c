@@ -328,6 +328,11 @@ static u64 route_shed(const struct scrape *scrape, u32 route)
     return route_tally(scrape, route).shed;
 }
 
+static u64 route_standing(const struct scrape *scrape, u32 route)
+{
+    return route_tally(scrape, route).standing;
+}
+
 static u64 route_refused(const struct scrape *scrape, u32 route)
 {
     return route_tally(scrape, route).refused;
@@ -368,6 +373,8 @@ static void write_routes(const struct scrape *scrape)
          route_timed_out, false},
         {"route_shed_total", "counter", "Requests that were sent away while they waited.",
          route_shed, false},
+        {"route_queues_standing", "gauge",
+         "Workers whose queue stands: they turn the newest requests away.", route_standing, false},
         {"route_refused_total", "counter",
          "Requests for which there was neither a place nor room to wait.", route_refused, false},
     };

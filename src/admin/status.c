@@ -50,8 +50,9 @@ static void write_route_limits(const struct snapshot *snapshot, u32 index, struc
                  state_route_waiting(routes, slot), number(tally.queued));
     write_format(out, ",\"served\":%llu,\"waitedUs\":%llu", number(tally.waited),
                  number(tally.waited_us_sum));
-    write_format(out, ",\"timedOut\":%llu,\"shed\":%llu,\"refused\":%llu}", number(tally.timed_out),
+    write_format(out, ",\"timedOut\":%llu,\"shed\":%llu,\"refused\":%llu", number(tally.timed_out),
                  number(tally.shed), number(tally.refused));
+    write_format(out, ",\"standing\":%s}", truth(tally.standing > 0));
 }
 
 static void write_route(const struct admin_view *view, u32 index, struct http_writer *out)

@@ -169,6 +169,20 @@ static struct slice path_decoded(struct arena *arena, struct slice written)
     return slice_of(decoded, http_path_decode(written, decoded));
 }
 
+static struct config_admission admission_build(const struct settings_admission *from)
+{
+    const struct settings_priority *priority = &from->priority;
+    return (struct config_admission){
+        .shedding = from->shedding,
+        .priority = {.header = priority->header,
+                     .high = {priority->high.at, priority->high.count},
+                     .low = {priority->low.at, priority->low.count},
+                     .level = priority->level,
+                     .head_start_ms = priority->head_start_ms,
+                     .from_anyone = priority->from_anyone},
+    };
+}
+
 static void route_build(struct builder *builder, u32 index, u32 *seen, struct config_route *to)
 {
     const struct settings_route *from = settings_route_at(builder->settings, index);
@@ -178,6 +192,7 @@ static void route_build(struct builder *builder, u32 index, u32 *seen, struct co
     to->timeouts = from->timeouts;
     to->active_max = from->active_max;
     to->queue_max = from->queue_max;
+    to->admission = admission_build(&from->admission);
     to->limited = to->active_max > 0;
     host_build(&builder->config->arena, from->host, to);
     if (from->backends.count == 0) {
@@ -274,6 +289,7 @@ static void default_route_build(struct builder *builder, struct config_route *to
         .timeouts = builder->settings->timeouts,
         .active_max = builder->settings->active_max,
         .queue_max = builder->settings->queue_max,
+        .admission = admission_build(&builder->settings->admission),
         .limited = builder->settings->active_max > 0,
         .pool = pool_of_all(builder, builder->settings->load_balancing.strategy),
     };

@@ -64,6 +64,24 @@ static bool probe_find(struct slice name, u32 *value)
 
 const struct setting_choice choice_probe = {CONFIG_PROBE_COUNT, probe_name, probe_find};
 
+static const char *priority_name(u32 value)
+{
+    static const char *const names[CONFIG_PRIORITY_COUNT] = {
+        [CONFIG_PRIORITY_HIGH] = "high",
+        [CONFIG_PRIORITY_NORMAL] = "normal",
+        [CONFIG_PRIORITY_LOW] = "low",
+    };
+    ASSERT(value < CONFIG_PRIORITY_COUNT);
+    return names[value];
+}
+
+static bool priority_find(struct slice name, u32 *value)
+{
+    return name_find(name, value, CONFIG_PRIORITY_COUNT, priority_name);
+}
+
+const struct setting_choice choice_priority = {CONFIG_PRIORITY_COUNT, priority_name, priority_find};
+
 const char *config_probe_method_name(enum config_probe_method method)
 {
     static const char *const names[CONFIG_PROBE_METHOD_COUNT] = {

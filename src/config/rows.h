@@ -60,7 +60,21 @@ enum {
             "answered 503."                                                                        \
     }
 
+/* ... and in which order. */
+#define ROUTE_ADMISSION(structure, member)                                                         \
+    {.key = "shedding",                                                                            \
+     .type = SETTING_OBJECT,                                                                       \
+     MEMBER(structure, member.shedding),                                                           \
+     .table = &settings_shedding,                                                                  \
+     .text = "What becomes of a queue that does not get shorter."},                                \
+    {                                                                                              \
+        .key = "priority", .type = SETTING_OBJECT, MEMBER(structure, member.priority),             \
+        .table = &settings_priority, .text = "Who goes first among those that wait."               \
+    }
+
 extern const struct settings_table settings_backends;
 extern const struct settings_table settings_routes;
+extern const struct settings_table settings_shedding;
+extern const struct settings_table settings_priority;
 
 #endif

@@ -280,6 +280,7 @@ static const struct setting root_rows[] = {
     {.key = "errorTemplates", .type = SETTING_OBJECT, MEMBER(struct settings, error_templates),
      .table = &error_templates_table, .text = "Own bodies for error responses."},
     ROUTE_LIMITS(struct settings, active_max, queue_max),
+    ROUTE_ADMISSION(struct settings, admission),
 };
 const struct settings_table settings_root = TABLE(struct settings, root_rows);
 

@@ -17,6 +17,7 @@ enum {
     SETTINGS_LISTENERS_MAX = 64,
     SETTINGS_NETWORKS_MAX = 1024,
     SETTINGS_FIELDS_MAX = 64,
+    SETTINGS_PRIORITY_VALUES_MAX = 16,
     SETTINGS_KEY_BYTES_MAX = 32,
     SETTINGS_DEPTH_MAX = 8, /* no setting lies deeper: routes[0].requestHeaders.set["X-A"] is 5 */
 };
@@ -145,6 +146,20 @@ struct settings_header_edits {
     struct settings_strings remove;
 };
 
+struct settings_priority {
+    struct slice header;
+    struct settings_strings high;
+    struct settings_strings low;
+    u32 level; /* enum config_priority_level */
+    u32 head_start_ms;
+    bool from_anyone;
+};
+
+struct settings_admission {
+    struct config_shedding shedding;
+    struct settings_priority priority;
+};
+
 struct settings_route {
     struct slice id;
     struct slice host; /* as written: "*", "example.com", "*.example.com" */
@@ -156,6 +171,7 @@ struct settings_route {
     u32 strategy;                    /* BALANCE_STRATEGY_COUNT = inherited, until filled in */
     u32 active_max;
     u32 queue_max;
+    struct settings_admission admission;
 };
 
 struct settings_admin {
@@ -183,8 +199,9 @@ struct settings {
     struct settings_strings trusted_proxies;
     struct config_error_templates error_templates; /* here the names of the files */
     u32 workers;                                   /* 0 = "auto" */
-    u32 active_max;                                /* these two are of the default route */
+    u32 active_max;                                /* these are of the default route */
     u32 queue_max;
+    struct settings_admission admission;
 };
 
 static inline struct settings_backend *settings_backend_at(const struct settings *settings, u32 i)

@@ -81,6 +81,7 @@ static const struct setting route_rows[] = {
     {.key = "timeouts", .type = SETTING_OBJECT, MEMBER(struct settings_route, timeouts),
      .table = &route_timeouts_table, .text = "Timeouts that differ from the top-level `timeouts`."},
     ROUTE_LIMITS(struct settings_route, active_max, queue_max),
+    ROUTE_ADMISSION(struct settings_route, admission),
 };
 const struct settings_table settings_routes = TABLE(struct settings_route, route_rows);
 

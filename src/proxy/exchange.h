@@ -59,6 +59,7 @@ struct exchange {
     u8 fault;
     u8 attempts;
     u8 tried_count;
+    u8 priority; /* enum config_priority_level, on routes with limits */
     u8 client_minor;
     bool retried_stale;
     bool keep_client;    /* after this exchange the client may send another request */

@@ -78,6 +78,11 @@ static const struct fault_row rows[FAULT_COUNT] = {
         "Too many requests are being served at the moment.",
         "No place among the route's active requests within timeouts.queue",
         NULL},
+    [FAULT_SHED] = {
+        "shed", 503, BLAME_US, RETRY_NEVER, LOG_DEBUG, true, true,
+        "Too many requests are waiting at the moment.",
+        "Turned away from a queue that stands, or for a request of higher priority",
+        NULL},
     [FAULT_EXHAUSTED] = {
         "exhausted", 503, BLAME_US, RETRY_NEVER, LOG_ERROR, false, false,
         "The proxy is out of resources at the moment.",

@@ -94,6 +94,8 @@ enum fault fault_of_body(enum relay_verdict verdict);
 void record_access(struct exchange *exchange);
 /* A failed attempt, or a failed exchange; `error` is an errno or 0. */
 void record_fault(struct exchange *exchange, enum fault fault, i32 error);
+/* The queue that the exchange is in, or was the last in, stands; or it is empty after that. */
+void record_queue(struct exchange *exchange, bool stands);
 /* A failure before there was an exchange. */
 void record_client_fault(struct client *client, enum fault fault, const char *detail);
 /* Work that was turned away for want of `what`: one line a second at most, with how often. */

@@ -26,19 +26,25 @@ void queues_destroy(struct proxy *proxy)
 static struct queue *queue_at(struct queues *queues, u32 slot)
 {
     struct queue *queue = &queues->by_slot[slot];
-    if (UNLIKELY(!queue->ready)) {
-        list_init(&queue->waiters);
-        list_init(&queue->waiting);
-        list_init(&queue->due);
-        queue->slot = slot;
-        queue->ready = true;
-    }
+    if (LIKELY(queue->ready))
+        return queue;
+    for (u32 level = 0; level < CONFIG_PRIORITY_COUNT; level++)
+        list_init(&queue->levels[level]);
+    list_init(&queue->waiting);
+    list_init(&queue->due);
+    queue->slot = slot;
+    queue->ready = true;
     return queue;
 }
 
-static struct exchange *exchange_at(struct list *node)
+static void follow(struct queue *queue, const struct config_route *route)
 {
-    return container_of(node, struct exchange, waiter.node);
+    const struct config_shedding *shedding = &route->admission.shedding;
+    queue->active_max = route->active_max;
+    queue->shedding = (struct limit_codel_settings){
+        .target_ns = shedding->enabled ? shedding->target_ms * NS_PER_MS : 0,
+        .interval_ns = shedding->interval_ms * NS_PER_MS,
+    };
 }
 
 static void set_due(struct queues *queues, struct queue *queue)
@@ -47,12 +53,79 @@ static void set_due(struct queues *queues, struct queue *queue)
         list_push_back(&queues->due, &queue->due);
 }
 
+/* ---- Their order ---- */
+
+static struct exchange *exchange_at(struct list *node)
+{
+    return container_of(node, struct exchange, waiter.node);
+}
+
+/* Whose turn is next; NULL when nobody waits. */
+static struct exchange *first_of(const struct queue *queue)
+{
+    struct exchange *first = NULL;
+    for (u32 level = 0; level < CONFIG_PRIORITY_COUNT; level++) {
+        if (list_empty(&queue->levels[level]))
+            continue;
+        struct exchange *exchange = exchange_at(queue->levels[level].next);
+        if (!first || exchange->waiter.turn_ns < first->waiter.turn_ns)
+            first = exchange;
+    }
+    return first;
+}
+
+/* The newest of the lowest priority; NULL when nobody waits. */
+static struct exchange *last_of(const struct queue *queue)
+{
+    for (u32 level = CONFIG_PRIORITY_COUNT; level > 0; level--)
+        if (!list_empty(&queue->levels[level - 1]))
+            return exchange_at(queue->levels[level - 1].previous);
+    return NULL;
+}
+
+static u64 oldest_ns(const struct queue *queue, u64 now_ns)
+{
+    u64 since_ns = now_ns;
+    for (u32 level = 0; level < CONFIG_PRIORITY_COUNT; level++)
+        if (!list_empty(&queue->levels[level]))
+            since_ns = min_u64(since_ns, exchange_at(queue->levels[level].next)->waiter.since_ns);
+    return now_ns - since_ns;
+}
+
 /* Tells the other workers when the turn of our first one is. */
 static void tell_turn(struct proxy *proxy, struct queue *queue)
 {
-    bool none = list_empty(&queue->waiters);
-    u64 turn_ns = none ? 0 : exchange_at(queue->waiters.next)->waiter.since_ns;
-    state_route_tell(proxy->queues.routes, queue->slot, proxy->worker, turn_ns);
+    const struct exchange *first = first_of(queue);
+    state_route_tell(proxy->queues.routes, queue->slot, proxy->worker,
+                     first ? first->waiter.turn_ns : 0);
+}
+
+static bool among(const struct config_values *values, struct slice value)
+{
+    for (u32 i = 0; i < values->count; i++)
+        if (slice_equal_nocase(values->at[i], value))
+            return true;
+    return false;
+}
+
+static struct slice field_value(const struct http_fields *fields, struct slice name)
+{
+    for (u32 i = 0; i < fields->count; i++)
+        if (slice_equal_nocase(http_field_name(fields, i), name))
+            return http_field_value(fields, i);
+    return (struct slice){0};
+}
+
+u8 queue_priority(const struct config_route *route, const struct http_request *request,
+                  bool trusted)
+{
+    const struct config_priority *priority = &route->admission.priority;
+    if (priority->header.len == 0 || !(trusted || priority->from_anyone))
+        return (u8)priority->level;
+    struct slice value = field_value(&request->fields, priority->header);
+    if (among(&priority->high, value))
+        return CONFIG_PRIORITY_HIGH;
+    return among(&priority->low, value) ? CONFIG_PRIORITY_LOW : (u8)priority->level;
 }
 
 /* ---- Coming and going ---- */
@@ -67,9 +140,12 @@ static void wait_in(struct exchange *exchange, struct queue *queue)
 {
     struct proxy *proxy = exchange->proxy;
     struct queues *queues = &proxy->queues;
+    u64 head_start_ns = exchange->route->admission.priority.head_start_ms * NS_PER_MS;
     exchange->waiter.since_ns = proxy_now_ns(proxy);
+    exchange->waiter.turn_ns = exchange->waiter.since_ns + exchange->priority * head_start_ns;
     exchange->phase = EXCHANGE_QUEUED;
-    list_push_back(&queue->waiters, &exchange->waiter.node);
+    list_push_back(&queue->levels[exchange->priority], &exchange->waiter.node);
+    queue->count++;
     if (list_empty(&queue->waiting))
         list_push_back(&queues->waiting, &queue->waiting);
     tell_turn(proxy, queue);
@@ -79,6 +155,25 @@ static void wait_in(struct exchange *exchange, struct queue *queue)
     relay_pump(&exchange->request, proxy); /* paces the client while there is no sink */
 }
 
+static void shed(struct exchange *exchange)
+{
+    u32 slot = exchange_route_slot(exchange);
+    state_tally_add(&exchange->proxy->queues.tallies[slot].shed, 1);
+    exchange_fail(exchange, FAULT_SHED);
+}
+
+/* A full queue has room for what is more important than the least of those in it. Of this worker's
+ * own, that is: it cannot speak for those of others. */
+static bool displace(struct exchange *exchange, struct queue *queue)
+{
+    struct exchange *last = last_of(queue);
+    if (!last || last->priority <= exchange->priority)
+        return false;
+    shed(last);
+    return state_route_wait(exchange->proxy->queues.routes, queue->slot,
+                            exchange->route->queue_max);
+}
+
 /* Of a client that has sent its FIN nobody could say, while it waits, whether it is still there: it
  * does not get a place in the queue. */
 static enum fault join(struct exchange *exchange, struct queue *queue)
@@ -86,7 +181,8 @@ static enum fault join(struct exchange *exchange, struct queue *queue)
     u32 queue_max = exchange->route->queue_max;
     if (queue_max == 0 || !transport_readable(&exchange->client->transport))
         return FAULT_ROUTE_FULL;
-    if (!state_route_wait(exchange->proxy->queues.routes, queue->slot, queue_max))
+    if (!state_route_wait(exchange->proxy->queues.routes, queue->slot, queue_max) &&
+        !displace(exchange, queue))
         return FAULT_QUEUE_FULL;
     wait_in(exchange, queue);
     return FAULT_NONE;
@@ -96,7 +192,7 @@ void queue_enter(struct exchange *exchange)
 {
     struct queues *queues = &exchange->proxy->queues;
     struct queue *queue = queue_at(queues, exchange_route_slot(exchange));
-    queue->active_max = exchange->route->active_max;
+    follow(queue, exchange->route);
     if (state_route_enter(queues->routes, queue->slot, queue->active_max)) {
         take_place(exchange);
         return;
@@ -108,6 +204,16 @@ void queue_enter(struct exchange *exchange)
     exchange_fail(exchange, fault);
 }
 
+/* Says, once, when the queue stands or does not any more. */
+static void note_standing(struct exchange *exchange, const struct queue *queue)
+{
+    u64 *standing = &exchange->proxy->queues.tallies[queue->slot].standing;
+    if (*standing == queue->codel.standing)
+        return;
+    state_tally_add(standing, queue->codel.standing ? 1 : -1ull);
+    record_queue(exchange, queue->codel.standing);
+}
+
 void queue_abandon(struct exchange *exchange)
 {
     struct proxy *proxy = exchange->proxy;
@@ -116,8 +222,11 @@ void queue_abandon(struct exchange *exchange)
     u64 waited_ns = proxy_now_ns(proxy) - exchange->waiter.since_ns;
     exchange->queue_us = (u32)min_u64(waited_ns / NS_PER_US, UINT32_MAX);
     list_remove(&exchange->waiter.node);
-    if (list_empty(&queue->waiters))
+    if (--queue->count == 0) {
         list_remove(&queue->waiting);
+        limit_codel_emptied(&queue->codel);
+        note_standing(exchange, queue);
+    }
     state_route_unwait(queues->routes, queue->slot);
     tell_turn(proxy, queue);
     set_due(queues, queue); /* the turn may have been ours: it passes on to somebody else */
@@ -151,15 +260,30 @@ static bool enter_next(struct queues *queues, struct queue *queue, struct exchan
     return exchange->route_entered;
 }
 
-static void begin_waiter(struct exchange *exchange)
+static void begin_waiter(struct exchange *exchange, struct queue *queue)
 {
-    struct state_route_tally *tally =
-        &exchange->proxy->queues.tallies[exchange_route_slot(exchange)];
+    struct proxy *proxy = exchange->proxy;
+    struct state_route_tally *tally = &proxy->queues.tallies[queue->slot];
+    u64 now_ns = proxy_now_ns(proxy);
+    if (queue->shedding.target_ns > 0)
+        limit_codel_served(&queue->codel, &queue->shedding, now_ns,
+                           now_ns - exchange->waiter.since_ns);
     queue_abandon(exchange);
     state_tally_add(&tally->waited, 1);
     state_tally_add(&tally->waited_us_sum, exchange->queue_us);
     exchange->phase = EXCHANGE_CONNECTING;
     attempt_start(exchange);
+}
+
+static void shed_excess(struct proxy *proxy, struct queue *queue)
+{
+    u64 now_ns = proxy_now_ns(proxy);
+    if (queue->shedding.target_ns == 0 || queue->count == 0)
+        return;
+    u32 room = limit_codel_room(&queue->codel, &queue->shedding, now_ns, oldest_ns(queue, now_ns));
+    note_standing(first_of(queue), queue);
+    while (queue->count > room)
+        shed(last_of(queue));
 }
 
 /* One by one, because each may be another worker's turn. The last look, with nobody left here, is
@@ -168,11 +292,12 @@ static void serve(struct proxy *proxy, struct queue *queue)
 {
     struct queues *queues = &proxy->queues;
     while (state_route_turn(queues->routes, queue->slot, proxy->worker, queue->active_max)) {
-        struct exchange *first = exchange_at(queue->waiters.next);
+        struct exchange *first = first_of(queue);
         if (!enter_next(queues, queue, first))
-            return;
-        begin_waiter(first);
+            break;
+        begin_waiter(first, queue);
     }
+    shed_excess(proxy, queue);
 }
 
 static void all_due(struct queues *queues)
@@ -198,7 +323,6 @@ void queues_adopt(struct proxy *proxy)
     if (list_empty(&queues->waiting))
         return;
     for (u32 i = 0; i < snapshot->config->route_count; i++)
-        queues->by_slot[snapshot->route_slots[i]].active_max =
-            snapshot->config->routes[i].active_max;
+        follow(&queues->by_slot[snapshot->route_slots[i]], &snapshot->config->routes[i]);
     all_due(queues);
 }

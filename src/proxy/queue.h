@@ -9,24 +9,32 @@
 #define NEXTPROXY_PROXY_QUEUE_H
 
 #include "base/list.h"
+#include "config.h"
+#include "limit.h"
 #include "state/routes.h"
 
 struct exchange;
+struct http_request;
 struct proxy;
 
 /* In the exchange that waits. */
 struct queue_waiter {
     struct list node;
     u64 since_ns;
+    u64 turn_ns; /* what is earlier goes first: since_ns, and what the priority costs */
 };
 
 struct queue {
-    struct list waiters; /* longest first */
-    struct list waiting; /* in queues.waiting, while there are some */
-    struct list due;     /* in queues.due: somebody's turn may have come */
+    struct list levels[CONFIG_PRIORITY_COUNT]; /* of waiters by priority, longest first */
+    struct list waiting;                       /* in queues.waiting, while there are some */
+    struct list due;                           /* in queues.due: somebody's turn may have come */
+    struct limit_codel codel;                  /* of those that wait here */
+    /* Of the newest configuration that has the route. */
+    struct limit_codel_settings shedding; /* target_ns 0 = none */
+    u32 active_max;                       /* 0 = no limit any more */
     u32 slot;
-    u32 active_max; /* of the newest configuration that has the route; 0 = no limit any more */
-    bool ready;     /* has been used before: the lists are lists */
+    u32 count;
+    bool ready; /* has been used before: the lists are lists */
 };
 
 /* One worker's. */
@@ -41,6 +49,10 @@ struct queues {
 /* False when memory is refused. */
 MUST_CHECK bool queues_create(struct proxy *proxy);
 void queues_destroy(struct proxy *proxy);
+
+/* The priority that a request has on this route. */
+u8 queue_priority(const struct config_route *route, const struct http_request *request,
+                  bool trusted);
 
 /* Begins the exchange's first attempt: now, when its turn comes, or never. It may be over when this
  * returns. Only for routes that are `limited`. */

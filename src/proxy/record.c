@@ -129,6 +129,25 @@ void record_fault(struct exchange *exchange, enum fault fault, i32 error)
     (void)log_event_write(proxy->logs[LOG_FILE_ERROR], &event);
 }
 
+void record_queue(struct exchange *exchange, bool stands)
+{
+    struct proxy *proxy = exchange->proxy;
+    enum log_severity severity = stands ? LOG_WARN : LOG_INFO;
+    if (!logged(proxy, (u8)severity))
+        return;
+    struct log_event event = {
+        .wall_ns = proxy_wall_ns(proxy),
+        .severity = severity,
+        .type = SLICE("overload"),
+        .error = stands ? SLICE("queue_stands") : SLICE("queue_empty"),
+        .message = stands ? SLICE("Throughout shedding.interval no request of the route waited "
+                                  "less than shedding.target: the newest are turned away")
+                          : SLICE("The queue is empty again: no request is turned away any more"),
+        .route = exchange->route->id,
+    };
+    (void)log_event_write(proxy->logs[LOG_FILE_ERROR], &event);
+}
+
 void record_refusal(struct proxy *proxy, const char *what)
 {
     u64 now_ns = proxy_now_ns(proxy);

@@ -158,6 +158,7 @@ struct state_route_tally state_route_tally(const struct state_routes *routes, u3
         sum.timed_out += __atomic_load_n(&one->timed_out, __ATOMIC_RELAXED);
         sum.shed += __atomic_load_n(&one->shed, __ATOMIC_RELAXED);
         sum.refused += __atomic_load_n(&one->refused, __ATOMIC_RELAXED);
+        sum.standing += __atomic_load_n(&one->standing, __ATOMIC_RELAXED);
     }
     return sum;
 }

@@ -171,6 +171,53 @@ def test_timeout(lab):
     assert metrics['nextproxy_faults_total{fault="queue_timeout"}'] == 1
 
 
+@pytest.mark.parametrize("trusted,order", [(["127.0.0.0/8"], [3, 1, 4, 2]), ([], [1, 2, 3, 4])])
+def test_priorities(lab, trusted, order):
+    """Setting priority: by a field that is believed of trusted proxies."""
+    gate = Gate()
+    origin = lab.origin(serve(gate))
+    proxy = managed(lab, origin, reqActiveLength=1, reqQueueLength=20, trustedProxies=trusted,
+                    timeouts={"queue": 60000},
+                    priority={"header": "X-Class", "high": ["gold"], "low": ["batch"],
+                              "headStart": 60000})
+    clients = [lab.client(proxy) for _ in range(5)]
+    for index, name in enumerate(["batch", "silver", "batch", "Gold", ""]):
+        clients[index].send(request("GET", f"/{index}", f"X-Class: {name}"))
+        if index == 0:
+            origin.wait_requests(1)
+        else:
+            wait_length(lab, proxy, index)
+    for _ in clients:
+        gate.open.release()
+    for client in clients:
+        assert client.read_response().status == 200
+    assert gate.order == [f"/{index}" for index in [0, *order]]
+
+
+def test_a_queue_that_stands(lab):
+    """Setting shedding: with nobody served in time, the newest are answered 503."""
+    gate = Gate()
+    origin = lab.origin(serve(gate))
+    proxy = managed(lab, origin, reqActiveLength=1, reqQueueLength=100,
+                    timeouts={"queue": 60000},
+                    shedding={"enabled": True, "target": 1, "interval": 10})
+    first = lab.client(proxy)
+    first.send(request())
+    origin.wait_requests(1)
+    clients = [lab.client(proxy) for _ in range(20)]
+    while not queue_of(lab, proxy)["shed"]:
+        clients.append(lab.client(proxy))
+        clients[-1].send(request())
+    status = queue_of(lab, proxy)
+    assert status["standing"] and status["length"] == 1
+    assert clients[-1].read_response().status == 503
+    assert metrics_of(lab, proxy)['nextproxy_route_queues_standing{route="default"}'] == 1
+    for _ in range(2):
+        gate.open.release()
+    wait_length(lab, proxy, 0)
+    assert not queue_of(lab, proxy)["standing"]
+
+
 def test_more_places_by_a_reload(lab):
     gate = Gate()
     origin = lab.origin(serve(gate))

@@ -1,88 +1,10 @@
 /* Routes with limits: who waits, whose turn it is, and what becomes of the others. */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "scenario.h"
+#include "line.h"
 
-#define SETTINGS(active, queue)                                                                    \
-    "'reqActiveLength':" active ",'reqQueueLength':" queue ","                                     \
-    "'limits':{'clients':256,'exchanges':128,'headBytes':8192},"                                   \
-    "'timeouts':{'connect':1000,'responseHead':60000,'queue':3000,'halfClose':500}"
 #define CONFIG(active, queue)                                                                      \
     "{'backends':[{'id':'a','url':'http://127.0.0.1:9000'}]," SETTINGS(active, queue) "}"
-
-enum { QUEUED_MAX = 20 };
-
-/* One exchange that runs, and clients that wait behind it: the backend gets "/<i>" of client i. */
-struct line {
-    struct sim_peer *clients[QUEUED_MAX];
-    struct sim_peer *first;   /* client of the one that runs */
-    struct sim_peer *backend; /* its connection */
-    u32 count;
-};
-
-static void ask(struct sim_peer *client, u32 number)
-{
-    char text[64];
-    (void)snprintf(text, sizeof(text), "GET /%u HTTP/1.1\r\nHost: a\r\n\r\n", number);
-    sim_say(client, text);
-}
-
-static void expect_asked(struct sim *sim, struct sim_peer *backend, u32 number)
-{
-    char text[64];
-    (void)snprintf(text, sizeof(text), "GET /%u HTTP/1.1", number);
-    EXPECT_HEAD(sim, backend, text);
-}
-
-static void add(struct sim *sim, struct line *line)
-{
-    u64 before = sim_counters(sim)->requests;
-    struct sim_peer *client = line->clients[line->count] = sim_connect(sim);
-    ask(client, line->count++);
-    SIM_UNTIL(sim, sim_counters(sim)->requests == before + 1);
-}
-
-static void line_up(struct sim *sim, struct line *line, u32 count)
-{
-    *line = (struct line){.first = sim_connect(sim)};
-    ask(line->first, 99);
-    line->backend = scenario_accept(sim, 0);
-    expect_asked(sim, line->backend, 99);
-    while (line->count < count)
-        add(sim, line);
-}
-
-static void answer(struct sim *sim, struct sim_peer *backend, struct sim_peer *client)
-{
-    sim_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK");
-    scenario_expect(sim, client, "ok");
-}
-
-/* Answers the one that runs; the next must be that of client `next`. */
-static void serve_next(struct sim *sim, struct line *line, u32 next)
-{
-    answer(sim, line->backend, line->first);
-    line->backend = scenario_next(sim, line->backend);
-    expect_asked(sim, line->backend, next);
-    line->first = line->clients[next];
-}
-
-/* 503, and when it may try again. */
-static void expect_refused(struct sim *sim, struct sim_peer *client)
-{
-    const char *head = scenario_head(sim, client);
-    const char *after = strstr(head, "\r\nRetry-After: ");
-    SIM_CHECK(strstr(head, "HTTP/1.1 503 Service Unavailable\r\n") == head && after);
-    SIM_CHECK(after[15] >= '1' && after[15] <= '3' && after[16] == '\r');
-    const char *length = strstr(head, "\r\nContent-Length: ");
-    SIM_CHECK(length);
-    usize len = strtoul(length + 18, NULL, 10);
-    SIM_UNTIL(sim, sim_received(client).len >= len);
-    sim_take(client, len);
-}
 
 static void first_come_first_served(struct sim *sim)
 {
@@ -90,9 +12,9 @@ static void first_come_first_served(struct sim *sim)
     line_up(sim, &line, QUEUED_MAX);
     for (u32 i = 0; i < QUEUED_MAX; i++) {
         SIM_CHECK(!sim_accept(sim, 0)); /* one at a time */
-        serve_next(sim, &line, i);
+        line_serve_next(sim, &line, i);
     }
-    answer(sim, line.backend, line.first);
+    line_answer(sim, line.backend, line.first);
     SIM_CHECK(sim_counters(sim)->responses_by_class[2] == QUEUED_MAX + 1);
 }
 
@@ -102,20 +24,20 @@ static void several_places(struct sim *sim)
     struct sim_peer *clients[6], *backends[6];
     for (u32 i = 0; i < 6; i++) {
         clients[i] = sim_connect(sim);
-        ask(clients[i], i);
+        line_ask(clients[i], i);
         SIM_UNTIL(sim, sim_counters(sim)->requests == i + 1);
         if (i < 2) {
             backends[i] = scenario_accept(sim, 0);
-            expect_asked(sim, backends[i], i);
+            line_expect_asked(sim, backends[i], i);
         }
     }
     u32 ends[2] = {0, 1};
     for (u32 next = 2; next < 6; next++) {
         u32 which = sim_random(sim, 2);
         struct sim_peer *backend = backends[ends[which]];
-        answer(sim, backend, clients[ends[which]]);
+        line_answer(sim, backend, clients[ends[which]]);
         backends[next] = scenario_next(sim, backend);
-        expect_asked(sim, backends[next], next);
+        line_expect_asked(sim, backends[next], next);
         ends[which] = next;
     }
 }
@@ -133,8 +55,8 @@ static void gone_while_waiting(struct sim *sim)
                   "\"attempts\":0", "\"backendId\":null");
     for (u32 i = 0; i < 6; i++)
         if (i != gone)
-            serve_next(sim, &line, i);
-    answer(sim, line.backend, line.first);
+            line_serve_next(sim, &line, i);
+    line_answer(sim, line.backend, line.first);
 }
 
 static void all_gone(struct sim *sim)
@@ -144,12 +66,12 @@ static void all_gone(struct sim *sim)
     for (u32 i = 0; i < 6; i++)
         scenario_end(sim, line.clients[i]);
     SIM_UNTIL(sim, sim_counters(sim)->faults[FAULT_CLIENT_GONE] == 6);
-    answer(sim, line.backend, line.first);
+    line_answer(sim, line.backend, line.first);
     line.count = 0;
     struct sim_peer *client = sim_connect(sim); /* nobody is before it */
-    ask(client, 7);
+    line_ask(client, 7);
     line.backend = scenario_next(sim, line.backend);
-    expect_asked(sim, line.backend, 7);
+    line_expect_asked(sim, line.backend, 7);
 }
 
 /* The connection is sound: the client may ask again. */
@@ -158,16 +80,16 @@ static void waited_too_long(struct sim *sim)
     struct line line;
     line_up(sim, &line, 0);
     u64 since_ns = sim_now_ns(sim);
-    add(sim, &line);
-    expect_refused(sim, line.clients[0]);
+    line_add(sim, &line);
+    line_expect_refused(sim, line.clients[0]);
     scenario_check_after(sim, since_ns, 3000);
     EXPECT_RECORD(sim, LOG_FILE_ACCESS, "\"fault\":\"queue_timeout\"", "\"queueUs\":30");
     EXPECT_RECORD(sim, LOG_FILE_ERROR, "\"error\":\"queue_timeout\"");
     SIM_CHECK(sim_counters(sim)->faults[FAULT_QUEUE_TIMEOUT] == 1);
-    ask(line.clients[0], 0);
+    line_ask(line.clients[0], 0);
     SIM_UNTIL(sim, sim_counters(sim)->requests == 3);
-    serve_next(sim, &line, 0);
-    answer(sim, line.backend, line.first);
+    line_serve_next(sim, &line, 0);
+    line_answer(sim, line.backend, line.first);
 }
 
 static void no_room_to_wait(struct sim *sim)
@@ -175,25 +97,25 @@ static void no_room_to_wait(struct sim *sim)
     struct line line;
     line_up(sim, &line, 3);
     struct sim_peer *refused = sim_connect(sim);
-    ask(refused, 3);
-    expect_refused(sim, refused);
+    line_ask(refused, 3);
+    line_expect_refused(sim, refused);
     SIM_CHECK(sim_counters(sim)->faults[FAULT_QUEUE_FULL] == 1);
     EXPECT_RECORD(sim, LOG_FILE_ERROR, "\"error\":\"queue_full\"");
     for (u32 i = 0; i < 3; i++)
-        serve_next(sim, &line, i);
-    answer(sim, line.backend, line.first);
+        line_serve_next(sim, &line, i);
+    line_answer(sim, line.backend, line.first);
 }
 
 /* Nobody could tell whether it is gone: it is served if it can be at once. */
 static void finished_before_waiting(struct sim *sim)
 {
     struct sim_peer *served = sim_connect(sim);
-    ask(served, 1);
+    line_ask(served, 1);
     sim_finish(served);
     struct sim_peer *backend = scenario_accept(sim, 0);
-    expect_asked(sim, backend, 1);
+    line_expect_asked(sim, backend, 1);
     struct sim_peer *refused = sim_connect(sim);
-    ask(refused, 2);
+    line_ask(refused, 2);
     sim_finish(refused);
     SIM_UNTIL(sim, sim_gone(refused));
     SIM_CHECK(sim_counters(sim)->faults[FAULT_ROUTE_FULL] +
@@ -212,11 +134,11 @@ static void body_while_waiting(struct sim *sim)
     scenario_send_body(client, 3, 0, LEN);
     sim_pass(sim, 1000);
     SIM_CHECK(sim_leases_held_max(sim) <= 64);
-    answer(sim, line.backend, line.first);
+    line_answer(sim, line.backend, line.first);
     struct sim_peer *backend = scenario_next(sim, line.backend);
     EXPECT_HEAD(sim, backend, "POST /body HTTP/1.1", "Content-Length: 3000000");
     scenario_expect_body(sim, backend, 3, LEN);
-    answer(sim, backend, client);
+    line_answer(sim, backend, client);
 }
 
 /* What is wrong with the body shows before its turn has come. */
@@ -229,9 +151,9 @@ static void bad_body_while_waiting(struct sim *sim)
     SIM_UNTIL(sim, sim_counters(sim)->requests == 3);
     sim_say(client, "not a chunk\r\n");
     scenario_expect_page(sim, client, "400");
-    add(sim, &line);
-    serve_next(sim, &line, 0);
-    serve_next(sim, &line, 1);
+    line_add(sim, &line);
+    line_serve_next(sim, &line, 0);
+    line_serve_next(sim, &line, 1);
 }
 
 /* An exchange that fails makes room as well. */
@@ -245,27 +167,27 @@ static void failures_make_room(struct sim *sim)
         scenario_expect_page(sim, line.clients[i], "502");
     sim_backend_set(sim, 0, SIM_CONNECT_ACCEPTED);
     struct sim_peer *client = sim_connect(sim);
-    ask(client, 9);
-    expect_asked(sim, scenario_accept(sim, 0), 9);
+    line_ask(client, 9);
+    line_expect_asked(sim, scenario_accept(sim, 0), 9);
 }
 
 /* One client's requests wait like others', in its order. */
 static void pipelined(struct sim *sim)
 {
     struct sim_peer *client = sim_connect(sim), *other = sim_connect(sim);
-    ask(client, 1);
-    ask(client, 2);
+    line_ask(client, 1);
+    line_ask(client, 2);
     struct sim_peer *backend = scenario_accept(sim, 0);
-    expect_asked(sim, backend, 1);
-    ask(other, 3);
+    line_expect_asked(sim, backend, 1);
+    line_ask(other, 3);
     SIM_UNTIL(sim, sim_counters(sim)->requests == 2);
-    answer(sim, backend, client);
+    line_answer(sim, backend, client);
     backend = scenario_next(sim, backend);
-    expect_asked(sim, backend, 3); /* it came when the client's second was not begun */
-    answer(sim, backend, other);
+    line_expect_asked(sim, backend, 3); /* it came when the client's second was not begun */
+    line_answer(sim, backend, other);
     backend = scenario_next(sim, backend);
-    expect_asked(sim, backend, 2);
-    answer(sim, backend, client);
+    line_expect_asked(sim, backend, 2);
+    line_answer(sim, backend, client);
 }
 
 /* ---- Another configuration ---- */
@@ -291,8 +213,8 @@ static void more_places(struct sim *sim)
     line_up(sim, &line, 4);
     sim_reload(sim, CONFIG("3", "20"));
     SIM_CHECK(expect_several(sim, 2) == 3);
-    serve_next(sim, &line, 2);
-    serve_next(sim, &line, 3);
+    line_serve_next(sim, &line, 2);
+    line_serve_next(sim, &line, 3);
 }
 
 static void fewer_places(struct sim *sim)
@@ -300,18 +222,18 @@ static void fewer_places(struct sim *sim)
     struct sim_peer *running[2], *backends[2];
     for (u32 i = 0; i < 2; i++) {
         running[i] = sim_connect(sim);
-        ask(running[i], 10 + i);
+        line_ask(running[i], 10 + i);
         backends[i] = scenario_accept(sim, 0);
-        expect_asked(sim, backends[i], 10 + i);
+        line_expect_asked(sim, backends[i], 10 + i);
     }
     struct line line = {.first = running[1], .backend = backends[1]};
-    add(sim, &line);
+    line_add(sim, &line);
     sim_reload(sim, CONFIG("1", "20"));
-    answer(sim, backends[0], running[0]);
+    line_answer(sim, backends[0], running[0]);
     sim_pass(sim, 100);
     SIM_CHECK(!sim_accept(sim, 0) && sim_received(backends[0]).len == 0); /* one runs still */
     sim_close(backends[0]);
-    serve_next(sim, &line, 0);
+    line_serve_next(sim, &line, 0);
 }
 
 static void no_limit_any_more(struct sim *sim)
@@ -320,7 +242,7 @@ static void no_limit_any_more(struct sim *sim)
     line_up(sim, &line, 3);
     sim_reload(sim, CONFIG("0", "0"));
     SIM_CHECK(expect_several(sim, 3) == 7);
-    answer(sim, line.backend, line.first);
+    line_answer(sim, line.backend, line.first);
 }
 
 #define ROUTED(routes)                                                                             \
@@ -336,12 +258,12 @@ static void route_gone(struct sim *sim)
     line_up(sim, &line, 2);
     sim_reload(sim, ROUTED(""));
     struct sim_peer *client = sim_connect(sim);
-    ask(client, 50);
-    expect_asked(sim, scenario_accept(sim, 0), 50); /* on the default route */
+    line_ask(client, 50);
+    line_expect_asked(sim, scenario_accept(sim, 0), 50); /* on the default route */
     SIM_CHECK(sim_earlier(sim) == 1);
-    serve_next(sim, &line, 0);
-    serve_next(sim, &line, 1);
-    answer(sim, line.backend, line.first);
+    line_serve_next(sim, &line, 0);
+    line_serve_next(sim, &line, 1);
+    line_answer(sim, line.backend, line.first);
     SIM_UNTIL(sim, sim_earlier(sim) == 0);
 }
 
@@ -358,7 +280,7 @@ static void drained(struct sim *sim)
         EXPECT_HEAD(sim, line.first, "HTTP/1.1 204 OK", "Connection: close");
         sim_close(line.first);
         line.backend = scenario_accept(sim, 0);
-        expect_asked(sim, line.backend, i);
+        line_expect_asked(sim, line.backend, i);
         line.first = line.clients[i];
     }
     sim_say(line.backend, "HTTP/1.1 204 OK\r\nConnection: close\r\n\r\n");

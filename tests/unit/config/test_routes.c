@@ -91,6 +91,32 @@ static void test_values(void **state)
     unload(&loaded);
 }
 
+static void test_admission(void **state)
+{
+    (void)state;
+    struct loaded loaded =
+        load_good("{'shedding':{'enabled':true,'target':7},'routes':[{'path':'/a',"
+                  "'priority':{'level':'LOW','header':'X-P','high':['a','b'],'low':['c'],"
+                  "'fromAnyone':true,'headStart':9}}]," TWO "}");
+    const struct config_admission *first = &route_find(loaded.config, "route-1")->admission;
+    assert_false(first->shedding.enabled); /* it has its own */
+    assert_int_equal(first->priority.level, CONFIG_PRIORITY_LOW);
+    assert_slice(first->priority.header, "X-P");
+    assert_int_equal(first->priority.high.count, 2);
+    assert_slice(first->priority.high.at[1], "b");
+    assert_int_equal(first->priority.low.count, 1);
+    assert_slice(first->priority.low.at[0], "c");
+    assert_int_equal(first->priority.head_start_ms, 9);
+    assert_true(first->priority.from_anyone);
+    const struct config_admission *last = &route_find(loaded.config, "default")->admission;
+    assert_true(last->shedding.enabled);
+    assert_int_equal(last->shedding.target_ms, 7);
+    assert_int_equal(last->shedding.interval_ms, 500);
+    assert_int_equal(last->priority.level, CONFIG_PRIORITY_NORMAL);
+    assert_int_equal(last->priority.header.len, 0);
+    unload(&loaded);
+}
+
 /* Routes that name no backends share one pool for each strategy. */
 static void test_pools(void **state)
 {
@@ -181,9 +207,10 @@ static void test_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),        cmocka_unit_test(test_order_is_total),
-        cmocka_unit_test(test_values),       cmocka_unit_test(test_pools),
-        cmocka_unit_test(test_header_edits), cmocka_unit_test(test_many),
+        cmocka_unit_test(test_order),  cmocka_unit_test(test_order_is_total),
+        cmocka_unit_test(test_values), cmocka_unit_test(test_admission),
+        cmocka_unit_test(test_pools),  cmocka_unit_test(test_header_edits),
+        cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
