@@ -18,6 +18,7 @@
 #include "config/changes.h"
 #include "config/health_check.h"
 #include "config/overlay.h"
+#include "config/passive_check.h"
 #include "config/socket_address.h"
 #include "http.h"
 #include "log.h"
@@ -53,7 +54,9 @@ struct config_backend {
     struct slice authority; /* host[:port] as in the URL; "localhost" for a unix socket */
     struct address address; /* resolved at load */
     struct config_health_check health_check;
+    struct config_passive_check passive_check;
     u32 weight;
+    u32 slow_start_ms; /* until it has its full share again after it was away; 0 = at once */
 };
 
 enum config_header_action { CONFIG_HEADER_SET, CONFIG_HEADER_ADD, CONFIG_HEADER_REMOVE };
@@ -74,6 +77,7 @@ struct config_pool {
     const u32 *backends; /* indexes into config.backends */
     u32 backend_count;
     enum balance_strategy strategy;
+    struct config_pool_limits limits;
 };
 
 struct config_route {

@@ -22,10 +22,21 @@ struct snapshot_tables {
     u32 capacity;               /* a power of two, or 0 */
 };
 
+/* How many of a pool's backends stand how. Those of weight 0 do not count, because they are never
+ * chosen. Written under the lock of the marks, read relaxed. */
+struct snapshot_tallies {
+    u32 members;
+    u32 judged;  /* by checks alone: the operator has not taken them out */
+    u32 up;      /* nobody has anything against them */
+    u32 ejected; /* by passive checks, those on trial included */
+    u32 panic;   /* 1: so few are up that all that are judged are used */
+};
+
 struct snapshot_pool {
     struct balance_load load;
     u64 *usable;               /* load.usable, to be written */
     struct balance **balances; /* per worker */
+    struct snapshot_tallies tallies;
 };
 
 /* A place of a backend in a pool. */
@@ -49,6 +60,8 @@ struct snapshot {
     struct state_follower follower; /* keeps the usable bits as the state's marks say */
     struct snapshot_seat *seats; /* those of backend i: from seats_from[i] to seats_from[i + 1] */
     u32 *seats_from;
+    u32 *marks;   /* by index into config.backends: what the usable bits are made from */
+    u32 returned; /* ejected backends that came back because fewer may be, in this configuration */
     u64 version;
     u32 worker_count;
     struct arena arena;
@@ -62,6 +75,9 @@ MUST_CHECK struct snapshot *snapshot_create(const struct config *config, struct 
                                             const struct snapshot *previous);
 /* Only when it is not pinned. */
 void snapshot_destroy(struct snapshot *snapshot);
+
+/* The pool's tallies, from any thread. */
+struct snapshot_tallies snapshot_pool_tallies(const struct snapshot *snapshot, u32 pool);
 
 /* True while a worker holds it. One that has gone on to a later snapshot, and has let go of this
  * one, does not take it again. */

@@ -10,6 +10,7 @@
 
 #include "base/list.h"
 #include "base/slice.h"
+#include "state/circuit.h"
 
 struct state;
 
@@ -56,17 +57,24 @@ enum state_mark {
     STATE_EJECTED = 1 << 1,     /* by passive checks */
     STATE_DRAINING = 1 << 2,    /* by the operator: what it serves goes on, nothing new comes */
     STATE_MAINTENANCE = 1 << 3, /* by the operator: something is being done to it */
+    /* These bar nobody, but ask for a closer look: */
+    STATE_ON_TRIAL = 1 << 4, /* its circuit is half open: see state_circuit_try() */
+    STATE_FAILING = 1 << 5,  /* its circuit has counted failures: wants to know of good requests */
+    STATE_RAMPING = 1 << 6,  /* it is back, and not to have its full share yet: see state_ramp() */
 };
 /* The operator's own, which nothing overrides. */
 enum { STATE_MANUAL = STATE_DRAINING | STATE_MAINTENANCE };
 enum { STATE_BARS = STATE_DOWN | STATE_EJECTED | STATE_MANUAL };
 
-/* From any thread; every snapshot there is shows it when this returns. Takes a lock, which is held
+/* Not for the last three, nor for STATE_EJECTED: they follow from the others and from circuits.
+ * From any thread; every snapshot there is shows it when this returns. Takes a lock, which is held
  * for the time of some stores by whoever has it. */
 void state_backend_mark(struct state *state, u32 slot, enum state_mark mark, bool set);
 /* enum state_mark, as a set. */
 u32 state_backend_marks(const struct state *state, u32 slot);
 bool state_backend_usable(const struct state *state, u32 slot);
+/* Grows whenever somebody gets or loses a mark that bars it. */
+u64 state_changes(const struct state *state);
 /* "down", "ejected", "draining", "maintenance"; static. */
 const char *state_mark_name(enum state_mark mark);
 
@@ -79,12 +87,67 @@ struct state_follower {
     struct list node;
     /* `marks` are those that hold now; some may be what it was told before. With the lock held. */
     void (*on_marks)(struct state_follower *follower, u32 slot, u32 marks);
+    /* Whether one more may be ejected, this one. With the lock held. */
+    bool (*may_eject)(struct state_follower *follower, u32 slot);
 };
 
 void state_follow(struct state *state, struct state_follower *follower, const u32 *slots,
                   u32 count);
 /* When this returns, it is told nothing any more. */
 void state_unfollow(struct state *state, struct state_follower *follower);
+
+/* How long the backend's share grows when it is back; 0 = not at all. Control only. */
+void state_backend_set_slow_start(struct state *state, u32 slot, u32 slow_start_ms);
+/* The share of what the backend's weight gives it that it is to have now, of 2^16: less only while
+ * it has STATE_RAMPING. */
+u32 state_ramp(struct state *state, u32 slot, u64 now_ns);
+
+/* ---- Circuits, by slot: passive checks ---- */
+
+/* All from any thread, under the lock of the marks, which show what becomes of the circuit when
+ * these return. Requests that go well need none of this while the backend has no marks. */
+
+enum state_circuit_event {
+    STATE_CIRCUIT_SAME,
+    STATE_CIRCUIT_OPENED,
+    STATE_CIRCUIT_SPARED, /* it would have, but as many as may be are ejected; told once */
+    STATE_CIRCUIT_CLOSED,
+};
+
+struct state_attempt {
+    const struct config_passive_check *check;
+    u64 now_ns;
+    u32 slot;
+    bool trial; /* state_circuit_try() has let it through */
+};
+
+/* An attempt failed (failure->trial as in the attempt). *after: the circuit as it is then. */
+enum state_circuit_event state_circuit_fail(struct state *state,
+                                            const struct state_attempt *attempt,
+                                            const struct circuit_failure *failure,
+                                            struct circuit *after);
+/* One went well. */
+enum state_circuit_event state_circuit_succeed(struct state *state,
+                                               const struct state_attempt *attempt);
+/* True when this request is the trial of a backend with STATE_ON_TRIAL: one of the three around
+ * this has to follow. */
+MUST_CHECK bool state_circuit_try(struct state *state, u32 slot);
+void state_circuit_untried(struct state *state, u32 slot);
+
+/* A probe of an active check has ended: `needed` good ones in a row end the time of an ejection.
+ * True when this one has. */
+MUST_CHECK bool state_circuit_probe(struct state *state, u32 slot, bool good, u32 needed);
+/* An ejection ends without a trial. False when there was none. */
+MUST_CHECK bool state_circuit_close(struct state *state, u32 slot);
+/* The next slot whose ejection's time is over, now on trial; STATE_SLOT_NONE when there is none
+ * (any more). Control only. */
+u32 state_circuits_tick(struct state *state, u64 now_ns);
+/* When there is one; UINT64_MAX = never, as things are. */
+u64 state_circuits_deadline_ns(const struct state *state);
+/* Called on the thread on which a circuit has opened or closed. Set before there is a second one.
+ */
+void state_on_circuit(struct state *state, void (*on_change)(void *context), void *context);
+struct circuit state_circuit(struct state *state, u32 slot);
 
 /* ---- What one worker has counted of a backend, by slot ---- */
 

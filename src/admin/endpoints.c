@@ -19,9 +19,8 @@ bool view_usable(const struct admin_view *view)
 {
     const struct snapshot *snapshot = view->snapshot;
     for (u32 i = 0; i < snapshot->config->pool_count; i++)
-        for (u32 at = 0; at < snapshot->config->pools[i].backend_count; at++)
-            if (balance_bit(snapshot->pools[i].usable, at))
-                return true;
+        if (snapshot_pool_tallies(snapshot, i).up > 0)
+            return true;
     return false;
 }
 

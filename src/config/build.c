@@ -214,7 +214,10 @@ static void backend_build(struct builder *builder, u32 index, struct config_back
     to->id = from->id;
     to->url = from->url;
     to->health_check = from->health_check;
+    to->passive_check = from->passive_check;
+    to->passive_check.enabled &= builder->settings->passive_check.enabled;
     to->weight = from->weight;
+    to->slow_start_ms = from->slow_start_ms;
     if (url_parse(from->url, &url) != NULL)
         return; /* a problem already */
     to->authority = url.authority;

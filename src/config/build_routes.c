@@ -13,28 +13,42 @@ struct ranked_route {
 
 /* ---- Pools ---- */
 
-static u32 pool_add(struct builder *builder, const u32 *backends, u32 count, u32 strategy)
+/* How a pool is to be used. */
+struct pool_kind {
+    u32 strategy;
+    struct config_pool_limits limits;
+};
+
+static u32 pool_add(struct builder *builder, const u32 *backends, u32 count, struct pool_kind kind)
 {
     struct config *config = builder->config;
     struct config_pool *pools = builder->pools;
     pools[config->pool_count] = (struct config_pool){
         .backends = backends,
         .backend_count = count,
-        .strategy = (enum balance_strategy)strategy,
+        .strategy = (enum balance_strategy)kind.strategy,
+        .limits = kind.limits,
     };
     return config->pool_count++;
 }
 
-/* The pool of all backends (but those with routesOnly) with this strategy: routes that do not name
+static bool pool_is(const struct config_pool *pool, struct pool_kind kind)
+{
+    return (u32)pool->strategy == kind.strategy &&
+           pool->limits.ejected_max_percent == kind.limits.ejected_max_percent &&
+           pool->limits.panic_percent == kind.limits.panic_percent;
+}
+
+/* The pool of all backends (but those with routesOnly) of this kind: routes that do not name
  * backends share it, so that they share its place in the rotation too. */
-static u32 pool_of_all(struct builder *builder, u32 strategy)
+static u32 pool_of_all(struct builder *builder, struct pool_kind kind)
 {
     struct config *config = builder->config;
     for (u32 i = 0; i < config->pool_count; i++)
         if (builder->pools[i].backends == builder->all_backends &&
-            (u32)builder->pools[i].strategy == strategy)
+            pool_is(&builder->pools[i], kind))
             return i;
-    return pool_add(builder, builder->all_backends, builder->all_count, strategy);
+    return pool_add(builder, builder->all_backends, builder->all_count, kind);
 }
 
 static void backend_unknown(struct builder *builder, const struct path *path, struct slice id)
@@ -74,7 +88,7 @@ static u32 pool_of_route(struct builder *builder, u32 index, u32 *seen)
             backends[count++] = found;
         }
     }
-    return pool_add(builder, backends, count, route->strategy);
+    return pool_add(builder, backends, count, (struct pool_kind){route->strategy, route->limits});
 }
 
 static void pool_check(struct builder *builder, const struct path *path, u32 pool)
@@ -196,7 +210,7 @@ static void route_build(struct builder *builder, u32 index, u32 *seen, struct co
     to->limited = to->active_max > 0;
     host_build(&builder->config->arena, from->host, to);
     if (from->backends.count == 0) {
-        to->pool = pool_of_all(builder, from->strategy);
+        to->pool = pool_of_all(builder, (struct pool_kind){from->strategy, from->limits});
     } else {
         to->pool = pool_of_route(builder, index, seen);
         pool_check(builder, &backends, to->pool);
@@ -281,6 +295,7 @@ static void ids_check(struct builder *builder)
 
 static void default_route_build(struct builder *builder, struct config_route *to)
 {
+    const struct settings_load_balancing *balancing = &builder->settings->load_balancing;
     struct path path = {.depth = 0};
     path = path_key(&path, SLICE("backends"));
     *to = (struct config_route){
@@ -291,7 +306,7 @@ static void default_route_build(struct builder *builder, struct config_route *to
         .queue_max = builder->settings->queue_max,
         .admission = admission_build(&builder->settings->admission),
         .limited = builder->settings->active_max > 0,
-        .pool = pool_of_all(builder, builder->settings->load_balancing.strategy),
+        .pool = pool_of_all(builder, (struct pool_kind){balancing->strategy, balancing->limits}),
     };
     if (builder->all_count == 0 && builder->config->backend_count > 0)
         reader_complain(builder->reader, &path,

@@ -57,6 +57,33 @@ static void listeners_complete(struct settings *settings, struct arena *arena)
     }
 }
 
+static void inherit(u32 *value, u32 from)
+{
+    if (*value == SETTINGS_INHERITED)
+        *value = from;
+}
+
+static void passive_check_complete(struct config_passive_check *to,
+                                   const struct config_passive_check *from)
+{
+    if (to->statuses.len == 0)
+        to->statuses = from->statuses;
+    inherit(&to->refused_max, from->refused_max);
+    inherit(&to->failures_max, from->failures_max);
+    inherit(&to->error_rate_percent, from->error_rate_percent);
+    inherit(&to->requests_min, from->requests_min);
+    inherit(&to->window_ms, from->window_ms);
+    inherit(&to->ejection_ms, from->ejection_ms);
+    inherit(&to->ejection_max_ms, from->ejection_max_ms);
+    inherit(&to->trials, from->trials);
+}
+
+static void limits_complete(struct config_pool_limits *to, const struct config_pool_limits *from)
+{
+    inherit(&to->ejected_max_percent, from->ejected_max_percent);
+    inherit(&to->panic_percent, from->panic_percent);
+}
+
 void settings_complete(struct settings *settings, struct arena *arena)
 {
     timeouts_complete(settings);
@@ -67,6 +94,8 @@ void settings_complete(struct settings *settings, struct arena *arena)
         id_complete(arena, &backend->id, "backend", i);
         if (check->fast_interval_ms == 0)
             check->fast_interval_ms = check->interval_ms;
+        passive_check_complete(&backend->passive_check, &settings->passive_check);
+        inherit(&backend->slow_start_ms, settings->load_balancing.slow_start_ms);
     }
     for (u32 i = 0; i < settings->routes.count; i++) {
         struct settings_route *route = settings_route_at(settings, i);
@@ -74,5 +103,6 @@ void settings_complete(struct settings *settings, struct arena *arena)
         route_timeouts_complete(&route->timeouts, &settings->timeouts);
         if (route->strategy == BALANCE_STRATEGY_COUNT)
             route->strategy = settings->load_balancing.strategy;
+        limits_complete(&route->limits, &settings->load_balancing.limits);
     }
 }

@@ -163,6 +163,25 @@ const struct setting_form form_status_ranges = {
     .pattern = "^" STATUS_PATTERN "(," STATUS_PATTERN ")*$",
 };
 
+/* A backend that redirects is well. */
+static const char *failure_statuses_complaint(struct slice value)
+{
+    if (!status_ranges_valid(value))
+        return form_failure_statuses.allowed;
+    for (u32 status = 100; status < CONFIG_FAILURE_STATUS_MIN; status++)
+        if (config_status_in(value, status))
+            return form_failure_statuses.allowed;
+    return NULL;
+}
+
+#define FAILURE_PATTERN "[45][0-9][0-9](-[45][0-9][0-9])?"
+
+const struct setting_form form_failure_statuses = {
+    .complaint = failure_statuses_complaint,
+    .allowed = "statuses from 400 to 599 and ranges of them, like 502-504 or 429,500-599",
+    .pattern = "^" FAILURE_PATTERN "(," FAILURE_PATTERN ")*$",
+};
+
 /* True when a segment is empty, "." or "..": a client's path never matches such a prefix, or does
  * so only until someone normalises it. */
 static bool has_odd_segment(struct slice path)

@@ -76,5 +76,7 @@ extern const struct settings_table settings_backends;
 extern const struct settings_table settings_routes;
 extern const struct settings_table settings_shedding;
 extern const struct settings_table settings_priority;
+extern const struct settings_table settings_passive_check;
+extern const struct settings_table settings_backend_passive_check;
 
 #endif

@@ -43,6 +43,23 @@ static const struct setting load_balancing_rows[] = {
     {.key = "stickySession", .type = SETTING_OBJECT,
      MEMBER(struct settings_load_balancing, sticky), .table = &sticky_table,
      .text = "Keeps a client with one backend by a cookie."},
+    {.key = "maxEjectionPercent", .type = SETTING_INTEGER,
+     MEMBER(struct settings_load_balancing, limits.ejected_max_percent),
+     .min = 0, .max = 100, .unit = "percent", .fallback = "80",
+     .text = "Of a pool's backends no more are ejected by `passiveCheck` at once, rounded down: of "
+             "one none, of two one, of ten eight. The others go on, whatever they do."},
+    {.key = "panicThreshold", .type = SETTING_INTEGER,
+     MEMBER(struct settings_load_balancing, limits.panic_percent),
+     .min = 0, .max = 100, .unit = "percent", .fallback = "1",
+     .text = "When a smaller share of a pool's backends is usable, all of them are used, but for "
+             "those that the operator has taken out: then the checks are more likely to be wrong "
+             "than all backends, and the few that are left would be overrun. With 1, that is when "
+             "none is left. 0 = never: without a usable backend the answer is 503."},
+    {.key = "slowStart", .type = SETTING_INTEGER,
+     MEMBER(struct settings_load_balancing, slow_start_ms),
+     .min = 0, .max = MS_MAX, .unit = MS, .fallback = "0",
+     .text = "How long a backend that was away for whatever reason takes to get its full share "
+             "again; it begins with a tenth. 0 = it has it at once."},
 };
 static const struct settings_table load_balancing_table =
     TABLE(struct settings_load_balancing, load_balancing_rows);
@@ -249,6 +266,11 @@ static const struct setting root_rows[] = {
              "`routesOnly`, serve the default route and every route that does not name its own."},
     {.key = "rateLimit", .type = SETTING_OBJECT, MEMBER(struct settings, rate_limit),
      .table = &rate_limit_table, .text = "A limit per client address."},
+    {.key = "passiveCheck", .type = SETTING_OBJECT, MEMBER(struct settings, passive_check),
+     .table = &settings_passive_check,
+     .text = "Judging backends by how requests to them end: refused connections, timeouts, resets, "
+             "broken responses and the statuses below. A backend that fails is left out for a "
+             "while, then tried with single requests."},
     {.key = "reload", .type = SETTING_OBJECT, MEMBER(struct settings, reload),
      .table = &reload_table, .text = "How a changed configuration is taken up while running."},
     {.key = "logging", .type = SETTING_OBJECT, MEMBER(struct settings, logging),

@@ -120,15 +120,22 @@ struct settings_reload {
 struct settings_load_balancing {
     u32 strategy; /* enum balance_strategy */
     struct config_sticky sticky;
+    struct config_pool_limits limits;
+    u32 slow_start_ms;
 };
 
 struct settings_backend {
     struct slice id;
     struct slice url;
     struct config_health_check health_check;
+    struct config_passive_check passive_check; /* SETTINGS_INHERITED until filled in */
     u32 weight;
     bool routes_only;
+    u32 slow_start_ms; /* the same */
 };
+
+/* Stands for a number that is inherited, where 0 is a value. */
+#define SETTINGS_INHERITED UINT32_MAX
 
 struct settings_listener {
     struct slice address; /* "*", an IPv4 or an IPv6 literal; empty for a unix socket */
@@ -172,6 +179,7 @@ struct settings_route {
     u32 active_max;
     u32 queue_max;
     struct settings_admission admission;
+    struct config_pool_limits limits; /* SETTINGS_INHERITED until filled in */
 };
 
 struct settings_admin {
@@ -193,6 +201,7 @@ struct settings {
     struct config_limits limits;
     struct config_upstream upstream;
     struct config_rate_limit rate_limit;
+    struct config_passive_check passive_check;
     struct settings_reload reload;
     struct config_logging logging;
     struct settings_admin admin;

@@ -75,6 +75,13 @@ static const struct setting backend_rows[] = {
      .fallback = "false",
      .text = "Whether only routes that name the backend send it requests: the default route and "
              "routes without `backends` of their own then do not."},
+    {.key = "passiveCheck", .type = SETTING_OBJECT, MEMBER(struct settings_backend, passive_check),
+     .table = &settings_backend_passive_check,
+     .text = "What differs for this backend from the top-level `passiveCheck`."},
+    {.key = "slowStart", .type = SETTING_INTEGER, MEMBER(struct settings_backend, slow_start_ms),
+     .min = 0, .max = MS_MAX, .unit = MS, .absent = SETTINGS_INHERITED,
+     .inherits = "`loadBalancing.slowStart`",
+     .text = "As `loadBalancing.slowStart`, for this backend."},
 };
 const struct settings_table settings_backends = TABLE(struct settings_backend, backend_rows);
 

@@ -82,6 +82,16 @@ static const struct setting route_rows[] = {
      .table = &route_timeouts_table, .text = "Timeouts that differ from the top-level `timeouts`."},
     ROUTE_LIMITS(struct settings_route, active_max, queue_max),
     ROUTE_ADMISSION(struct settings_route, admission),
+    {.key = "maxEjectionPercent", .type = SETTING_INTEGER,
+     MEMBER(struct settings_route, limits.ejected_max_percent),
+     .min = 0, .max = 100, .unit = "percent", .absent = SETTINGS_INHERITED,
+     .inherits = "`loadBalancing.maxEjectionPercent`",
+     .text = "As `loadBalancing.maxEjectionPercent`, for this route's backends."},
+    {.key = "panicThreshold", .type = SETTING_INTEGER,
+     MEMBER(struct settings_route, limits.panic_percent),
+     .min = 0, .max = 100, .unit = "percent", .absent = SETTINGS_INHERITED,
+     .inherits = "`loadBalancing.panicThreshold`",
+     .text = "As `loadBalancing.panicThreshold`, for this route's backends."},
 };
 const struct settings_table settings_routes = TABLE(struct settings_route, route_rows);
 

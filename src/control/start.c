@@ -53,6 +53,12 @@ static bool create_buffers(struct control *control)
     return control->log_writer != NULL;
 }
 
+/* On a worker's thread. */
+static void on_circuit(void *context)
+{
+    ring_wake(context);
+}
+
 static bool create_health(struct control *control)
 {
     const struct health_options options = {
@@ -60,6 +66,7 @@ static bool create_health(struct control *control)
         .log = control->buffers[LOG_FILE_ERROR][control->config->workers],
         .seed = hash_mix64(clock_wall_ns()),
     };
+    state_on_circuit(live_snapshot(control->live)->state, on_circuit, control->ring);
     control->health = health_create(&options);
     return control->health != NULL;
 }

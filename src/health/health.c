@@ -5,6 +5,7 @@
 #include "health.h"
 
 #include "base/clock.h"
+#include "health/circuits.h"
 #include "health/health_internal.h"
 #include "health/record.h"
 
@@ -38,6 +39,7 @@ static void take_in(struct check *check, const struct probe_result *result)
         state_backend_mark(health->snapshot->state, (u32)(check - health->at), STATE_DOWN,
                            report.change == HEALTH_WENT_DOWN);
     health_record(health->with.log, severity_min(health), &report);
+    circuits_probed(check, result->outcome == PROBE_GOOD);
 }
 
 static void conclude(struct check *check, const struct probe_result *result)
@@ -221,6 +223,7 @@ void health_follow(struct health *health, struct snapshot *snapshot)
     end_gone(health);
     twins_find(health);
     revive(health);
+    circuits_follow(health);
 }
 
 /* ---- Running ---- */
@@ -230,11 +233,12 @@ void health_tick(struct health *health, u64 now_ns)
     wheel_run(&health->wheel, now_ns);
     transport_reap(&health->reaper);
     start_due(health, now_ns);
+    circuits_tick(health, now_ns);
 }
 
 u64 health_deadline_ns(const struct health *health)
 {
-    return wheel_next_ns(&health->wheel);
+    return min_u64(wheel_next_ns(&health->wheel), circuits_deadline_ns(health));
 }
 
 void health_stop(struct health *health)

@@ -37,6 +37,8 @@ struct health {
     u64 probes;
     u32 count;
     u32 round;
+    u64 changes_seen;                 /* of the state's marks */
+    u8 panic[STATE_SLOTS_MAX];        /* by slot of the route: what was logged last */
     struct check at[STATE_SLOTS_MAX]; /* by slot: touched where something is checked only */
 };
 

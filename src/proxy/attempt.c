@@ -2,39 +2,6 @@
 #include "base/clock.h"
 #include "proxy/proxy_internal.h"
 
-/* ---- Choosing ---- */
-
-static u32 pick_from(struct exchange *exchange, const u64 *tried)
-{
-    struct proxy *proxy = exchange->proxy;
-    u32 pool = exchange->route->pool;
-    const struct snapshot_pool *at = &exchange->snapshot->pools[pool];
-    const struct balance_request request = {
-        .load = &at->load,
-        .tried = tried,
-        .key = exchange->key,
-        .rng = &proxy->rng,
-    };
-    return balance_pick(at->balances[proxy->worker], &request);
-}
-
-/* Leaves out the backends that failed this request already. Apart from pick_from, so that the usual
- * first choice does not pay for a large stack frame. */
-static __attribute__((noinline)) u32 pick_untried(struct exchange *exchange)
-{
-    enum { TRIED_WORDS = (BALANCE_BACKENDS_MAX + 63) / 64 };
-    u64 tried[TRIED_WORDS];
-    memset(tried, 0, sizeof(tried));
-    for (u32 i = 0; i < exchange->tried_count; i++)
-        tried[exchange->tried[i] / 64] |= 1ull << (exchange->tried[i] % 64);
-    return pick_from(exchange, tried);
-}
-
-static u32 pick(struct exchange *exchange)
-{
-    return exchange->tried_count > 0 ? pick_untried(exchange) : pick_from(exchange, NULL);
-}
-
 /* ---- One attempt ---- */
 
 static void begin(struct exchange *exchange, bool fresh)
@@ -50,7 +17,8 @@ static void begin(struct exchange *exchange, bool fresh)
     state_backend_begin(proxy->state, target.slot);
     state_tally_add(&proxy->tallies[target.slot].requests, 1);
     exchange->counted = true;
-    exchange->upstream = upstream_acquire(proxy->upstreams, target, fresh, exchange, &error);
+    exchange->upstream = upstream_acquire(proxy->upstreams, target, fresh || exchange->trial,
+                                          exchange, &error); /* an old one says less */
     if (!exchange->upstream) {
         record_fault(exchange, FAULT_EXHAUSTED, error);
         exchange_answer(exchange, FAULT_EXHAUSTED);
@@ -73,7 +41,7 @@ static void begin(struct exchange *exchange, bool fresh)
 static bool choose(struct exchange *exchange)
 {
     const struct config *config = exchange->snapshot->config;
-    u32 member = pick(exchange);
+    u32 member = choice_make(exchange);
     if (member == BALANCE_NONE)
         return false;
     exchange->tried[exchange->tried_count] = member;
@@ -111,6 +79,8 @@ void attempt_end(struct exchange *exchange, bool reusable)
     /* A backend whose answer nobody wants any more learns it from a reset: a FIN could wait for
      * ever behind a window that it has filled. */
     bool answered = exchange->response.state >= RELAY_ENDED;
+    if (UNLIKELY(exchange->trial))
+        outcome_none(exchange);
     if (exchange->counted)
         state_backend_end(proxy->state, exchange_backend_slot(exchange));
     exchange->counted = false;
@@ -148,6 +118,7 @@ void attempt_failed(struct exchange *exchange, enum fault fault, struct ring_don
     struct proxy *proxy = exchange->proxy;
     const struct fault_row *row = fault_row(fault);
     record_fault(exchange, fault, done.error);
+    outcome_failed(exchange, fault, done);
     attempt_end(exchange, false);
     ring_chain_return(proxy->ring, &exchange->response_head);
     if (row->retry == RETRY_FRESH && !exchange->retried_stale && may_replay(exchange)) {

@@ -114,6 +114,7 @@ void exchange_cancel(struct exchange *exchange, enum fault fault)
 void exchange_fail(struct exchange *exchange, enum fault fault)
 {
     record_fault(exchange, fault, 0);
+    outcome_failed(exchange, fault, (struct ring_done){0});
     exchange_answer(exchange, fault);
 }
 
@@ -174,6 +175,7 @@ static void settle_upstream(struct exchange *exchange)
 {
     struct relay *request = &exchange->request;
     bool handed_over = relay_handed_over(request);
+    outcome_complete(exchange);
     if (request->state == RELAY_FLOWING)
         exchange->keep_client = false; /* the rest of the request is still on its way */
     if (request->state != RELAY_DONE)

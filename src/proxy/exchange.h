@@ -73,6 +73,7 @@ struct exchange {
     bool routed;
     bool expect_continue; /* the client sends its body when it is told to */
     bool last_hop;        /* Max-Forwards: 0: the answer is ours to give */
+    bool trial;           /* decides whether the backend's circuit closes, see state/circuit.h */
     bool cut;            /* the response ended early: the client gets what there is, then the cut */
     char *request_block; /* rewritten request head and inline body */
     /* Rewritten response head, or our own page; NULL when there is none. Taken late and given back
@@ -132,6 +133,19 @@ void attempt_failed(struct exchange *exchange, enum fault fault, struct ring_don
 /* Takes the upstream off the exchange, to the pool when `reusable`. */
 void attempt_end(struct exchange *exchange, bool reusable);
 extern const struct upstream_events attempt_events;
+
+/* choice.c: an index into the route's pool; BALANCE_NONE when nobody is usable and untried. May set
+ * exchange->trial. */
+u32 choice_make(struct exchange *exchange);
+
+/* outcome.c: what an attempt says of its backend. Each is to be told before attempt_end(). */
+void outcome_failed(struct exchange *exchange, enum fault fault, struct ring_done done);
+/* The final response's head is there. */
+void outcome_head(struct exchange *exchange, u32 status);
+/* The response is there to its end. */
+void outcome_complete(struct exchange *exchange);
+/* The attempt was a trial, and ends without saying anything. */
+void outcome_none(struct exchange *exchange);
 
 /* response.c: what comes from the upstream. */
 void response_on_data(struct exchange *exchange, struct lease_chain *data);

@@ -39,6 +39,7 @@ static void cut(struct exchange *exchange, enum fault fault)
     exchange->keep_client = false;
     proxy->counters.faults[fault]++;
     record_fault(exchange, fault, 0);
+    outcome_failed(exchange, fault, (struct ring_done){0});
     relay_abort(&exchange->request, proxy);
     attempt_end(exchange, false);
     exchange->response.state = RELAY_ENDED;
@@ -110,6 +111,7 @@ static void note_first_byte(struct exchange *exchange, u32 status)
                           (u32)min_u64(latency_us, UINT32_MAX), exchange->first_byte_ns);
     state_tally_add(&tally->responses[status / 100 - 1], 1);
     state_tally_add(&tally->latency_us_sum, latency_us);
+    outcome_head(exchange, status);
 }
 
 static void decide_keeping(struct exchange *exchange, const struct http_response *response,

@@ -134,6 +134,9 @@ struct snapshot *snapshot_create(const struct config *config, struct state *stat
     }
     snapshot->workers = alloc_lines(&snapshot->arena, worker_count * sizeof(*snapshot->workers));
     create_pools(snapshot, previous);
+    for (u32 i = 0; i < config->backend_count; i++)
+        state_backend_set_slow_start(state, snapshot->backend_slots[i],
+                                     config->backends[i].slow_start_ms);
     seats_create(snapshot);
     return snapshot;
 }

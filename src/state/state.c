@@ -141,12 +141,13 @@ struct state_tally *state_tallies(struct state *state, u32 worker)
 {
     if (worker >= STATE_WORKERS_MAX)
         return NULL;
+    marks_lock(state); /* workers that serve already add them up when a backend fails */
     if (!state->tallies[worker])
         state->tallies[worker] = region_reserve(sizeof(struct tallies), false);
-    if (!state->tallies[worker])
-        return NULL;
-    state->workers = max_u32(state->workers, worker + 1);
-    return state->tallies[worker]->by_slot;
+    if (state->tallies[worker])
+        state->workers = max_u32(state->workers, worker + 1);
+    marks_unlock(state);
+    return state->tallies[worker] ? state->tallies[worker]->by_slot : NULL;
 }
 
 static u64 figure_read(const u64 *figure)

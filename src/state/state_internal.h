@@ -12,6 +12,9 @@ struct figures {
     u32 latency_us[STATE_SLOTS_MAX];
     u64 latency_at_ns[STATE_SLOTS_MAX];
     u32 marks[STATE_SLOTS_MAX]; /* written under state.lock, read without */
+    u32 slow_start_ms[STATE_SLOTS_MAX];
+    u64 ramp_from_ns[STATE_SLOTS_MAX];
+    struct circuit circuits[STATE_SLOTS_MAX]; /* begun with the first failure; under state.lock */
 };
 
 /* One worker's, reserved when it asks for them. */
@@ -25,8 +28,13 @@ struct state {
     struct state_routes *routes;
     struct tallies *tallies[STATE_WORKERS_MAX];
     u32 workers;           /* one more than the last that has tallies */
-    pthread_mutex_t lock;  /* of the marks and who follows them */
+    pthread_mutex_t lock;  /* of the marks, who follows them, and the circuits */
     struct list followers; /* of struct state_follower */
+    u64 changes;
+    struct list open;     /* circuits */
+    u64 circuits_next_ns; /* when the first of them has been open for long enough */
+    void (*on_change)(void *context);
+    void *context;
 };
 
 /* ---- marks.c ---- */
@@ -35,5 +43,16 @@ void marks_init(struct state *state);
 void marks_deinit(struct state *state);
 /* The slot is another backend's from now on. */
 void marks_forget(struct state *state, u32 slot);
+void marks_lock(struct state *state);
+void marks_unlock(struct state *state);
+/* Both under the lock: replaces those of `mask`, and tells who follows; and asks them. */
+void marks_replace(struct state *state, u32 slot, u32 mask, u32 marks);
+bool marks_may_eject(struct state *state, u32 slot);
+
+/* ---- circuits.c ---- */
+
+void circuits_init(struct state *state);
+/* Under the lock. */
+void circuits_forget(struct state *state, u32 slot);
 
 #endif

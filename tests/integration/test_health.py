@@ -113,7 +113,8 @@ def test_as_many_failures_as_the_threshold_says(lab):
 
 
 def test_without_a_usable_backend_the_answer_is_503(lab):
-    proxy, _ = wait_down(lab, checked(lab.keep(Refused()).url))
+    proxy, _ = wait_down(lab, checked(lab.keep(Refused()).url),
+                          loadBalancing={"panicThreshold": 0})
     assert lab.ask(proxy, request()).status == 503
 
 

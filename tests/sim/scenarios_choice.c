@@ -126,7 +126,8 @@ static void down_while_connecting(struct sim *sim)
 }
 
 #define CONFIG(strategy)                                                                           \
-    "{'loadBalancing':{'strategy':'" strategy "'},'backends':[{'url':'http://127.0.0.1:9000'},"    \
+    "{'loadBalancing':{'strategy':'" strategy                                                      \
+    "','panicThreshold':0},'backends':[{'url':'http://127.0.0.1:9000'},"                           \
     "{'url':'http://127.0.0.1:9001'},{'url':'http://127.0.0.1:9002'}]," SIM_SETTINGS "}"
 #define ROWS(strategy)                                                                             \
     {.name = strategy ": one down", .run = down_is_skipped, .config = CONFIG(strategy)},           \

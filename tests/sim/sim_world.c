@@ -262,9 +262,18 @@ static void read_logs(struct sim *sim)
     }
 }
 
+/* The same: ejections whose time is over. */
+static void tick_circuits(struct sim *sim)
+{
+    u32 slot;
+    while ((slot = state_circuits_tick(sim->state, sim->now_ns)) != STATE_SLOT_NONE)
+        sim_trace("may be tried", slot, 0);
+}
+
 static void step_until(struct sim *sim, u64 until_ns)
 {
-    sim->until_ns = until_ns;
+    tick_circuits(sim);
+    sim->until_ns = min_u64(until_ns, state_circuits_deadline_ns(sim->state));
     if (finished(sim->worker)) {
         sim->now_ns = max_u64(sim->now_ns, until_ns);
         (void)sim_sockets_advance(sim, true);

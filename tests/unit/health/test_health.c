@@ -45,7 +45,8 @@ static void follow(struct lab *lab, struct wanted wanted)
 {
     char *json = malloc(JSON_BYTES);
     assert_non_null(json);
-    usize len = (usize)snprintf(json, JSON_BYTES, "{\"backends\":[");
+    usize len = (usize)snprintf(json, JSON_BYTES,
+                                "{\"loadBalancing\":{\"panicThreshold\":0},\"backends\":[");
     for (u32 i = wanted.first; i < wanted.first + wanted.count; i++)
         len += (usize)snprintf(json + len, JSON_BYTES - len,
                                "%s{\"id\":\"b%u\",\"url\":\"http://127.0.0.1:%u\","

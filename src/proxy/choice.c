@@ -1,0 +1,110 @@
+/* Which backend an attempt goes to. Most picks stand as the strategy makes them, after one look at
+ * the backend's marks. A backend with marks is on trial, or gets less than its share for a while,
+ * or was barred a moment after it was picked. */
+#include "proxy/proxy_internal.h"
+
+enum {
+    POOL_WORDS = (BALANCE_BACKENDS_MAX + 63) / 64,
+    CLOSER_LOOKS_MAX = 16, /* then the first that was only to have less is good enough */
+};
+
+static u32 pick_from(struct exchange *exchange, const u64 *left_out)
+{
+    struct proxy *proxy = exchange->proxy;
+    u32 pool = exchange->route->pool;
+    const struct snapshot_pool *at = &exchange->snapshot->pools[pool];
+    const struct balance_request request = {
+        .load = &at->load,
+        .tried = left_out,
+        .key = exchange->key,
+        .rng = &proxy->rng,
+    };
+    return balance_pick(at->balances[proxy->worker], &request);
+}
+
+static const struct config_pool *pool_of(const struct exchange *exchange)
+{
+    return &exchange->snapshot->config->pools[exchange->route->pool];
+}
+
+static void leave_out(u64 *left_out, u32 member)
+{
+    left_out[member / 64] |= 1ull << (member % 64);
+}
+
+/* Of as many words as the pool needs: those that failed this request already. */
+static void leave_out_tried(const struct exchange *exchange, u64 *left_out)
+{
+    memset(left_out, 0, (pool_of(exchange)->backend_count + 63) / 64 * sizeof(u64));
+    for (u32 i = 0; i < exchange->tried_count; i++)
+        leave_out(left_out, exchange->tried[i]);
+}
+
+/* Apart from pick_from, so that the usual first choice does not pay for a large stack frame. */
+static __attribute__((noinline)) u32 pick_untried(struct exchange *exchange)
+{
+    u64 tried[POOL_WORDS];
+    leave_out_tried(exchange, tried);
+    return pick_from(exchange, tried);
+}
+
+/* ---- A closer look ---- */
+
+enum look {
+    LOOK_TAKE,
+    LOOK_LESS, /* not this time: it is to have less than its share */
+    LOOK_NOT,  /* it is barred, or its trial is somebody else's */
+};
+
+/* Clients that stay with a backend come back to it one after the other, and once each. */
+static u32 draw(struct exchange *exchange)
+{
+    return pool_of(exchange)->strategy == BALANCE_IP_HASH
+               ? (u32)(hash_mix64(exchange->key) >> 48)
+               : (u32)(rng_next(&exchange->proxy->rng) >> 48);
+}
+
+static enum look look_at(struct exchange *exchange, u32 member)
+{
+    struct state *state = exchange->proxy->state;
+    const struct snapshot_pool *pool = &exchange->snapshot->pools[exchange->route->pool];
+    u32 slot = pool->load.slots[member];
+    u32 marks = state_backend_marks(state, slot);
+    if ((marks & STATE_BARS) != 0) /* in panic it may be chosen all the same */
+        return balance_bit(pool->usable, member) ? LOOK_TAKE : LOOK_NOT;
+    if ((marks & STATE_ON_TRIAL) != 0) {
+        exchange->trial = state_circuit_try(state, slot);
+        return exchange->trial ? LOOK_TAKE : LOOK_NOT;
+    }
+    if ((marks & STATE_RAMPING) != 0 &&
+        draw(exchange) >= state_ramp(state, slot, proxy_now_ns(exchange->proxy)))
+        return LOOK_LESS;
+    return LOOK_TAKE;
+}
+
+static __attribute__((noinline)) u32 look_closer(struct exchange *exchange, u32 member)
+{
+    u64 left_out[POOL_WORDS];
+    u32 second_best = BALANCE_NONE;
+    leave_out_tried(exchange, left_out);
+    for (u32 i = 0; i < CLOSER_LOOKS_MAX && member != BALANCE_NONE; i++) {
+        enum look look = look_at(exchange, member);
+        if (look == LOOK_TAKE)
+            return member;
+        if (look == LOOK_LESS && second_best == BALANCE_NONE)
+            second_best = member;
+        leave_out(left_out, member);
+        member = pick_from(exchange, left_out);
+    }
+    return second_best;
+}
+
+u32 choice_make(struct exchange *exchange)
+{
+    u32 member = exchange->tried_count > 0 ? pick_untried(exchange) : pick_from(exchange, NULL);
+    if (member == BALANCE_NONE)
+        return member;
+    u32 slot = exchange->snapshot->pools[exchange->route->pool].load.slots[member];
+    u32 marks = state_backend_marks(exchange->proxy->state, slot);
+    return LIKELY((marks & ~(u32)STATE_FAILING) == 0) ? member : look_closer(exchange, member);
+}
