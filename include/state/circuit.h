@@ -99,5 +99,7 @@ void circuit_close(struct circuit *circuit, u64 requests, u64 now_ns);
 
 /* "closed", "open", "half-open"; static. */
 const char *circuit_state_name(enum circuit_state state);
+/* "none", "refused", "failures", "error-rate", "trial"; static. */
+const char *circuit_reason_name(enum circuit_reason reason);
 
 #endif

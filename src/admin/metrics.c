@@ -164,38 +164,53 @@ static void write_durations(struct scrape *scrape)
 /* One figure of a backend. */
 struct backend_family {
     const char *name, *type, *help;
-    u64 (*value)(const struct state *state, u32 slot);
+    u64 (*value)(struct state *state, u32 slot);
     bool micros; /* written as seconds */
 };
 
-static u64 backend_active(const struct state *state, u32 slot)
+static u64 backend_active(struct state *state, u32 slot)
 {
     return state_backend_active(state, slot);
 }
 
-static u64 backend_usable(const struct state *state, u32 slot)
+static u64 backend_usable(struct state *state, u32 slot)
 {
     return state_backend_usable(state, slot);
 }
 
-static u64 backend_latency(const struct state *state, u32 slot)
+static u64 backend_latency(struct state *state, u32 slot)
 {
     return state_backend_latency_us(state, slot);
 }
 
-static u64 backend_requests(const struct state *state, u32 slot)
+static u64 backend_requests(struct state *state, u32 slot)
 {
     return state_backend_tally(state, slot).requests;
 }
 
-static u64 backend_failures(const struct state *state, u32 slot)
+static u64 backend_failures(struct state *state, u32 slot)
 {
     return state_backend_tally(state, slot).failures;
 }
 
-static u64 backend_latency_sum(const struct state *state, u32 slot)
+static u64 backend_latency_sum(struct state *state, u32 slot)
 {
     return state_backend_tally(state, slot).latency_us_sum;
+}
+
+static u64 backend_ejections(struct state *state, u32 slot)
+{
+    return state_circuit(state, slot).ejections;
+}
+
+static u64 backend_spared(struct state *state, u32 slot)
+{
+    return state_circuit(state, slot).spared;
+}
+
+static u64 backend_passive_failures(struct state *state, u32 slot)
+{
+    return state_circuit(state, slot).failures;
 }
 
 /* Ids are letters, digits and "-_.": nothing to escape in a label. */
@@ -251,6 +266,24 @@ static void write_backend_health(struct scrape *scrape)
     }
 }
 
+static void write_backend_circuits(struct scrape *scrape)
+{
+    static const enum circuit_state states[] = {CIRCUIT_CLOSED, CIRCUIT_OPEN, CIRCUIT_HALF_OPEN};
+    const struct snapshot *snapshot = scrape->view.snapshot;
+    struct http_writer *out = scrape->out;
+    family(out, "backend_circuit", "gauge",
+           "What passive checks have made of each backend: 1 = so it is.");
+    for (u32 i = 0; i < snapshot->config->backend_count && !out->full; i++) {
+        struct circuit circuit = state_circuit(snapshot->state, snapshot->backend_slots[i]);
+        const char *name = circuit_state_name((enum circuit_state)circuit.state);
+        for (u32 at = 0; at < ARRAY_COUNT(states); at++) {
+            write_id(out, "backend_circuit", "backend", snapshot->config->backends[i].id);
+            write_format(out, ",state=\"%s\"} %d\n", circuit_state_name(states[at]),
+                         name == circuit_state_name(states[at]));
+        }
+    }
+}
+
 static void write_backends(struct scrape *scrape)
 {
     static const struct backend_family rows[] = {
@@ -264,11 +297,39 @@ static void write_backends(struct scrape *scrape)
          backend_failures, false},
         {"backend_response_head_seconds_total", "counter",
          "Time to the heads of all responses of each backend.", backend_latency_sum, true},
+        {"backend_passive_failures_total", "counter",
+         "Failures that passive checks have counted against each backend.",
+         backend_passive_failures, false},
+        {"backend_ejections_total", "counter", "Times each backend was ejected by passive checks.",
+         backend_ejections, false},
+        {"backend_ejections_spared_total", "counter",
+         "Times it would have been, had maxEjectionPercent allowed it.", backend_spared, false},
     };
     for (u32 i = 0; i < ARRAY_COUNT(rows); i++)
         write_backend_family(scrape, &rows[i]);
     write_backend_classes(scrape);
     write_backend_health(scrape);
+    write_backend_circuits(scrape);
+}
+
+static void write_pools(struct scrape *scrape)
+{
+    const struct snapshot *snapshot = scrape->view.snapshot;
+    const struct config *config = snapshot->config;
+    struct http_writer *out = scrape->out;
+    family(out, "route_backends_ejected", "gauge",
+           "Backends of each route that are ejected, those on trial included.");
+    for (u32 i = 0; i < config->route_count && !out->full; i++) {
+        write_id(out, "route_backends_ejected", "route", config->routes[i].id);
+        write_format(out, "} %u\n",
+                     snapshot_pool_tallies(snapshot, config->routes[i].pool).ejected);
+    }
+    family(out, "route_panic", "gauge",
+           "1 while so few backends of the route are usable that all of them are used.");
+    for (u32 i = 0; i < config->route_count && !out->full; i++) {
+        write_id(out, "route_panic", "route", config->routes[i].id);
+        write_format(out, "} %u\n", snapshot_pool_tallies(snapshot, config->routes[i].pool).panic);
+    }
 }
 
 /* One figure of a route. */
@@ -395,5 +456,6 @@ void metrics_write(const struct admin *admin, struct http_writer *out)
     write_log_drops(&scrape);
     write_durations(&scrape);
     write_backends(&scrape);
+    write_pools(&scrape);
     write_routes(&scrape);
 }

@@ -60,9 +60,10 @@ static void write_route(const struct admin_view *view, u32 index, struct http_wr
     const struct snapshot *snapshot = view->snapshot;
     const struct config_route *route = &snapshot->config->routes[index];
     const struct config_pool *pool = &snapshot->config->pools[route->pool];
+    struct snapshot_tallies tallies = snapshot_pool_tallies(snapshot, route->pool);
     u32 usable = 0;
     for (u32 i = 0; i < pool->backend_count; i++)
-        usable += balance_bit(snapshot->pools[route->pool].usable, i);
+        usable += state_backend_usable(snapshot->state, snapshot->backend_slots[pool->backends[i]]);
     http_write(out, SLICE("{\"id\":"));
     write_json(out, route->id);
     http_write(out, route->wildcard ? SLICE(",\"host\":\"*") : SLICE(",\"host\":\""));
@@ -72,6 +73,7 @@ static void write_route(const struct admin_view *view, u32 index, struct http_wr
     write_json_path(out, route->path);
     write_format(out, ",\"strategy\":\"%s\",\"backends\":%u,\"usable\":%u",
                  balance_strategy_name(pool->strategy), pool->backend_count, usable);
+    write_format(out, ",\"ejected\":%u,\"panic\":%s", tallies.ejected, truth(tallies.panic));
     write_route_limits(snapshot, index, out);
     http_write(out, SLICE("}"));
 }
@@ -98,6 +100,24 @@ static void write_marks(u32 marks, struct http_writer *out)
     http_write(out, SLICE("]"));
 }
 
+/* What passive checks know. */
+static void write_circuit(struct circuit circuit, struct http_writer *out)
+{
+    write_format(out, ",\"circuit\":{\"state\":\"%s\",\"failures\":%llu,\"inARow\":%u",
+                 circuit_state_name((enum circuit_state)circuit.state), number(circuit.failures),
+                 circuit.row);
+    write_format(out, ",\"ejections\":%llu,\"spared\":%llu", number(circuit.ejections),
+                 number(circuit.spared));
+    if (circuit.ejections > 0)
+        write_format(out, ",\"reason\":\"%s\",\"ejectionMs\":%u",
+                     circuit_reason_name(circuit.reason), circuit.open_ms);
+    if (circuit.last.status > 0)
+        write_format(out, ",\"lastFailure\":\"status %u\"", circuit.last.status);
+    else if (circuit.last.what)
+        write_format(out, ",\"lastFailure\":\"%s\"", circuit.last.what);
+    http_write(out, SLICE("}"));
+}
+
 void status_backend_json(const struct admin_view *view, u32 index, struct http_writer *out)
 {
     const struct snapshot *snapshot = view->snapshot;
@@ -115,7 +135,8 @@ void status_backend_json(const struct admin_view *view, u32 index, struct http_w
     write_format(out, ",\"health\":\"%s\",\"addedAtRunTime\":%s",
                  health_state_name(view_health(view, slot)),
                  truth(added_at_run_time(view, backend->id)));
-    write_marks(state_backend_marks(snapshot->state, slot), out);
+    write_marks(state_backend_marks(snapshot->state, slot) & STATE_BARS, out);
+    write_circuit(state_circuit(snapshot->state, slot), out);
     write_format(out, ",\"requests\":%llu,\"failures\":%llu,\"responses\":{",
                  number(tally.requests), number(tally.failures));
     for (u32 i = 0; i < ARRAY_COUNT(tally.responses); i++)

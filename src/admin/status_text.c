@@ -74,7 +74,7 @@ static void write_backends_head(struct http_writer *out)
 static const char *use(u32 marks)
 {
     static const enum state_mark order[] = {STATE_MAINTENANCE, STATE_DRAINING, STATE_DOWN,
-                                            STATE_EJECTED};
+                                            STATE_ON_TRIAL, STATE_EJECTED};
     for (u32 i = 0; i < ARRAY_COUNT(order); i++)
         if (marks & order[i])
             return state_mark_name(order[i]);

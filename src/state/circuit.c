@@ -21,6 +21,17 @@ const char *circuit_state_name(enum circuit_state state)
     return names[state];
 }
 
+const char *circuit_reason_name(enum circuit_reason reason)
+{
+    static const char *const names[] = {
+        [CIRCUIT_NO_REASON] = "none",  [CIRCUIT_BY_REFUSAL] = "refused",
+        [CIRCUIT_BY_ROW] = "failures", [CIRCUIT_BY_RATE] = "error-rate",
+        [CIRCUIT_BY_TRIAL] = "trial",
+    };
+    ASSERT(reason < ARRAY_COUNT(names));
+    return names[reason];
+}
+
 /* ---- The window ---- */
 
 static struct circuit_sample *sample_at(struct circuit *circuit, u32 index)

@@ -184,6 +184,8 @@ void sim_reload(struct sim *sim, const char *config);
 u32 sim_earlier(const struct sim *sim);
 /* Marks a backend of the newest configuration, when it has that many. */
 void sim_backend_usable(struct sim *sim, u32 backend, bool usable);
+/* All its marks: enum state_mark, as a set. */
+u32 sim_marks(const struct sim *sim, u32 backend);
 /* ring_socket() fails from now on with EMFILE, or works again. */
 void sim_sockets_fail(struct sim *sim, bool fail);
 

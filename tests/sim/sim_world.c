@@ -369,6 +369,11 @@ void sim_backend_usable(struct sim *sim, u32 backend, bool usable)
     state_backend_mark(sim->state, sim->snapshot->backend_slots[backend], STATE_DOWN, !usable);
 }
 
+u32 sim_marks(const struct sim *sim, u32 backend)
+{
+    return state_backend_marks(sim->state, sim->snapshot->backend_slots[backend]);
+}
+
 /* ---- The end ---- */
 
 static void check_nothing_left(struct sim *sim)
