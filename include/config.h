@@ -19,13 +19,14 @@
 #include "config/health_check.h"
 #include "config/overlay.h"
 #include "config/passive_check.h"
+#include "config/retry.h"
 #include "config/socket_address.h"
 #include "http.h"
 #include "log.h"
 
 /* ---- What the operator wrote ---- */
 
-struct config_timeouts { /* milliseconds, all > 0 */
+struct config_timeouts { /* milliseconds, all > 0 but for per_try_ms */
     u32 connect_ms;
     u32 request_head_ms;      /* from the first byte of a request to the end of its head */
     u32 request_body_idle_ms; /* without a byte of request body while we wait for one */
@@ -36,6 +37,7 @@ struct config_timeouts { /* milliseconds, all > 0 */
     u32 tunnel_idle_ms;       /* without a byte in either direction */
     u32 drain_ms;             /* for what still runs at a graceful stop */
     u32 queue_ms;             /* for a place among a route's active exchanges */
+    u32 per_try_ms;           /* for an attempt that another may follow; 0 = no limit of its own */
 };
 
 struct config_listener {
@@ -94,13 +96,16 @@ struct config_route {
     struct config_admission admission;
     bool wildcard;
     bool limited; /* not every exchange may go at once: see src/proxy/queue.h */
+    struct config_retry retry;
 };
 
 struct config_limits {
     struct http_limits http;
-    u64 body_bytes_max; /* 0 = no limit */
-    u32 clients_max;    /* per worker */
-    u32 exchanges_max;  /* per worker: requests in flight */
+    u64 body_bytes_max;   /* 0 = no limit */
+    u32 clients_max;      /* per worker */
+    u32 exchanges_max;    /* per worker: requests in flight */
+    u32 replay_bytes_max; /* of a request body that is kept, to be sent again */
+    u32 replays_max;      /* per worker: such bodies */
 };
 
 struct config_upstream {
@@ -168,7 +173,6 @@ struct config {
     bool routes_by_path; /* some route has another path than "/" */
 
     u32 workers;                     /* "auto" resolved to the number of allowed CPUs */
-    u32 retries;                     /* on other backends, for connect failures and timeouts */
     struct config_timeouts timeouts; /* of the default route */
     struct config_limits limits;
     struct config_upstream upstream;

@@ -44,10 +44,23 @@ enum fault {
     FAULT_UPSTREAM_RESET,
     FAULT_BAD_RESPONSE,
     FAULT_RESPONSE_TIMEOUT,
+    FAULT_TRY_TIMEOUT,
+    FAULT_BAD_STATUS,
     FAULT_RESPONSE_CUT,
     FAULT_RESPONSE_STALLED,
     FAULT_TUNNEL_IDLE,
     FAULT_COUNT,
+};
+
+/* Why an attempt that had failed was not followed by another. */
+enum retry_denial {
+    RETRY_DENIED_LIMIT,    /* as many were made as `retries` allows */
+    RETRY_DENIED_METHOD,   /* the request is not idempotent */
+    RETRY_DENIED_BODY,     /* its body is too large to be kept */
+    RETRY_DENIED_BACKEND,  /* no other backend is usable */
+    RETRY_DENIED_BUDGET,   /* too many requests of the pool are retries */
+    RETRY_DENIED_STOPPING, /* the proxy is being stopped */
+    RETRY_DENIAL_COUNT,
 };
 
 /* One worker's figures, written by it alone; others read them relaxed. */
@@ -59,6 +72,7 @@ struct proxy_counters {
     u64 requests;
     u64 responses_by_class[6]; /* [0] = none was sent, [1] 1xx ... [5] 5xx */
     u64 retries;
+    u64 retries_denied[RETRY_DENIAL_COUNT];
     u64 upstreams_opened;
     u64 upstreams_reused;
     u64 bytes_from_clients;
@@ -126,6 +140,7 @@ const struct proxy_counters *proxy_counters(const struct proxy *proxy);
  * be a moment apart. */
 void proxy_figures_read(const struct proxy *proxy, struct proxy_figures *out);
 const char *fault_name(enum fault fault);
+const char *retry_denial_name(enum retry_denial denial);
 
 /* One row of the memory plan: what one worker takes and what happens when it is used up. */
 struct proxy_budget_row {
@@ -134,7 +149,7 @@ struct proxy_budget_row {
     u64 item_bytes;
     const char *when_exhausted;
 };
-enum { PROXY_BUDGET_ROWS = 6 };
+enum { PROXY_BUDGET_ROWS = 7 };
 void proxy_budget(const struct config *config, struct proxy_budget_row rows[PROXY_BUDGET_ROWS]);
 /* Receive buffers a worker's ring needs for this configuration: a power of two. */
 u32 proxy_leases(const struct config *config);

@@ -149,6 +149,14 @@ u64 state_circuits_deadline_ns(const struct state *state);
 void state_on_circuit(struct state *state, void (*on_change)(void *context), void *context);
 struct circuit state_circuit(struct state *state, u32 slot);
 
+/* ---- Retries, by slot of a backend ---- */
+
+/* Takes a place among the retries that are counted with this backend, over all workers; false when
+ * there are `retries_max` already. */
+MUST_CHECK bool state_retry_enter(struct state *state, u32 slot, u32 retries_max);
+void state_retry_leave(struct state *state, u32 slot);
+u32 state_retries(const struct state *state, u32 slot);
+
 /* ---- What one worker has counted of a backend, by slot ---- */
 
 /* One cache line, the worker's alone to write. */

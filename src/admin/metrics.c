@@ -129,6 +129,16 @@ static void write_faults(struct scrape *scrape)
                      fault_name((enum fault)i), number(scrape->sum.counters.faults[i]));
 }
 
+static void write_retry_denials(struct scrape *scrape)
+{
+    family(scrape->out, "retries_denied_total", "counter",
+           "Failed attempts that were not followed by another one, and why.");
+    for (u32 i = 0; i < RETRY_DENIAL_COUNT; i++)
+        write_format(scrape->out, PREFIX "retries_denied_total{reason=\"%s\"} %llu\n",
+                     retry_denial_name((enum retry_denial)i),
+                     number(scrape->sum.counters.retries_denied[i]));
+}
+
 static void write_log_drops(struct scrape *scrape)
 {
     static const char *const names[LOG_FILE_COUNT] = {
@@ -453,6 +463,7 @@ void metrics_write(const struct admin *admin, struct http_writer *out)
     write_workers(&scrape);
     write_classes(&scrape);
     write_faults(&scrape);
+    write_retry_denials(&scrape);
     write_log_drops(&scrape);
     write_durations(&scrape);
     write_backends(&scrape);

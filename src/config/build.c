@@ -292,7 +292,6 @@ static void values_copy(struct config *config, const struct settings *settings)
 {
     config->settings = settings;
     config->workers = settings->workers != 0 ? settings->workers : cpus_allowed();
-    config->retries = settings->proxy.retries;
     config->timeouts = settings->timeouts;
     config->limits = settings->limits;
     config->upstream = settings->upstream;

@@ -21,7 +21,8 @@ struct builder {
     const struct name_index *backends_by_id;
     const u32 *all_backends; /* those that serve routes which name none */
     u32 all_count;
-    struct config_pool *pools; /* of config, while it grows */
+    struct config_pool *pools;        /* of config, while it grows */
+    const struct config_retry *retry; /* of the default route */
 };
 
 /* Fills in what settings inherit from each other, ids by number, and the listener of proxy.port. */

@@ -157,6 +157,30 @@ static struct config_header_edits edits_build(struct builder *builder, struct pa
     return (struct config_header_edits){edits.at, edits.count};
 }
 
+/* ---- Retries ---- */
+
+/* `like` has the statuses of many routes already; NULL = of none. */
+static struct config_retry retry_build(const struct settings_retry *from, u32 retries,
+                                       const struct config_retry *like)
+{
+    struct config_retry retry = {
+        .retries = retries,
+        .backoff_ms = from->backoff_ms,
+        .backoff_max_ms = from->backoff_max_ms,
+        .budget_percent = from->budget_percent,
+        .budget_min = from->budget_min,
+        .methods = from->methods,
+    };
+    if (like) {
+        memcpy(retry.statuses, like->statuses, sizeof(retry.statuses));
+        return retry;
+    }
+    for (u32 i = 0; i <= CONFIG_RETRY_STATUS_LAST - CONFIG_RETRY_STATUS_FIRST; i++)
+        if (config_status_in(from->statuses, CONFIG_RETRY_STATUS_FIRST + i)) /* "none" has none */
+            retry.statuses[i / 64] |= 1ull << (i % 64);
+    return retry;
+}
+
 /* ---- Routes ---- */
 
 static struct slice lower_copy(struct arena *arena, struct slice text)
@@ -208,6 +232,8 @@ static void route_build(struct builder *builder, u32 index, u32 *seen, struct co
     to->queue_max = from->queue_max;
     to->admission = admission_build(&from->admission);
     to->limited = to->active_max > 0;
+    bool inherited = from->retry.statuses.data == builder->settings->retry.statuses.data;
+    to->retry = retry_build(&from->retry, from->retries, inherited ? builder->retry : NULL);
     host_build(&builder->config->arena, from->host, to);
     if (from->backends.count == 0) {
         to->pool = pool_of_all(builder, (struct pool_kind){from->strategy, from->limits});
@@ -307,11 +333,13 @@ static void default_route_build(struct builder *builder, struct config_route *to
         .admission = admission_build(&builder->settings->admission),
         .limited = builder->settings->active_max > 0,
         .pool = pool_of_all(builder, (struct pool_kind){balancing->strategy, balancing->limits}),
+        .retry = retry_build(&builder->settings->retry, builder->settings->proxy.retries, NULL),
     };
     if (builder->all_count == 0 && builder->config->backend_count > 0)
         reader_complain(builder->reader, &path,
                         "only backends with routesOnly: the default route needs at least one "
                         "without");
+    builder->retry = &to->retry;
     pool_check(builder, &path, to->pool);
 }
 

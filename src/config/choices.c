@@ -108,3 +108,24 @@ const struct setting_choice choice_probe_method = {
     probe_method_name,
     probe_method_find,
 };
+
+static const char *retry_methods_name(u32 value)
+{
+    static const char *const names[CONFIG_RETRY_METHODS_COUNT] = {
+        [CONFIG_RETRY_IDEMPOTENT] = "idempotent",
+        [CONFIG_RETRY_ALL] = "all",
+    };
+    ASSERT(value < CONFIG_RETRY_METHODS_COUNT);
+    return names[value];
+}
+
+static bool retry_methods_find(struct slice name, u32 *value)
+{
+    return name_find(name, value, CONFIG_RETRY_METHODS_COUNT, retry_methods_name);
+}
+
+const struct setting_choice choice_retry_methods = {
+    CONFIG_RETRY_METHODS_COUNT,
+    retry_methods_name,
+    retry_methods_find,
+};

@@ -9,5 +9,6 @@ extern const struct setting_choice choice_log_severity;
 extern const struct setting_choice choice_priority;
 extern const struct setting_choice choice_probe;
 extern const struct setting_choice choice_probe_method;
+extern const struct setting_choice choice_retry_methods;
 
 #endif

@@ -16,6 +16,13 @@ static void timeout_inherit(u32 *timeout_ms, u32 from_ms)
         *timeout_ms = from_ms;
 }
 
+/* For those that may be 0. */
+static void inherit(u32 *value, u32 from)
+{
+    if (*value == SETTINGS_INHERITED)
+        *value = from;
+}
+
 static void route_timeouts_complete(struct config_timeouts *to, const struct config_timeouts *from)
 {
     timeout_inherit(&to->connect_ms, from->connect_ms);
@@ -28,6 +35,21 @@ static void route_timeouts_complete(struct config_timeouts *to, const struct con
     timeout_inherit(&to->tunnel_idle_ms, from->tunnel_idle_ms);
     timeout_inherit(&to->drain_ms, from->drain_ms);
     timeout_inherit(&to->queue_ms, from->queue_ms);
+    inherit(&to->per_try_ms, from->per_try_ms);
+}
+
+static void route_retry_complete(struct settings_route *route, const struct settings *settings)
+{
+    struct settings_retry *to = &route->retry;
+    const struct settings_retry *from = &settings->retry;
+    inherit(&route->retries, settings->proxy.retries);
+    if (to->statuses.len == 0)
+        to->statuses = from->statuses;
+    inherit(&to->methods, from->methods);
+    inherit(&to->backoff_ms, from->backoff_ms);
+    inherit(&to->backoff_max_ms, from->backoff_max_ms);
+    inherit(&to->budget_percent, from->budget_percent);
+    inherit(&to->budget_min, from->budget_min);
 }
 
 static void id_complete(struct arena *arena, struct slice *id, const char *kind, u32 index)
@@ -55,12 +77,6 @@ static void listeners_complete(struct settings *settings, struct arena *arena)
         if (listener->port == SETTINGS_PORT_ABSENT)
             listener->port = settings->proxy.port;
     }
-}
-
-static void inherit(u32 *value, u32 from)
-{
-    if (*value == SETTINGS_INHERITED)
-        *value = from;
 }
 
 static void passive_check_complete(struct config_passive_check *to,
@@ -101,6 +117,7 @@ void settings_complete(struct settings *settings, struct arena *arena)
         struct settings_route *route = settings_route_at(settings, i);
         id_complete(arena, &route->id, "route", i);
         route_timeouts_complete(&route->timeouts, &settings->timeouts);
+        route_retry_complete(route, settings);
         if (route->strategy == BALANCE_STRATEGY_COUNT)
             route->strategy = settings->load_balancing.strategy;
         limits_complete(&route->limits, &settings->load_balancing.limits);

@@ -182,6 +182,18 @@ const struct setting_form form_failure_statuses = {
     .pattern = "^" FAILURE_PATTERN "(," FAILURE_PATTERN ")*$",
 };
 
+static const char *retry_statuses_complaint(struct slice value)
+{
+    bool none = slice_equal(value, SLICE("none"));
+    return none || !failure_statuses_complaint(value) ? NULL : form_retry_statuses.allowed;
+}
+
+const struct setting_form form_retry_statuses = {
+    .complaint = retry_statuses_complaint,
+    .allowed = "statuses from 400 to 599 and ranges of them, like 502,503,504 or 500-599, or none",
+    .pattern = "^(none|" FAILURE_PATTERN "(," FAILURE_PATTERN ")*)$",
+};
+
 /* True when a segment is empty, "." or "..": a client's path never matches such a prefix, or does
  * so only until someone normalises it. */
 static bool has_odd_segment(struct slice path)

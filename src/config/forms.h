@@ -10,8 +10,9 @@ extern const struct setting_form form_target;     /* path of a probe, with or wi
 extern const struct setting_form form_probe_host; /* the Host field of a probe */
 extern const struct setting_form form_status_ranges;
 extern const struct setting_form form_failure_statuses;
-extern const struct setting_form form_route_path; /* a prefix of whole segments */
-extern const struct setting_form form_host;       /* of a route: exact, "*.example.com" or "*" */
+extern const struct setting_form form_retry_statuses; /* of errors, or "none" */
+extern const struct setting_form form_route_path;     /* a prefix of whole segments */
+extern const struct setting_form form_host; /* of a route: exact, "*.example.com" or "*" */
 extern const struct setting_form form_cookie_name;
 extern const struct setting_form form_file; /* a file or directory */
 extern const struct setting_form form_file_pattern;

@@ -39,6 +39,9 @@ enum {
 #define TEXT_RESPONSE_HEAD "From the end of the request to the head of the final response."
 #define TEXT_RESPONSE_IDLE "Without progress in a response's body."
 #define TEXT_QUEUE "In the queue of a route (`reqQueueLength`); then the request is answered 503."
+#define TEXT_PER_TRY                                                                               \
+    "How long one attempt may take to the head of a final response when another one may follow. "  \
+    "The last attempt has `timeouts.responseHead`. 0 = as long as that."
 #define TEXT_TUNNEL_IDLE "A tunnel (WebSocket, say) without a byte in either direction."
 
 /* How many requests a route serves and how many wait, of the route in `structure`. */
@@ -78,5 +81,7 @@ extern const struct settings_table settings_shedding;
 extern const struct settings_table settings_priority;
 extern const struct settings_table settings_passive_check;
 extern const struct settings_table settings_backend_passive_check;
+extern const struct settings_table settings_retry;
+extern const struct settings_table settings_route_retry;
 
 #endif

@@ -17,8 +17,10 @@ static const struct setting proxy_rows[] = {
              "`timeouts.responseIdle`."},
     {.key = "retries", .type = SETTING_INTEGER, MEMBER(struct settings_proxy, retries),
      .min = 0, .max = 10, .unit = "backends", .fallback = "3",
-     .text = "How many further backends are tried when one cannot be connected to: refused, not "
-             "reachable, or no connection within timeouts.connect."},
+     .text = "How many further backends are tried when one fails: when it cannot be connected to "
+             "(refused, not reachable, or no connection within `timeouts.connect`), and, when the "
+             "request may be sent again, when it closes the connection, does not answer in time, "
+             "or answers with one of `retry.statuses`."},
 };
 static const struct settings_table proxy_table = TABLE(struct settings_proxy, proxy_rows);
 
@@ -105,6 +107,8 @@ static const struct setting timeouts_rows[] = {
     TIMEOUT("drain", drain_ms, MS_MAX, "30000", NULL,
             "At a graceful stop, for exchanges and tunnels that still run."),
     TIMEOUT("queue", queue_ms, MS_MAX, "10000", NULL, TEXT_QUEUE),
+    {.key = "perTry", .type = SETTING_INTEGER, MEMBER(struct config_timeouts, per_try_ms),
+     .min = 0, .max = MS_MAX, .unit = MS, .fallback = "0", .text = TEXT_PER_TRY},
 };
 static const struct settings_table timeouts_table = TABLE(struct config_timeouts, timeouts_rows);
 
@@ -129,6 +133,13 @@ static const struct setting limits_rows[] = {
     {.key = "exchanges", .type = SETTING_INTEGER, MEMBER(struct config_limits, exchanges_max),
      .min = 1, .max = COUNT_MAX, .unit = "requests", .fallback = "4096", .restart = true,
      .text = "Requests in progress at once per worker; more are answered 503."},
+    {.key = "replayBytes", .type = SETTING_INTEGER, MEMBER(struct config_limits, replay_bytes_max),
+     .min = 0, .max = 16 << 20, .unit = BYTES, .fallback = "65536", .restart = true,
+     .text = "A request's body, as it is sent, is kept up to this so that the request can be sent "
+             "again; up to 4 KB that came with the head are in any case."},
+    {.key = "replays", .type = SETTING_INTEGER, MEMBER(struct config_limits, replays_max),
+     .min = 1, .max = COUNT_MAX, .unit = "bodies", .fallback = "256", .restart = true,
+     .text = "Bodies kept at once per worker. Beyond, requests are sent once only."},
 };
 static const struct settings_table limits_table = TABLE(struct config_limits, limits_rows);
 
@@ -303,6 +314,9 @@ static const struct setting root_rows[] = {
      .table = &error_templates_table, .text = "Own bodies for error responses."},
     ROUTE_LIMITS(struct settings, active_max, queue_max),
     ROUTE_ADMISSION(struct settings, admission),
+    {.key = "retry", .type = SETTING_OBJECT, MEMBER(struct settings, retry),
+     .table = &settings_retry,
+     .text = "What is tried again on another backend, up to `proxy.retries` times."},
 };
 const struct settings_table settings_root = TABLE(struct settings, root_rows);
 

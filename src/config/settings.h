@@ -117,6 +117,15 @@ struct settings_reload {
     bool watch;
 };
 
+struct settings_retry {
+    struct slice statuses;
+    u32 methods; /* enum config_retry_methods */
+    u32 backoff_ms;
+    u32 backoff_max_ms;
+    u32 budget_percent;
+    u32 budget_min;
+};
+
 struct settings_load_balancing {
     u32 strategy; /* enum balance_strategy */
     struct config_sticky sticky;
@@ -180,6 +189,8 @@ struct settings_route {
     u32 queue_max;
     struct settings_admission admission;
     struct config_pool_limits limits; /* SETTINGS_INHERITED until filled in */
+    u32 retries;                      /* the same, here and there */
+    struct settings_retry retry;
 };
 
 struct settings_admin {
@@ -211,6 +222,7 @@ struct settings {
     u32 active_max;                                /* these are of the default route */
     u32 queue_max;
     struct settings_admission admission;
+    struct settings_retry retry;
 };
 
 static inline struct settings_backend *settings_backend_at(const struct settings *settings, u32 i)

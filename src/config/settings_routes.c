@@ -17,6 +17,9 @@ static const struct setting route_timeouts_rows[] = {
     TIMEOUT("tunnelIdle", tunnel_idle_ms, MS_LONG_MAX, NULL, "`timeouts.tunnelIdle`",
             TEXT_TUNNEL_IDLE),
     TIMEOUT("queue", queue_ms, MS_MAX, NULL, "`timeouts.queue`", TEXT_QUEUE),
+    {.key = "perTry", .type = SETTING_INTEGER, MEMBER(struct config_timeouts, per_try_ms),
+     .min = 0, .max = MS_MAX, .unit = MS, .absent = SETTINGS_INHERITED,
+     .inherits = "`timeouts.perTry`", .text = TEXT_PER_TRY},
 };
 static const struct settings_table route_timeouts_table =
     TABLE(struct config_timeouts, route_timeouts_rows);
@@ -92,6 +95,11 @@ static const struct setting route_rows[] = {
      .min = 0, .max = 100, .unit = "percent", .absent = SETTINGS_INHERITED,
      .inherits = "`loadBalancing.panicThreshold`",
      .text = "As `loadBalancing.panicThreshold`, for this route's backends."},
+    {.key = "retries", .type = SETTING_INTEGER, MEMBER(struct settings_route, retries),
+     .min = 0, .max = 10, .unit = "backends", .absent = SETTINGS_INHERITED,
+     .inherits = "`proxy.retries`", .text = "How many further backends are tried."},
+    {.key = "retry", .type = SETTING_OBJECT, MEMBER(struct settings_route, retry),
+     .table = &settings_route_retry, .text = "What differs from the top-level `retry`."},
 };
 const struct settings_table settings_routes = TABLE(struct settings_route, route_rows);
 

@@ -1,10 +1,11 @@
-/* Attempts: choosing a backend for an exchange, connecting to it, and trying again. */
+/* Attempts: choosing a backend for an exchange, and connecting to it. Trying again is in retry.c.
+ */
 #include "base/clock.h"
 #include "proxy/proxy_internal.h"
 
 /* ---- One attempt ---- */
 
-static void begin(struct exchange *exchange, bool fresh)
+void attempt_begin(struct exchange *exchange, bool fresh)
 {
     struct proxy *proxy = exchange->proxy;
     const struct upstream_target target = {
@@ -37,24 +38,22 @@ static void begin(struct exchange *exchange, bool fresh)
     relay_pump(&exchange->request, proxy); /* paces the client while there is no sink */
 }
 
-/* Sets exchange->backend; false when no backend is usable and untried. */
-static bool choose(struct exchange *exchange)
+void attempt_choose(struct exchange *exchange, u32 member)
 {
     const struct config *config = exchange->snapshot->config;
-    u32 member = choice_make(exchange);
-    if (member == BALANCE_NONE)
-        return false;
     exchange->tried[exchange->tried_count] = member;
     exchange->backend = config->pools[exchange->route->pool].backends[member];
-    return true;
 }
 
 void attempt_start(struct exchange *exchange)
 {
-    if (choose(exchange))
-        begin(exchange, false);
-    else
+    u32 member = choice_make(exchange);
+    if (UNLIKELY(member == BALANCE_NONE)) {
         exchange_fail(exchange, FAULT_NO_BACKEND);
+        return;
+    }
+    attempt_choose(exchange, member);
+    attempt_begin(exchange, false);
 }
 
 void attempt_connected(struct exchange *exchange)
@@ -69,6 +68,8 @@ void attempt_connected(struct exchange *exchange)
         slice_of(exchange->request_block, exchange->head_len + exchange->inline_body_len);
     if (request->state == RELAY_DONE) /* sent before, to a connection that died */
         request->state = RELAY_ENDED;
+    if (UNLIKELY(request->state == RELAY_FLOWING || request->queue.bytes > 0 || request->replay))
+        replay_prepare(exchange);
     relay_pump(request, proxy);
     exchange_set_deadline(exchange);
 }
@@ -96,46 +97,18 @@ void attempt_end(struct exchange *exchange, bool reusable)
     exchange->upstream = NULL;
 }
 
-/* ---- Trying again ---- */
-
-/* Nothing of the request is lost, and doing it twice is as good as once. */
-static bool may_replay(const struct exchange *exchange)
-{
-    const struct relay *request = &exchange->request;
-    return http_method_idempotent((enum http_method)exchange->method) && !exchange->upgrade &&
-           request->body != HTTP_BODY_CHUNKED && request->body_bytes == exchange->inline_body_len &&
-           request->state >= RELAY_ENDED && request->state != RELAY_BROKEN;
-}
-
-static bool may_try_other(const struct exchange *exchange)
-{
-    u32 retries = exchange->snapshot->config->retries;
-    return exchange->tried_count < min_u32(retries, TRIED_MAX - 1) && !exchange->proxy->draining;
-}
+/* ---- The end of an attempt without a response ---- */
 
 void attempt_failed(struct exchange *exchange, enum fault fault, struct ring_done done)
 {
-    struct proxy *proxy = exchange->proxy;
-    const struct fault_row *row = fault_row(fault);
+    const struct retry_reason reason = {.fault = fault, .done = done};
+    if (retry_stale(exchange, &reason) || retry_elsewhere(exchange, &reason))
+        return;
     record_fault(exchange, fault, done.error);
     outcome_failed(exchange, fault, done);
     attempt_end(exchange, false);
-    ring_chain_return(proxy->ring, &exchange->response_head);
-    if (row->retry == RETRY_FRESH && !exchange->retried_stale && may_replay(exchange)) {
-        exchange->retried_stale = true;
-        proxy->counters.retries++;
-        begin(exchange, true);
-    } else if (row->retry == RETRY_OTHER && may_try_other(exchange)) {
-        exchange->tried_count++;
-        if (!choose(exchange)) {
-            exchange_answer(exchange, fault);
-            return;
-        }
-        proxy->counters.retries++;
-        begin(exchange, false);
-    } else {
-        exchange_answer(exchange, fault);
-    }
+    ring_chain_return(exchange->proxy->ring, &exchange->response_head);
+    exchange_answer(exchange, fault);
 }
 
 /* ---- What the upstream connection tells ---- */

@@ -2,6 +2,7 @@
  * What an exchange waits for, how long, and what happens then: one timer, the client's, whose
  * meaning depends on the phase.
  */
+#include "base/clock.h"
 #include "proxy/proxy_internal.h"
 
 /* True when the exchange cannot go on before the client sends more of its request. */
@@ -20,6 +21,8 @@ static u32 phase_timeout_ms(const struct exchange *exchange)
     switch ((enum exchange_phase)exchange->phase) {
     case EXCHANGE_CONNECTING:
         return timeouts->connect_ms;
+    case EXCHANGE_BACKING_OFF:
+        return exchange->route->retry.backoff_max_ms;
     case EXCHANGE_RESPONSE_HEAD:
         return waits_for_body(exchange) ? timeouts->request_body_idle_ms
                                         : timeouts->response_head_ms;
@@ -44,17 +47,49 @@ static bool patience_is_short(const struct exchange *exchange)
            exchange->route->timeouts.half_close_ms < phase_timeout_ms(exchange);
 }
 
+/* timeouts.perTry applies: the request is with the backend, and somebody else may be asked. */
+static bool try_limited(const struct exchange *exchange)
+{
+    bool connecting = exchange->phase == EXCHANGE_CONNECTING;
+    bool asked = exchange->phase == EXCHANGE_RESPONSE_HEAD && relay_handed_over(&exchange->request);
+    return exchange->route->timeouts.per_try_ms > 0 && (connecting || asked) &&
+           retry_conceivable(exchange);
+}
+
+/* The attempt's beginning, or the last send of a body that the client was still sending then. */
+static u64 try_since_ns(const struct exchange *exchange)
+{
+    const struct relay *request = &exchange->request;
+    bool streamed = exchange->phase == EXCHANGE_RESPONSE_HEAD &&
+                    request->body_bytes > exchange->inline_body_len;
+    return streamed ? request->sending_since_ns : exchange->attempt_ns;
+}
+
+static u32 try_left_ms(const struct exchange *exchange)
+{
+    u64 since_ns = try_since_ns(exchange), now_ns = proxy_now_ns(exchange->proxy);
+    u64 try_ns =
+        max_u64(since_ns, exchange->extended_ns) + exchange->route->timeouts.per_try_ms * NS_PER_MS;
+    u64 until_ns = min_u64(try_ns, since_ns + phase_timeout_ms(exchange) * NS_PER_MS);
+    return until_ns > now_ns ? (u32)((until_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS) : 0;
+}
+
 void exchange_begin_deadline(struct exchange *exchange)
 {
-    client_set_deadline(exchange->client, patience_is_short(exchange)
-                                              ? exchange->route->timeouts.half_close_ms
-                                              : phase_timeout_ms(exchange));
+    const struct config_timeouts *timeouts = &exchange->route->timeouts;
+    u32 timeout_ms =
+        patience_is_short(exchange) ? timeouts->half_close_ms : phase_timeout_ms(exchange);
+    if (UNLIKELY(timeouts->per_try_ms > 0) && try_limited(exchange))
+        timeout_ms = min_u32(timeout_ms, try_left_ms(exchange));
+    client_set_deadline(exchange->client, timeout_ms);
 }
 
 void exchange_set_deadline(struct exchange *exchange)
 {
     /* In these it is set once, when they begin. */
-    if (exchange->phase != EXCHANGE_CONNECTING && exchange->phase != EXCHANGE_QUEUED)
+    const u32 set_once =
+        1u << EXCHANGE_CONNECTING | 1u << EXCHANGE_QUEUED | 1u << EXCHANGE_BACKING_OFF;
+    if (!(set_once >> exchange->phase & 1))
         exchange_begin_deadline(exchange);
 }
 
@@ -76,8 +111,32 @@ static bool still_taking(struct exchange *exchange, const struct relay *relay)
     return relay->sink && (sending || held_by_kernel) && acked_some(exchange, relay->sink);
 }
 
+/* timeouts.perTry is over: somebody else is asked. While that is not possible this backend has as
+ * much time again, until the phase's timeout. False when that is over, too. */
+static bool try_timed_out(struct exchange *exchange)
+{
+    bool connecting = exchange->phase == EXCHANGE_CONNECTING;
+    const struct retry_reason reason = {.fault =
+                                            connecting ? FAULT_CONNECT_TIMEOUT : FAULT_TRY_TIMEOUT};
+    if (!try_limited(exchange) || try_left_ms(exchange) > 0)
+        return false;
+    if (retry_elsewhere(exchange, &reason))
+        return true;
+    exchange->extended_ns = proxy_now_ns(exchange->proxy);
+    if (try_left_ms(exchange) == 0)
+        return false;
+    exchange_begin_deadline(exchange);
+    return true;
+}
+
 void exchange_on_timeout(struct exchange *exchange)
 {
+    if (exchange->phase == EXCHANGE_BACKING_OFF) {
+        attempt_begin(exchange, false);
+        return;
+    }
+    if (try_timed_out(exchange))
+        return;
     bool sends_request = exchange->phase == EXCHANGE_RESPONSE_HEAD;
     if (still_taking(exchange, sends_request ? &exchange->request : &exchange->response)) {
         exchange_set_deadline(exchange);
@@ -91,9 +150,14 @@ void exchange_on_timeout(struct exchange *exchange)
     case EXCHANGE_CONNECTING:
         attempt_failed(exchange, FAULT_CONNECT_TIMEOUT, (struct ring_done){0});
         return;
+    case EXCHANGE_BACKING_OFF:
+        ASSERT(false); /* dealt with above */
+        return;
     case EXCHANGE_RESPONSE_HEAD:
-        exchange_fail(exchange,
-                      waits_for_body(exchange) ? FAULT_BODY_TIMEOUT : FAULT_RESPONSE_TIMEOUT);
+        if (waits_for_body(exchange))
+            exchange_fail(exchange, FAULT_BODY_TIMEOUT);
+        else
+            attempt_failed(exchange, FAULT_RESPONSE_TIMEOUT, (struct ring_done){0});
         return;
     case EXCHANGE_RELAYING:
         exchange_fail(exchange, relay_pending(&exchange->response) ? FAULT_CLIENT_STALLED

@@ -7,6 +7,9 @@
  *     ^   |             |   |            |
  *     |   |             |   +--101--> TUNNEL --> over
  *     +---+-- retry ----+
+ *     |   |             |
+ *   BACKING_OFF <-------+  (the same after a pause)
+ *         |
  *         +--- fault before a response has begun ---> REPLYING --> over
  *         +--- fault after that, or the client is gone ---> over, and the client sees the cut
  *
@@ -29,6 +32,8 @@ static void on_free(struct transport_hold *hold)
     struct exchange *exchange = container_of(hold, struct exchange, hold);
     if (exchange->response_block)
         slab_release(&exchange->proxy->blocks, exchange->response_block);
+    if (UNLIKELY(exchange->request.replay != NULL))
+        slab_release(&exchange->proxy->replays, exchange->request.replay);
     slab_release(&exchange->proxy->exchanges, exchange);
 }
 
@@ -74,6 +79,8 @@ static void release(struct exchange *exchange)
     relay_abort(&exchange->request, proxy);
     relay_abort(&exchange->response, proxy);
     ring_chain_return(proxy->ring, &exchange->response_head);
+    if (UNLIKELY(exchange->budgeted))
+        retry_budget_leave(exchange);
     if (exchange->route_entered)
         queue_leave(exchange);
     snapshot_unpin(exchange->snapshot, proxy->worker);
@@ -234,7 +241,8 @@ void exchange_on_client_end(struct exchange *exchange)
         }
         if (!client_input_waiting(exchange->client))
             exchange->keep_client = false;
-        exchange_begin_deadline(exchange);
+        if (exchange->phase != EXCHANGE_BACKING_OFF) /* a pause is short, and is not begun anew */
+            exchange_begin_deadline(exchange);
         return;
     }
     bool complete = relay_source_ended(&exchange->request);

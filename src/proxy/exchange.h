@@ -17,6 +17,7 @@ enum {
 
 enum exchange_phase {
     EXCHANGE_CONNECTING,    /* waits for the upstream connection */
+    EXCHANGE_BACKING_OFF,   /* waits before another attempt; there is no upstream */
     EXCHANGE_RESPONSE_HEAD, /* waits for the final response head (the request may still flow) */
     EXCHANGE_RELAYING,      /* the response flows to the client */
     EXCHANGE_REPLYING,      /* our own page flows to the client; no upstream any more */
@@ -74,7 +75,9 @@ struct exchange {
     bool expect_continue; /* the client sends its body when it is told to */
     bool last_hop;        /* Max-Forwards: 0: the answer is ours to give */
     bool trial;           /* decides whether the backend's circuit closes, see state/circuit.h */
+    bool budgeted;        /* one of the retries that the pool's budget counts */
     bool cut;            /* the response ended early: the client gets what there is, then the cut */
+    u64 extended_ns;     /* timeouts.perTry was given to this attempt once more; 0 = it was not */
     char *request_block; /* rewritten request head and inline body */
     /* Rewritten response head, or our own page; NULL when there is none. Taken late and given back
      * early: a few blocks serve all exchanges, and stay in the cache. */
@@ -124,8 +127,12 @@ void exchange_set_deadline(struct exchange *exchange);
 void exchange_begin_deadline(struct exchange *exchange);
 void exchange_on_timeout(struct exchange *exchange);
 
-/* attempt.c: choosing a backend, connecting, trying again. */
+/* attempt.c: choosing a backend, connecting. */
 void attempt_start(struct exchange *exchange);
+/* The next attempt is on this member of the pool. */
+void attempt_choose(struct exchange *exchange, u32 member);
+/* Begins the attempt; `fresh`: not on a connection that was idle. */
+void attempt_begin(struct exchange *exchange, bool fresh);
 /* The upstream connection is there: sends the request. */
 void attempt_connected(struct exchange *exchange);
 /* The attempt failed before a byte of response: tries again or fails. */
@@ -146,6 +153,29 @@ void outcome_head(struct exchange *exchange, u32 status);
 void outcome_complete(struct exchange *exchange);
 /* The attempt was a trial, and ends without saying anything. */
 void outcome_none(struct exchange *exchange);
+/* retry.c: trying again. */
+struct retry_reason {
+    enum fault fault;      /* what the attempt has failed with; FAULT_BAD_STATUS: outcome_head() */
+    struct ring_done done; /* ... has been told. For all others, how its connection ended */
+    u16 status;            /* with FAULT_BAD_STATUS */
+    bool reusable;         /* the connection is */
+};
+/* Gives the attempt up for one on another backend, now or after a pause. False, and nothing has
+ * happened, when that is not possible. */
+MUST_CHECK bool retry_elsewhere(struct exchange *exchange, const struct retry_reason *reason);
+/* The same for one on a fresh connection to the same backend: its idle one had died. */
+MUST_CHECK bool retry_stale(struct exchange *exchange, const struct retry_reason *reason);
+/* Doing the request twice is as good as once. */
+bool retry_repeatable(const struct exchange *exchange);
+/* False when it is clear that no other attempt can follow this one. */
+bool retry_conceivable(const struct exchange *exchange);
+void retry_budget_leave(struct exchange *exchange);
+
+/* replay.c: bodies that may have to be sent again. */
+
+/* Before a request is sent whose body is not all in the request block: begins to keep it, or sends
+ * again what was kept. */
+void replay_prepare(struct exchange *exchange);
 
 /* response.c: what comes from the upstream. */
 void response_on_data(struct exchange *exchange, struct lease_chain *data);

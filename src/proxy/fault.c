@@ -119,7 +119,7 @@ static const struct fault_row rows[FAULT_COUNT] = {
         "Backend closed a reused connection",
         NULL},
     [FAULT_UPSTREAM_RESET] = {
-        "upstream_reset", 502, BLAME_BACKEND, RETRY_NEVER, LOG_ERROR, true, false,
+        "upstream_reset", 502, BLAME_BACKEND, RETRY_REPLAY, LOG_ERROR, true, false,
         "The server closed the connection.",
         "Backend closed the connection before its response",
         NULL},
@@ -129,10 +129,21 @@ static const struct fault_row rows[FAULT_COUNT] = {
         "Backend sent a malformed response",
         NULL},
     [FAULT_RESPONSE_TIMEOUT] = {
-        "response_timeout", 504, BLAME_BACKEND, RETRY_NEVER, LOG_ERROR, true, false,
+        "response_timeout", 504, BLAME_BACKEND, RETRY_REPLAY, LOG_ERROR, true, false,
         "The server did not answer in time.",
         "Backend response timeout",
         "ETIMEDOUT"},
+    /* These two are never answered: without another attempt the one that was goes on. */
+    [FAULT_TRY_TIMEOUT] = {
+        "try_timeout", 504, BLAME_BACKEND, RETRY_REPLAY, LOG_WARN, true, false,
+        "The server did not answer in time.",
+        "Backend took longer than timeouts.perTry",
+        "ETIMEDOUT"},
+    [FAULT_BAD_STATUS] = {
+        "bad_status", 502, BLAME_BACKEND, RETRY_REPLAY, LOG_WARN, true, false,
+        "The server could not answer.",
+        "Backend answered with one of retry.statuses",
+        NULL},
     [FAULT_RESPONSE_CUT] = {
         "response_cut", 502, BLAME_BACKEND, RETRY_NEVER, LOG_ERROR, false, false,
         "The server ended its answer early.",

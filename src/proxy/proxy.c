@@ -40,6 +40,11 @@ static usize exchange_bytes(const struct config *config)
     return sizeof(struct exchange) + block_bytes(config);
 }
 
+static usize replay_bytes(const struct config *config)
+{
+    return sizeof(struct replay) + config->limits.replay_bytes_max;
+}
+
 /* Heads in pieces and pipelined requests: a share of the clients, and all exchanges' trailers. */
 static u32 inbox_count(const struct config *config)
 {
@@ -67,6 +72,8 @@ void proxy_budget(const struct config *config, struct proxy_budget_row rows[PROX
         {"blocks", limits->exchanges_max + 1, block_bytes(config), "requests are answered 503"},
         {"inboxes", inbox_count(config), limits->http.head_bytes_max,
          "clients that send heads in pieces are closed"},
+        {"replays", limits->replays_max, replay_bytes(config),
+         "requests with larger bodies are sent once only"},
         {"upstreams", config->upstream.connections_max, sizeof(struct upstream),
          "requests are answered 503"},
         {"leases", proxy_leases(config), LEASE_BYTES, "receiving waits until some are free"},
@@ -82,6 +89,7 @@ static bool create_slabs(struct proxy *proxy)
     return slab_init(&proxy->clients, sizeof(struct client), config->limits.clients_max) &&
            slab_init(&proxy->exchanges, exchange_bytes(config), config->limits.exchanges_max) &&
            slab_init(&proxy->blocks, block_bytes(config), config->limits.exchanges_max) &&
+           slab_init(&proxy->replays, replay_bytes(config), config->limits.replays_max) &&
            slab_init(&proxy->inboxes, config->limits.http.head_bytes_max, inbox_count(config));
 }
 
@@ -129,6 +137,7 @@ struct proxy *proxy_create(const struct proxy_environment *environment)
     proxy->tallies = state_tallies(proxy->state, environment->worker);
     memcpy(proxy->logs, environment->logs, sizeof(proxy->logs));
     proxy->exchange_block_bytes = block_bytes(proxy->config);
+    proxy->replay_bytes_max = proxy->config->limits.replay_bytes_max;
     rng_seed(&proxy->rng, environment->seed);
     list_init(&proxy->connected);
     transport_reaper_init(&proxy->reaper, proxy->wheel);
@@ -171,6 +180,7 @@ void proxy_destroy(struct proxy *proxy)
     slab_deinit(&proxy->exchanges);
     slab_deinit(&proxy->inboxes);
     slab_deinit(&proxy->blocks);
+    slab_deinit(&proxy->replays);
     struct arena arena = proxy->arena; /* the proxy itself lives in it */
     arena_deinit(&arena);
 }

@@ -66,8 +66,9 @@ enum fault_blame { BLAME_CLIENT, BLAME_US, BLAME_BACKEND };
 
 enum fault_retry {
     RETRY_NEVER,
-    RETRY_OTHER, /* on another backend, always: the request never left */
-    RETRY_FRESH, /* once, on a fresh connection, if the request may be replayed */
+    RETRY_OTHER,  /* on another backend, always: the request never left */
+    RETRY_FRESH,  /* once on a fresh connection, then as RETRY_REPLAY */
+    RETRY_REPLAY, /* on another backend, if the request may be sent again */
 };
 
 struct fault_row {
@@ -143,6 +144,7 @@ struct proxy {
     struct slab exchanges;
     struct slab inboxes; /* head_bytes_max each */
     struct slab blocks;  /* exchange_block_bytes each, for responses */
+    struct slab replays; /* struct replay with replay_bytes_max */
     /* Kept for refusals when all exchanges are in use: it serves one for as long as a call lasts,
      * so it is enough for any number of them. */
     struct exchange *spare;
@@ -160,6 +162,7 @@ struct proxy {
     u64 date_second;
     u32 worker; /* which of the snapshot's workers this is */
     u32 exchange_block_bytes;
+    u32 replay_bytes_max;
     u32 sample_threshold; /* of 2^32: which share of requests is logged */
     bool draining;
     char date[HTTP_DATE_BYTES];

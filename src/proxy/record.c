@@ -110,7 +110,11 @@ void record_fault(struct exchange *exchange, enum fault fault, i32 error)
     const struct config_backend *backend = chosen ? exchange_backend(exchange) : NULL;
     enum http_reject reject = (enum http_reject)exchange->reject;
     const char *error_text = row->error ? row->error : row->name;
-    if (error != 0)
+    if (fault == FAULT_BAD_STATUS)
+        (void)snprintf(scratch, sizeof(scratch), "status_%d", error);
+    if (fault == FAULT_BAD_STATUS)
+        error_text = scratch;
+    else if (error != 0)
         error_text = log_errno_name(error, scratch);
     struct log_event event = {
         .wall_ns = proxy_wall_ns(proxy),

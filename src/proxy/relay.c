@@ -242,8 +242,14 @@ static void send_queued(struct relay *relay, struct proxy *proxy)
     struct iovec iov[RING_IOV_MAX];
     struct lease_chain sent;
     u32 count = 0, lease_bytes = 0;
+    struct slice again = {0};
     if (relay->head.len > 0)
         iov[count++] = (struct iovec){(char *)(uintptr_t)relay->head.data, relay->head.len};
+    if (UNLIKELY(relay->replay != NULL))
+        again = replay_take(relay->replay);
+    if (again.len > 0)
+        iov[count++] = (struct iovec){(char *)(uintptr_t)again.data, again.len};
+    u32 fixed = count;
     for (u16 id = relay->queue.first; id != LEASE_NONE && count < RING_IOV_MAX;) {
         struct lease *lease = ring_lease(proxy->ring, id);
         if (lease_bytes > 0 && lease_bytes + lease->len > SEND_BYTES_MAX)
@@ -252,13 +258,14 @@ static void send_queued(struct relay *relay, struct proxy *proxy)
         lease_bytes += lease->len;
         id = lease->next;
     }
-    u32 fixed = relay->head.len > 0;
+    if (UNLIKELY(relay->replay != NULL))
+        replay_keep(relay, proxy, iov + fixed, count - fixed);
     lease_chain_init(&sent);
     if (lease_bytes > 0) {
         bool moved = ring_chain_split(proxy->ring, &relay->queue, lease_bytes, &sent);
         ASSERT(moved); /* whole leases: nothing has to be copied */
     }
-    relay->sending_bytes = relay->head.len + lease_bytes;
+    relay->sending_bytes = relay->head.len + again.len + lease_bytes;
     relay->sending_since_ns = proxy_now_ns(proxy);
     relay->head.len = 0;
     transport_send(

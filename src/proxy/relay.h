@@ -22,6 +22,15 @@ enum relay_verdict {
     RELAY_NO_ROOM,  /* out of leases */
 };
 
+/* What was sent of a request's body, kept to be sent again: see replay.c. */
+struct replay {
+    u32 bytes;
+    u32 bytes_max;
+    bool resend; /* goes out with the next send, in front of the queue */
+    bool sent;   /* a send may be reading from it */
+    char data[];
+};
+
 struct relay {
     struct transport *source;
     struct transport *sink;      /* NULL until there is one that may be sent to */
@@ -47,6 +56,8 @@ struct relay {
     u8 small_moves;
     bool no_splice;         /* one side cannot, or there is no pipe */
     struct ring_pipe *pipe; /* through which the rest of the body goes, or NULL (splice.c) */
+    bool lost;              /* some of what was sent is not kept */
+    struct replay *replay;  /* what is; NULL = nothing has to be */
 };
 
 /* A relay without a message yet; what is queued is sent. */
@@ -64,6 +75,10 @@ void relay_pump(struct relay *relay, struct proxy *proxy);
 void relay_sent(struct relay *relay, struct proxy *proxy);
 /* Gives all leases back; nothing more is sent. */
 void relay_abort(struct relay *relay, struct proxy *proxy);
+/* replay.c: what goes out in front of the queue, once. */
+struct slice replay_take(struct replay *replay);
+/* Keeps what a send takes from the queue. Lets go of relay->replay when it is too much. */
+void replay_keep(struct relay *relay, struct proxy *proxy, const struct iovec *iov, u32 count);
 /* True while bytes wait for the sink, or are being sent to it. */
 static inline bool relay_pending(const struct relay *relay)
 {

@@ -72,6 +72,7 @@ void response_on_end(struct exchange *exchange, struct ring_done done)
     switch ((enum exchange_phase)exchange->phase) {
     case EXCHANGE_QUEUED:
     case EXCHANGE_CONNECTING:
+    case EXCHANGE_BACKING_OFF:
     case EXCHANGE_REPLYING:
         ASSERT(false); /* there is no upstream to hear from */
         return;
@@ -100,6 +101,30 @@ void response_on_end(struct exchange *exchange, struct ring_done done)
 }
 
 /* ---- The final response begins ---- */
+
+/* All of it is here, so that its connection can be used again. */
+static bool all_here(const struct exchange *exchange, const struct http_response *response,
+                     struct http_framing framing)
+{
+    u64 behind = exchange->response_head.bytes - response->head_bytes;
+    bool sized = framing.body == HTTP_BODY_NONE || framing.body == HTTP_BODY_LENGTH;
+    return sized && behind == framing.length && response->keep_alive && exchange->keep_upstream &&
+           relay_handed_over(&exchange->request);
+}
+
+/* Drops a response that another backend may have a better one for; none of it has left. */
+static bool tried_again(struct exchange *exchange, const struct http_response *response,
+                        struct http_framing framing)
+{
+    if (!config_retry_status(&exchange->route->retry, response->status))
+        return false;
+    const struct retry_reason reason = {
+        .fault = FAULT_BAD_STATUS,
+        .status = response->status,
+        .reusable = all_here(exchange, response, framing),
+    };
+    return retry_elsewhere(exchange, &reason);
+}
 
 static void note_first_byte(struct exchange *exchange, u32 status)
 {
@@ -202,6 +227,9 @@ static void begin_final(struct exchange *exchange, const struct http_response *r
     struct http_framing framing =
         http_response_framing(response, (enum http_method)exchange->method, exchange->upgrade);
     note_first_byte(exchange, response->status);
+    if (UNLIKELY(response->status >= CONFIG_RETRY_STATUS_FIRST) &&
+        tried_again(exchange, response, framing))
+        return;
     if (framing.body == HTTP_BODY_REJECT ||
         !begin(exchange, response, framing, response->head_bytes)) {
         exchange->status = 0;
@@ -310,6 +338,7 @@ void response_on_data(struct exchange *exchange, struct lease_chain *data)
     switch ((enum exchange_phase)exchange->phase) {
     case EXCHANGE_QUEUED:
     case EXCHANGE_CONNECTING:
+    case EXCHANGE_BACKING_OFF:
     case EXCHANGE_REPLYING:
         ASSERT(false); /* there is no upstream to hear from */
         return;

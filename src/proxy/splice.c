@@ -18,11 +18,13 @@ enum {
     SMALL_MOVES_MAX = 8,                /* in a row: it only trickles */
 };
 
+/* What is kept to be sent again has to be seen. */
 static bool wanted(const struct relay *relay)
 {
-    return relay->bulk && !relay->no_splice && relay->body == HTTP_BODY_LENGTH &&
-           relay->state == RELAY_FLOWING && relay->remaining >= SPLICE_BYTES_MIN &&
-           relay->body_bytes >= LEASE_BYTES && relay->source && relay->sink;
+    return (!relay->replay || relay->lost) && relay->bulk && !relay->no_splice &&
+           relay->body == HTTP_BODY_LENGTH && relay->state == RELAY_FLOWING &&
+           relay->remaining >= SPLICE_BYTES_MIN && relay->body_bytes >= LEASE_BYTES &&
+           relay->source && relay->sink;
 }
 
 bool relay_splices(const struct relay *relay)

@@ -171,6 +171,40 @@ struct state_tally state_backend_tally(const struct state *state, u32 slot)
     return sum;
 }
 
+/* ---- Places, exactly ---- */
+
+static bool place_enter(u32 *taken, u32 max)
+{
+    u32 now = __atomic_load_n(taken, __ATOMIC_RELAXED);
+    do {
+        if (now >= max)
+            return false;
+    } while (!__atomic_compare_exchange_n(taken, &now, now + 1, true, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+    return true;
+}
+
+static void place_leave(u32 *taken)
+{
+    u32 before = __atomic_fetch_sub(taken, 1, __ATOMIC_RELAXED);
+    ASSERT(before > 0);
+}
+
+bool state_retry_enter(struct state *state, u32 slot, u32 retries_max)
+{
+    return place_enter(&state->figures->retries[slot], retries_max);
+}
+
+void state_retry_leave(struct state *state, u32 slot)
+{
+    place_leave(&state->figures->retries[slot]);
+}
+
+u32 state_retries(const struct state *state, u32 slot)
+{
+    return __atomic_load_n(&state->figures->retries[slot], __ATOMIC_RELAXED);
+}
+
 /* ---- Routes ---- */
 
 struct state_routes *state_routes(struct state *state)

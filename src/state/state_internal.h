@@ -11,6 +11,7 @@ struct figures {
     u32 active[STATE_SLOTS_MAX];
     u32 latency_us[STATE_SLOTS_MAX];
     u64 latency_at_ns[STATE_SLOTS_MAX];
+    u32 retries[STATE_SLOTS_MAX];
     u32 marks[STATE_SLOTS_MAX]; /* written under state.lock, read without */
     u32 slow_start_ms[STATE_SLOTS_MAX];
     u64 ramp_from_ns[STATE_SLOTS_MAX];

@@ -7,6 +7,7 @@
  *   scenarios_origins.c    who the client is: PROXY protocol, unix sockets, IPv6
  *   scenarios_endings.c    clients and backends that go, in each phase, and malformed messages
  *   scenarios_retry.c      what is tried again, where, and how often
+ *   scenarios_failover.c   what a backend may have begun, and another one does again
  *   scenarios_choice.c     each strategy: backends that are down, and up again
  *   scenarios_limits.c     what is used up, row by row of the memory plan, and what is too large
  *   scenarios_crowd.c      many clients at once: few leases, a completion queue that overflows

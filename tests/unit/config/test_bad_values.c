@@ -76,6 +76,10 @@ static const struct bad bad_ranges[] = {
     {"{'proxy':{'retries':11}," BACKENDS "}",
      "c.json:1:21: proxy.retries: 11 is not allowed: a whole number of backends from 0 to "
      "10\n"},
+    {"{'retry':{'statuses':'399,500','budget':101}," BACKENDS "}",
+     "c.json:1:22: retry.statuses: \"399,500\" is not allowed: statuses from 400 to 599 and "
+     "ranges of them, like 502,503,504 or 500-599, or none\n"
+     "c.json:1:41: retry.budget: 101 is not allowed: a whole number of percent from 0 to 100\n"},
     {"{'backends':[{'url':'http://127.0.0.1:1','weight':1001}]}",
      "c.json:1:51: backends[0].weight: 1001 is not allowed: a whole number from 0 to 1000\n"},
     {"{'backends':[{'url':'http://127.0.0.1:1','weight':-1}]}",

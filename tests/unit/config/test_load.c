@@ -38,7 +38,7 @@ static void test_numbers_default(void **state)
     cpu_set_t cpus;
     assert_int_equal(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
     assert_int_equal(config->workers, CPU_COUNT(&cpus));
-    assert_int_equal(config->retries, 3);
+    assert_int_equal(config->routes[0].retry.retries, 3);
     assert_timeouts(&config->timeouts,
                     (u32[]){5000, 10000, 30000, 30000, 30000, 60000, 3600000, 30000, 10000});
     assert_int_equal(config->limits.http.head_bytes_max, 16384);

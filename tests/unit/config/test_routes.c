@@ -117,6 +117,46 @@ static void test_admission(void **state)
     unload(&loaded);
 }
 
+static void assert_statuses(const struct config_retry *retry, u32 first, u32 last)
+{
+    for (u32 status = 100; status <= 600; status++)
+        assert_int_equal(config_retry_status(retry, status), status >= first && status <= last);
+}
+
+/* A route has what it says, and else what the top says. */
+static void test_retries(void **state)
+{
+    (void)state;
+    struct loaded loaded = load_good(
+        "{'proxy':{'retries':2},'timeouts':{'perTry':70},'retry':{'backoff':0,'budget':50},"
+        "'routes':[{'path':'/own','retries':0,'timeouts':{'perTry':0},'retry':{'statuses':"
+        "'500-599','methods':'all','backoff':7,'maxBackoff':0,'budget':0,'minBudget':0}},"
+        "{'path':'/none','retry':{'statuses':'none'}},{'path':'/same'}]," TWO "}");
+    const struct config_route *own = route_find(loaded.config, "route-1");
+    const struct config_route *none = route_find(loaded.config, "route-2");
+    const struct config_route *same = route_find(loaded.config, "route-3");
+    assert_statuses(&own->retry, 500, 599);
+    assert_statuses(&none->retry, 1, 0);
+    assert_statuses(&same->retry, 502, 504);
+    assert_int_equal(own->retry.retries, 0);
+    assert_int_equal(own->retry.methods, CONFIG_RETRY_ALL);
+    assert_int_equal(own->retry.backoff_ms, 7);
+    assert_int_equal(own->retry.backoff_max_ms, 0);
+    assert_int_equal(own->retry.budget_percent, 0);
+    assert_int_equal(own->retry.budget_min, 0);
+    assert_int_equal(own->timeouts.per_try_ms, 0);
+    assert_int_equal(same->timeouts.per_try_ms, 70);
+    const struct config_retry *top = &route_find(loaded.config, "default")->retry;
+    assert_memory_equal(&same->retry, top, sizeof(*top));
+    assert_int_equal(top->retries, 2);
+    assert_int_equal(top->methods, CONFIG_RETRY_IDEMPOTENT);
+    assert_int_equal(top->backoff_ms, 0);
+    assert_int_equal(top->backoff_max_ms, 250);
+    assert_int_equal(top->budget_percent, 50);
+    assert_int_equal(top->budget_min, 10);
+    unload(&loaded);
+}
+
 /* Routes that name no backends share one pool for each strategy. */
 static void test_pools(void **state)
 {
@@ -210,7 +250,7 @@ int main(void)
         cmocka_unit_test(test_order),  cmocka_unit_test(test_order_is_total),
         cmocka_unit_test(test_values), cmocka_unit_test(test_admission),
         cmocka_unit_test(test_pools),  cmocka_unit_test(test_header_edits),
-        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_many),   cmocka_unit_test(test_retries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -299,6 +299,19 @@ static void the_limit_and_the_counts_hold_between_threads(void **state)
     assert_false(state_route_enter(state_routes(*state), 0, LIMIT));
 }
 
+static void retries_are_counted_by_backend(void **state)
+{
+    assert_false(state_retry_enter(*state, 3, 0));
+    assert_true(state_retry_enter(*state, 3, 2));
+    assert_true(state_retry_enter(*state, 3, 2));
+    assert_false(state_retry_enter(*state, 3, 2));
+    assert_true(state_retry_enter(*state, 4, 1));
+    assert_int_equal(state_retries(*state, 3), 2);
+    state_retry_leave(*state, 3);
+    assert_int_equal(state_retries(*state, 3), 1);
+    assert_true(state_retry_enter(*state, 3, 2));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +327,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(followers_hear_of_changes_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(no_change_is_lost_on_those_who_join_meanwhile, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(retries_are_counted_by_backend, setup, teardown),
         cmocka_unit_test_setup_teardown(the_limit_and_the_counts_hold_between_threads, setup,
                                         teardown),
     };
