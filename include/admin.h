@@ -31,6 +31,9 @@ struct admin_view {
     u32 workers;
     bool draining;
     u64 log_dropped[LOG_FILE_COUNT]; /* records, since the start */
+    u64 memory_bytes;                /* resident and in use */
+    u64 memory_bytes_max;            /* limits.memoryBytes; 0 = any */
+    u64 files_max;                   /* descriptors that the process may have */
 };
 
 enum admin_reload {

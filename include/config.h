@@ -18,6 +18,7 @@
 #include "config/changes.h"
 #include "config/health_check.h"
 #include "config/overlay.h"
+#include "config/overload.h"
 #include "config/passive_check.h"
 #include "config/retry.h"
 #include "config/socket_address.h"
@@ -106,6 +107,7 @@ struct config_limits {
     u32 exchanges_max;    /* per worker: requests in flight */
     u32 replay_bytes_max; /* of a request body that is kept, to be sent again */
     u32 replays_max;      /* per worker: such bodies */
+    u64 memory_bytes_max; /* resident, of the process; 0 = any */
 };
 
 struct config_upstream {
@@ -175,6 +177,7 @@ struct config {
     u32 workers;                     /* "auto" resolved to the number of allowed CPUs */
     struct config_timeouts timeouts; /* of the default route */
     struct config_limits limits;
+    struct config_overload overload;
     struct config_upstream upstream;
     struct config_logging logging;
     struct config_sticky sticky;

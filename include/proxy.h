@@ -9,6 +9,7 @@
 #include "base/wheel.h"
 #include "config.h"
 #include "log.h"
+#include "proxy/overload.h"
 #include "ring.h"
 #include "snapshot.h"
 
@@ -34,6 +35,7 @@ enum fault {
     FAULT_QUEUE_TIMEOUT,
     FAULT_SHED,
     FAULT_EXHAUSTED,
+    FAULT_OVERLOADED,
     FAULT_HEAD_OVERFLOW,
     FAULT_STOPPING,
     /* the backend's */
@@ -69,6 +71,8 @@ struct proxy_counters {
     u64 clients_refused; /* no slot */
     u64 clients_given;   /* to another worker, which accepts them */
     u64 clients_taken;   /* from another worker, among the accepted ones */
+    u64 clients_shed;    /* idle ones, closed to make room */
+    u64 overload_changes;
     u64 requests;
     u64 responses_by_class[6]; /* [0] = none was sent, [1] 1xx ... [5] 5xx */
     u64 retries;
@@ -87,7 +91,9 @@ struct proxy_figures {
     struct ring_stats ring;
     u64 clients; /* open connections */
     u64 exchanges;
-    u64 upstreams; /* connections to backends */
+    u64 upstreams;   /* connections to backends */
+    u64 overload;    /* enum overload_stage */
+    u64 spare_bytes; /* of memory that was used once, is resident still, and is free */
 };
 
 struct proxy_environment {

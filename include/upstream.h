@@ -90,6 +90,9 @@ MUST_CHECK struct upstream *upstream_acquire(struct upstreams *upstreams,
 void upstream_release(struct upstream *upstream);
 /* Ends a connection that cannot be used again; in any state, any number of times. */
 void upstream_discard(struct upstream *upstream, bool reset);
+/* Closes up to `count` idle connections, those of each backend that were idle for longest first.
+ * Returns how many. */
+u32 upstreams_shed(struct upstreams *upstreams, u32 count);
 /* Closes all idle connections. */
 void upstreams_drain(struct upstreams *upstreams);
 /* Live connections in any state. */

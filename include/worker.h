@@ -35,6 +35,8 @@ void team_destroy(struct team *team);
 /* Makes a place for a worker, before it starts; from 0 on, one after the other. False with errno.
  */
 MUST_CHECK bool team_prepare(struct team *team, u32 place);
+/* What each worker has left of what the process has; they learn of it in their next turn. */
+void team_set_budget(struct team *team, struct overload_budget budget);
 
 /* ---- Workers ---- */
 

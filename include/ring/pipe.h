@@ -31,6 +31,8 @@ enum ring_moved {
 /* An empty pipe, to be given back. NULL when RING_PIPES_MAX are in use, no descriptors are left, or
  * the ring is without RING_CAP_SPLICE. */
 struct ring_pipe *ring_pipe_take(struct ring *ring);
+/* Pipes that are open: two descriptors each. */
+u32 ring_pipes(const struct ring *ring);
 /* With bytes in it they are lost. */
 void ring_pipe_return(struct ring *ring, struct ring_pipe *pipe);
 /* Moves up to bytes_max bytes from the socket, as far as there is room in the pipe: *bytes as many,

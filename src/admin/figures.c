@@ -15,6 +15,7 @@ static void add(struct proxy_figures *sum, const struct proxy_figures *one)
     sum->clients += one->clients;
     sum->exchanges += one->exchanges;
     sum->upstreams += one->upstreams;
+    sum->overload = max_u64(sum->overload, one->overload);
 }
 
 void figures_sum(const struct admin *admin, u32 workers, struct proxy_figures *sum)

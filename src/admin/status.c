@@ -173,6 +173,11 @@ void status_json(const struct admin *admin, struct http_writer *out)
     write_format(out, ",\"draining\":%s,\"snapshot\":%llu,\"workers\":%u", truth(view.draining),
                  number(view.snapshot->version), view.workers);
     write_totals(&sum, out);
+    write_format(out, ",\"overload\":{\"stage\":\"%s\",\"changes\":%llu,\"shed\":%llu}",
+                 overload_stage_name((enum overload_stage)sum.overload),
+                 number(sum.counters.overload_changes), number(sum.counters.clients_shed));
+    write_format(out, ",\"memoryBytes\":{\"used\":%llu,\"limit\":%llu}", number(view.memory_bytes),
+                 number(view.memory_bytes_max));
     write_format(out, ",\"logDropped\":{\"error\":%llu,\"access\":%llu}",
                  number(view.log_dropped[LOG_FILE_ERROR]),
                  number(view.log_dropped[LOG_FILE_ACCESS]));

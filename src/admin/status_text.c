@@ -26,6 +26,9 @@ static void write_summary(const struct admin *admin, const struct admin_view *vi
     write_format(out, "connections     %llu open, %llu accepted, %llu refused\n",
                  number(sum->clients), number(counters->clients_accepted),
                  number(counters->clients_refused));
+    write_format(out, "overload        %s, %llu idle connections closed\n",
+                 overload_stage_name((enum overload_stage)sum->overload),
+                 number(counters->clients_shed));
     write_format(out, "requests        %llu active, %llu in all, %llu retries\n",
                  number(sum->exchanges), number(counters->requests), number(counters->retries));
     write_format(out, "duration        p50 %.3f ms, p90 %.3f ms, p99 %.3f ms\n",

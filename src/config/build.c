@@ -294,6 +294,7 @@ static void values_copy(struct config *config, const struct settings *settings)
     config->workers = settings->workers != 0 ? settings->workers : cpus_allowed();
     config->timeouts = settings->timeouts;
     config->limits = settings->limits;
+    config->overload = settings->overload;
     config->upstream = settings->upstream;
     config->logging = settings->logging;
     config->sticky = settings->load_balancing.sticky;

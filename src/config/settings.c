@@ -140,6 +140,9 @@ static const struct setting limits_rows[] = {
     {.key = "replays", .type = SETTING_INTEGER, MEMBER(struct config_limits, replays_max),
      .min = 1, .max = COUNT_MAX, .unit = "bodies", .fallback = "256", .restart = true,
      .text = "Bodies kept at once per worker. Beyond, requests are sent once only."},
+    {.key = "memoryBytes", .type = SETTING_INTEGER, MEMBER(struct config_limits, memory_bytes_max),
+     .min = 0, .max = BODY_BYTES_MAX, .unit = BYTES, .fallback = "0",
+     .text = "Memory that the process may have resident, for `overload`. 0 = any."},
 };
 static const struct settings_table limits_table = TABLE(struct config_limits, limits_rows);
 
@@ -312,6 +315,11 @@ static const struct setting root_rows[] = {
              "clients at unix sockets."},
     {.key = "errorTemplates", .type = SETTING_OBJECT, MEMBER(struct settings, error_templates),
      .table = &error_templates_table, .text = "Own bodies for error responses."},
+    {.key = "overload", .type = SETTING_OBJECT, MEMBER(struct settings, overload),
+     .table = &settings_overload,
+     .text = "What is done when clients (`limits.clients`), file descriptors (the process' limit) "
+             "or memory (`limits.memoryBytes`) run out: in stages, each of which begins at a "
+             "percentage of any of them and includes those before it."},
     ROUTE_LIMITS(struct settings, active_max, queue_max),
     ROUTE_ADMISSION(struct settings, admission),
     {.key = "retry", .type = SETTING_OBJECT, MEMBER(struct settings, retry),

@@ -210,6 +210,7 @@ struct settings {
     struct settings_list routes;    /* of struct settings_route */
     struct config_timeouts timeouts;
     struct config_limits limits;
+    struct config_overload overload;
     struct config_upstream upstream;
     struct config_rate_limit rate_limit;
     struct config_passive_check passive_check;

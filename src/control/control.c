@@ -47,11 +47,23 @@ static u64 next_deadline_ns(const struct control *control)
     u64 deadline_ns =
         min_u64(log_writer_deadline_ns(control->log_writer), health_deadline_ns(control->health));
     deadline_ns = min_u64(deadline_ns, wheel_next_ns(&control->wheel));
+    deadline_ns = min_u64(deadline_ns, pressure_deadline_ns(&control->pressure));
     if (control->watch)
         deadline_ns = min_u64(deadline_ns, watch_deadline_ns(control->watch));
     if (!control->retiring)
         return deadline_ns;
     return min_u64(deadline_ns, ring_now_ns(control->ring) + RETIRE_MS * NS_PER_MS);
+}
+
+static void look_at_pressure(struct control *control, u64 now_ns)
+{
+    const struct pressure_sources sources = {
+        .config = live_snapshot(control->live)->config,
+        .team = control->team,
+        .workers = control->workers,
+        .worker_count = control->started,
+    };
+    pressure_tick(&control->pressure, &sources, now_ns);
 }
 
 static void run_until_finished(struct control *control)
@@ -66,6 +78,7 @@ static void run_until_finished(struct control *control)
         if (control->watch)
             watch_tick(control->watch, now_ns);
         const struct live_workers workers = {control->workers, control->started};
+        look_at_pressure(control, now_ns);
         control->retiring = live_retire(control->live, &workers) > 0;
     }
 }
@@ -119,6 +132,7 @@ int control_run(const struct control_options *options)
 {
     struct control control = {
         .config = options->config, .signal_fd = -1, .ring_disabled = options->ring_disabled};
+    pressure_init(&control.pressure);
     bool started = control_start(&control, options);
     if (control.workers) {
         run_until_finished(&control);
@@ -130,6 +144,7 @@ int control_run(const struct control_options *options)
     listeners_close(control.config, control.listen_fds, control.started);
     free_logs(&control, started);
     free(control.workers);
+    pressure_deinit(&control.pressure);
     if (control.team)
         team_destroy(control.team);
     if (control.watch)

@@ -7,6 +7,7 @@
 #include "control/live.h"
 #include "control/log_writer.h"
 #include "control/management.h"
+#include "control/pressure.h"
 #include "control/watch.h"
 #include "health.h"
 #include "log.h"
@@ -23,6 +24,7 @@ struct control {
     struct watch *watch; /* NULL when the file cannot be watched */
     struct health *health;
     struct team *team;
+    struct pressure pressure;
     struct worker **workers;
     struct log_buffer **buffers[LOG_FILE_COUNT]; /* one per worker, then control's own */
     struct log_writer *log_writer;

@@ -5,14 +5,30 @@
 #include <sys/resource.h>
 
 enum {
-    FILES_TO_START = 26,  /* standard streams, signals, logs, the watch, the API, a few probes */
+    FILES_TO_START = 27,  /* standard streams, signals, memory, logs, the watch, the API, probes */
     FILES_PER_WORKER = 4, /* ring, wake-ups, a client and its upstream */
 };
 
+static u64 needed_to_start(const struct config *config)
+{
+    return FILES_TO_START + (u64)config->workers * (FILES_PER_WORKER + config->listener_count);
+}
+
+u64 file_limit(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
+}
+
+u32 file_limit_share(const struct config *config)
+{
+    u64 limit = file_limit(), fixed = needed_to_start(config);
+    return (u32)min_u64((limit - min_u64(fixed, limit)) / config->workers, UINT32_MAX);
+}
+
 bool file_limit_raise(const struct config *config, char *why, usize why_bytes)
 {
-    u64 needed =
-        FILES_TO_START + (u64)config->workers * (FILES_PER_WORKER + config->listener_count);
+    u64 needed = needed_to_start(config);
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return true;

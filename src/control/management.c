@@ -39,6 +39,9 @@ static void view(void *context, struct admin_view *out)
         .health = management->with.health,
         .workers = *management->with.started,
         .draining = *management->with.stops_asked > 0,
+        .memory_bytes = management->with.pressure->memory_bytes,
+        .memory_bytes_max = management->with.pressure->memory_max,
+        .files_max = management->with.pressure->files_max,
     };
     for (u32 file = 0; file < LOG_FILE_COUNT; file++)
         out->log_dropped[file] = dropped(management, (enum log_file)file);

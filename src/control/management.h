@@ -4,6 +4,7 @@
 
 #include "base/wheel.h"
 #include "control/live.h"
+#include "control/pressure.h"
 #include "health.h"
 #include "log.h"
 #include "worker.h"
@@ -22,6 +23,7 @@ struct management_options {
     const u32 *stops_asked;                                   /* > 0: the proxy is being stopped */
     struct log_buffer *const *const *buffers[LOG_FILE_COUNT]; /* of `buffer_count` each, or none */
     u32 buffer_count;
+    const struct pressure *pressure;
     enum live_reload (*reload)(void *context); /* reads the file again */
     /* See struct admin_source. */
     enum config_overlay_verdict (*add)(void *context, struct slice json,

@@ -92,6 +92,7 @@ static bool open_management(struct control *control)
         .remove = control_remove_backend,
         .mark = control_mark_backend,
         .context = control,
+        .pressure = &control->pressure,
         .buffer_count = control->config->workers + 1,
     };
     for (u32 file = 0; file < LOG_FILE_COUNT; file++)

@@ -85,6 +85,8 @@ static void on_closed(struct transport *transport)
 {
     struct client *client = client_of(transport);
     list_remove(&client->node);
+    if (client->shed)
+        overload_client_gone(client->proxy);
     slab_release(&client->proxy->clients, client);
 }
 

@@ -37,6 +37,7 @@ struct client {
     u8 state;     /* enum client_state */
     bool trusted; /* the peer is one of trustedProxies */
     bool local;   /* ... is at a unix socket: it has no address */
+    bool shed;    /* closed to make room */
     u8 ip_len;
     char ip[CLIENT_IP_BYTES_MAX];
 };

@@ -88,6 +88,11 @@ static const struct fault_row rows[FAULT_COUNT] = {
         "The proxy is out of resources at the moment.",
         "Out of memory, sockets or buffers",
         NULL},
+    [FAULT_OVERLOADED] = {
+        "overloaded", 503, BLAME_US, RETRY_NEVER, LOG_ERROR, false, true,
+        "The proxy is overloaded at the moment.",
+        "Overload, stage refuse",
+        NULL},
     [FAULT_HEAD_OVERFLOW] = {
         "head_overflow", 431, BLAME_CLIENT, RETRY_NEVER, LOG_WARN, false, false,
         "The request head is too large.",

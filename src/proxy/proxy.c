@@ -142,6 +142,7 @@ struct proxy *proxy_create(const struct proxy_environment *environment)
     list_init(&proxy->connected);
     transport_reaper_init(&proxy->reaper, proxy->wheel);
     refresh_wall(proxy);
+    overload_init(proxy);
     create_spare(proxy);
     if (!proxy->tallies || !queues_create(proxy) || !create_slabs(proxy) ||
         !create_upstreams(proxy))
@@ -165,6 +166,7 @@ void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot)
     proxy->snapshot = snapshot;
     proxy->config = config;
     proxy->sample_threshold = sample_threshold(config->logging.access_sample);
+    overload_adopt(proxy);
     upstreams_adopt(proxy->upstreams, &config->upstream, snapshot->backend_slots,
                     config->backend_count);
     queues_adopt(proxy);
@@ -173,6 +175,7 @@ void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot)
 void proxy_destroy(struct proxy *proxy)
 {
     ASSERT(proxy_quiet(proxy));
+    overload_deinit(proxy);
     snapshot_unpin(proxy->snapshot, proxy->worker);
     upstreams_destroy(proxy->upstreams);
     queues_destroy(proxy);
@@ -238,6 +241,9 @@ void proxy_after_turn(struct proxy *proxy)
 {
     queues_run(proxy);
     transport_reap(&proxy->reaper);
+    overload_after_turn(proxy);
+    proxy->last_responses =
+        proxy->draining || overload_does(&proxy->overload, OVERLOAD_NO_KEEP_ALIVE);
     if (proxy_now_ns(proxy) >= proxy->wall_refresh_ns)
         refresh_wall(proxy);
     if (proxy->draining && proxy_now_ns(proxy) >= proxy->drain_deadline_ns)
@@ -247,6 +253,7 @@ void proxy_after_turn(struct proxy *proxy)
 void proxy_drain(struct proxy *proxy, u64 deadline_ns)
 {
     proxy->draining = true;
+    proxy->last_responses = true;
     proxy->drain_deadline_ns = deadline_ns;
     upstreams_drain(proxy->upstreams);
     list_each (node, following, &proxy->connected)
@@ -256,6 +263,7 @@ void proxy_drain(struct proxy *proxy, u64 deadline_ns)
 void proxy_stop(struct proxy *proxy)
 {
     proxy->draining = true;
+    proxy->last_responses = true;
     proxy->drain_deadline_ns = UINT64_MAX;
     upstreams_drain(proxy->upstreams);
     list_each (node, following, &proxy->connected) {
@@ -285,6 +293,20 @@ static u64 in_use(const struct slab *slab)
     return *(const volatile u32 *)&slab->in_use;
 }
 
+/* What was handed out once and is not in use: it is resident, but ready to be used again. */
+static u64 spare_of(const struct slab *slab)
+{
+    u32 fresh = *(const volatile u32 *)&slab->fresh;
+    return (u64)(fresh - min_u32(*(const volatile u32 *)&slab->in_use, fresh)) * slab->item_bytes;
+}
+
+static u64 spare_bytes(const struct proxy *proxy, const struct ring_stats *ring)
+{
+    u64 leases = ring->leases_free - min_u64(ring->leases_free, ring->leases_free_min);
+    return spare_of(&proxy->clients) + spare_of(&proxy->exchanges) + spare_of(&proxy->blocks) +
+           spare_of(&proxy->inboxes) + leases * LEASE_BYTES;
+}
+
 void proxy_figures_read(const struct proxy *proxy, struct proxy_figures *out)
 {
     copy_figures((u64 *)(void *)&out->counters, (const u64 *)(const void *)&proxy->counters,
@@ -293,6 +315,8 @@ void proxy_figures_read(const struct proxy *proxy, struct proxy_figures *out)
     out->clients = in_use(&proxy->clients);
     out->exchanges = in_use(&proxy->exchanges);
     out->upstreams = upstreams_count(proxy->upstreams);
+    out->overload = *(const volatile u8 *)&proxy->overload.stage;
+    out->spare_bytes = spare_bytes(proxy, &out->ring);
 }
 
 const struct proxy_counters *proxy_counters(const struct proxy *proxy)

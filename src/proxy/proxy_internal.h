@@ -15,6 +15,7 @@
 #include "proxy.h"
 #include "proxy/client.h"
 #include "proxy/exchange.h"
+#include "proxy/overload_stage.h"
 #include "proxy/queue.h"
 #include "proxy/relay.h"
 #include "transport.h"
@@ -99,6 +100,9 @@ void record_fault(struct exchange *exchange, enum fault fault, i32 error);
 void record_queue(struct exchange *exchange, bool stands);
 /* A failure before there was an exchange. */
 void record_client_fault(struct client *client, enum fault fault, const char *detail);
+/* Another stage, what it means, and what led there ("" = less of everything). */
+void record_overload(struct proxy *proxy, enum overload_stage stage, const char *what,
+                     const char *why);
 /* Work that was turned away for want of `what`: one line a second at most, with how often. */
 void record_refusal(struct proxy *proxy, const char *what);
 
@@ -165,10 +169,12 @@ struct proxy {
     u32 replay_bytes_max;
     u32 sample_threshold; /* of 2^32: which share of requests is logged */
     bool draining;
+    bool last_responses; /* each response is the last one on its connection */
     char date[HTTP_DATE_BYTES];
     /* Scratch of whatever is being parsed at the moment; nothing here outlives a handler. */
     struct http_request request;
     struct http_response response;
+    struct overload overload;
 };
 
 static inline u64 proxy_now_ns(const struct proxy *proxy)

@@ -173,6 +173,24 @@ void record_refusal(struct proxy *proxy, const char *what)
     proxy->refusals = 0;
 }
 
+void record_overload(struct proxy *proxy, enum overload_stage stage, const char *what,
+                     const char *why)
+{
+    enum log_severity severity = stage == OVERLOAD_NONE ? LOG_INFO : LOG_WARN;
+    char message[192];
+    if (!logged(proxy, (u8)severity))
+        return;
+    (void)snprintf(message, sizeof(message), "Worker %u, overload stage %s: %s%s", proxy->worker,
+                   overload_stage_name(stage), what, why);
+    struct log_event event = {
+        .wall_ns = proxy_wall_ns(proxy),
+        .severity = severity,
+        .type = SLICE("overload"),
+        .message = name_slice(message),
+    };
+    (void)log_event_write(proxy->logs[LOG_FILE_ERROR], &event);
+}
+
 void record_client_fault(struct client *client, enum fault fault, const char *detail)
 {
     struct proxy *proxy = client->proxy;

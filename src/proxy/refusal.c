@@ -1,7 +1,7 @@
 /*
- * Refusals: answers to requests for which no exchange is left. They cost no slot, so their number
- * is bounded by that of the clients alone: the page is written with the worker's spare exchange,
- * copied into leases (the request's own are free by then), and forgotten.
+ * Refusals: answers to requests for which no exchange is left, or none is to be spent. They cost no
+ * slot, so their number is bounded by that of the clients alone: the page is written with the
+ * worker's spare exchange, copied into leases (the request's own are free by then), and forgotten.
  */
 #include "proxy/proxy_internal.h"
 
@@ -12,6 +12,8 @@ static void record(struct exchange *exchange)
     proxy->counters.faults[fault]++;
     if (fault == FAULT_EXHAUSTED) /* there may be thousands in a moment */
         record_refusal(proxy, "limits.exchanges requests are being served");
+    else if (fault == FAULT_OVERLOADED)
+        record_refusal(proxy, "overload, see the last line about it");
     else
         record_fault(exchange, fault, 0);
 }

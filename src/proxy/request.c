@@ -17,7 +17,7 @@ void exchange_note(struct exchange *exchange, const struct http_request *request
     exchange->method = (u8)request->method;
     exchange->received_head_bytes = request->head_bytes;
     exchange->client_minor = request->minor;
-    exchange->keep_client = request->keep_alive && !proxy->draining;
+    exchange->keep_client = request->keep_alive && !proxy->last_responses;
     exchange->upgrade = upgrade_wanted(request);
     exchange->expect_continue = request->expect_continue;
     exchange->last_hop = request->has_max_forwards && request->max_forwards == 0;
@@ -111,10 +111,11 @@ void exchange_start(struct client *client, const struct http_request *request, u
                     struct lease_chain *data)
 {
     struct proxy *proxy = client->proxy;
-    struct exchange *exchange = exchange_create(client);
+    bool overloaded = overload_does(&proxy->overload, OVERLOAD_REFUSE);
+    struct exchange *exchange = UNLIKELY(overloaded) ? NULL : exchange_create(client);
     proxy->counters.requests++;
     if (!exchange) {
-        refusal_send(client, FAULT_EXHAUSTED, request, data);
+        refusal_send(client, overloaded ? FAULT_OVERLOADED : FAULT_EXHAUSTED, request, data);
         return;
     }
     exchange_note(exchange, request);

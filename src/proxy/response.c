@@ -145,8 +145,8 @@ static void decide_keeping(struct exchange *exchange, const struct http_response
     bool sized = framing.body != HTTP_BODY_UNTIL_CLOSE && framing.body != HTTP_BODY_TUNNEL;
     exchange->response.decode = framing.body == HTTP_BODY_CHUNKED && exchange->client_minor == 0;
     exchange->keep_upstream = exchange->keep_upstream && sized && response->keep_alive;
-    exchange->keep_client =
-        exchange->keep_client && sized && !exchange->response.decode && !exchange->proxy->draining;
+    exchange->keep_client = exchange->keep_client && sized && !exchange->response.decode &&
+                            !exchange->proxy->last_responses;
 }
 
 /* 101: from here on both directions are bytes without framing. */

@@ -61,6 +61,7 @@ struct ring {
     /* Pipes (pipe.c). One without capacity is not open. */
     struct ring_pipe pipes[RING_PIPES_MAX];
     struct ring_pipe *idle_pipes;
+    u32 pipe_count; /* open */
 
     int wake_fd;
     bool own_bell;

@@ -263,6 +263,18 @@ static void discard_idle(struct idle_stack *idle)
         upstream_discard(container_of(idle->connections.next, struct upstream, node), false);
 }
 
+u32 upstreams_shed(struct upstreams *upstreams, u32 count)
+{
+    u32 shed = 0;
+    for (u32 slot = 0; slot < upstreams->idle_end && shed < count; slot++) {
+        struct idle_stack *idle = &upstreams->idle[slot];
+        for (; idle->count > 0 && shed < count; shed++)
+            upstream_discard(container_of(idle->connections.previous, struct upstream, node),
+                             false);
+    }
+    return shed;
+}
+
 void upstreams_drain(struct upstreams *upstreams)
 {
     upstreams->draining = true;

@@ -38,13 +38,17 @@ static void on_accept(struct ring_op *op, struct ring_done done)
     if (done.status == RING_OK) {
         if (worker->obeyed != WORKER_RUN || !give_away(acceptor, done.result))
             proxy_accept(worker->proxy, done.result, acceptor->listener);
-        if (worker->obeyed == WORKER_RUN && !done.more)
+        if (worker->obeyed == WORKER_RUN && !worker->held && !done.more)
             ring_accept(worker->ring, op, acceptor->fd);
         return;
     }
     if (worker->obeyed != WORKER_RUN) {
         stop_listening(acceptor);
-    } else if (done.status != RING_CANCELED) {
+    } else if (worker->held) {
+        return; /* let_go() arms it */
+    } else if (done.status == RING_CANCELED) {
+        ring_accept(worker->ring, op, acceptor->fd);
+    } else {
         proxy_accept_failed(worker->proxy, done.error);
         wheel_set(&worker->wheel, &acceptor->retry,
                   ring_now_ns(worker->ring) + ACCEPT_RETRY_MS * NS_PER_MS);
@@ -72,6 +76,41 @@ void accept_start(struct worker *worker)
         ring_accept(worker->ring, &acceptor->op, acceptor->fd);
     }
     team_join(worker->with.team, worker->with.index);
+}
+
+/* Connections stay in the kernel's queues, and others give us none. */
+static void hold(struct worker *worker)
+{
+    team_leave(worker->with.team, worker->with.index);
+    for (u32 i = 0; i < worker->with.snapshot->config->listener_count; i++) {
+        wheel_clear(&worker->wheel, &worker->acceptors[i].retry);
+        ring_cancel(worker->ring, &worker->acceptors[i].op);
+    }
+}
+
+static void let_go(struct worker *worker)
+{
+    team_join(worker->with.team, worker->with.index);
+    for (u32 i = 0; i < worker->with.snapshot->config->listener_count; i++) {
+        struct acceptor *acceptor = &worker->acceptors[i];
+        if (!acceptor->op.owed) /* else its cancellation is not through yet */
+            ring_accept(worker->ring, &acceptor->op, acceptor->fd);
+    }
+}
+
+/* As long as another worker has room, what the kernel gives to this one is handed over. */
+void accept_follow_stage(struct worker *worker)
+{
+    const struct worker_options *with = &worker->with;
+    bool full = UNLIKELY(proxy_is_full(worker->proxy)) &&
+                team_least_busy(with->team, with->index, proxy_clients(worker->proxy)) == TEAM_NONE;
+    if (LIKELY(full == worker->held) || worker->obeyed != WORKER_RUN)
+        return;
+    worker->held = full;
+    if (full)
+        hold(worker);
+    else
+        let_go(worker);
 }
 
 void accept_stop(struct worker *worker)

@@ -54,7 +54,8 @@ struct place {
 
 struct team {
     struct place *places;
-    _Atomic u32 count; /* one more than the last place that was ever joined */
+    _Atomic u32 count;  /* one more than the last place that was ever joined */
+    _Atomic u64 budget; /* files in the lower half, memory in the upper; written by control alone */
 };
 
 static u32 clients_of(u64 word)
@@ -100,6 +101,18 @@ bool team_prepare(struct team *team, u32 place)
     if (team->places[place].bell <= 0)
         team->places[place].bell = ring_bell_open();
     return team->places[place].bell > 0;
+}
+
+void team_set_budget(struct team *team, struct overload_budget budget)
+{
+    atomic_store_explicit(&team->budget, budget.files | (u64)budget.memory_permille << 32,
+                          memory_order_relaxed);
+}
+
+struct overload_budget team_budget(const struct team *team)
+{
+    u64 budget = atomic_load_explicit(&team->budget, memory_order_relaxed);
+    return (struct overload_budget){(u32)budget, (u32)(budget >> 32)};
 }
 
 /* ---- At its own place ---- */

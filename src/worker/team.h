@@ -51,4 +51,9 @@ void team_wake_others(struct team *team, u32 place);
 /* The eventfd that wakes the worker at this place; see ring_bell_open(). */
 int team_bell(const struct team *team, u32 place);
 
+/* ---- The budget, by worker ---- */
+
+/* What control said last, see team_set_budget(). */
+struct overload_budget team_budget(const struct team *team);
+
 #endif

@@ -66,7 +66,9 @@ static void turn(struct worker *worker)
     accept_given(worker);
     adopt(worker);
     obey(worker);
+    proxy_budget_changed(worker->proxy, team_budget(worker->with.team));
     proxy_after_turn(worker->proxy);
+    accept_follow_stage(worker);
     accept_tell(worker);
 }
 

@@ -30,6 +30,7 @@ struct worker {
     pthread_cond_t started;
     enum worker_phase phase;
     enum worker_command obeyed;
+    bool held;                        /* accepts nothing until there is room */
     _Atomic int command;              /* enum worker_command */
     struct snapshot *_Atomic offered; /* by control, to be adopted */
     _Atomic u64 version;              /* of the snapshot in `with` */
@@ -44,6 +45,8 @@ void accept_start(struct worker *worker);
 void accept_stop(struct worker *worker);
 /* Another snapshot has the same listeners. */
 void accept_follow(struct worker *worker, const struct config *config);
+/* Stops accepting for a while, or goes on, as the worker's overload stage wants it. */
+void accept_follow_stage(struct worker *worker);
 /* Takes what others have given to this worker; to be called in every turn. */
 void accept_given(struct worker *worker);
 /* Tells the others what has changed; to be called at the end of every turn. */

@@ -94,6 +94,9 @@ u32 sim_leases_held(const struct sim *sim);
 /* The most leases held at the end of a turn so far. */
 u32 sim_leases_held_max(const struct sim *sim);
 u32 sim_upstreams(const struct sim *sim);
+enum overload_stage sim_overload(const struct sim *sim);
+/* What the worker is told of descriptors and memory. */
+void sim_budget(struct sim *sim, struct overload_budget budget);
 /* How many turns ended with completions that the queue had no room for. */
 u64 sim_overflows(const struct sim *sim);
 /* What was written to a log since the start, as far as it is remembered: whole lines, the last

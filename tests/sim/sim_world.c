@@ -343,6 +343,18 @@ u32 sim_upstreams(const struct sim *sim)
     return upstreams_count(sim->worker->proxy->upstreams);
 }
 
+enum overload_stage sim_overload(const struct sim *sim)
+{
+    return (enum overload_stage)sim->worker->proxy->overload.stage;
+}
+
+void sim_budget(struct sim *sim, struct overload_budget budget)
+{
+    sim_trace("budget", budget.files, budget.memory_permille);
+    team_set_budget(sim->team, budget);
+    sim->woken = true;
+}
+
 u64 sim_overflows(const struct sim *sim)
 {
     struct ring_stats stats;
