@@ -23,6 +23,24 @@ enum {
     ADMIN_RELOAD_REPORT_BYTES = 16384,
 };
 
+/* Something that was to change the configuration, and what became of it. */
+enum admin_event_kind { ADMIN_EVENT_RELOAD, ADMIN_EVENT_CHANGE, ADMIN_EVENT_KINDS };
+enum admin_event_result {
+    ADMIN_EVENT_DONE,
+    ADMIN_EVENT_UNCHANGED,
+    ADMIN_EVENT_REFUSED,
+    ADMIN_EVENT_RESULTS,
+};
+enum { ADMIN_EVENTS_MAX = 16 };
+struct admin_event {
+    u64 wall_ns;
+    u64 version; /* of the configuration that is served since */
+    enum admin_event_kind kind;
+    enum admin_event_result result;
+    struct slice report; /* what the log says of it, lines; its first part when `cut` */
+    bool cut;
+};
+
 /* What is to be shown, as it is at the moment. */
 struct admin_view {
     const struct snapshot *snapshot; /* what is served now */
@@ -34,6 +52,10 @@ struct admin_view {
     u64 memory_bytes;                /* resident and in use */
     u64 memory_bytes_max;            /* limits.memoryBytes; 0 = any */
     u64 files_max;                   /* descriptors that the process may have */
+    u64 log_dropped[LOG_FILE_COUNT];             /* records, since the start */
+    struct admin_event events[ADMIN_EVENTS_MAX]; /* the newest first */
+    u32 event_count;
+    u64 event_counts[ADMIN_EVENT_KINDS][ADMIN_EVENT_RESULTS]; /* since the start */
 };
 
 enum admin_reload {

@@ -64,6 +64,17 @@ bool health_is_quiet(const struct health *health);
 enum health_state health_state(const struct health *health, u32 slot);
 /* "unknown", "healthy", "unhealthy"; static. */
 const char *health_state_name(enum health_state state);
+/* The last probe of a slot's backend, and since when its state is what it is: by the ring's clock.
+ */
+struct health_last {
+    u64 probed_ns;  /* when its result came */
+    u64 changed_ns; /* 0: the state never changed */
+    bool good;
+    char reason[32];    /* "status 503", "ECONNREFUSED", "timeout"; "" when it was good */
+    const char *detail; /* how it went, as the end of a sentence about a probe; static */
+};
+/* False when none has ended yet. */
+bool health_last(const struct health *health, u32 slot, struct health_last *out);
 /* Backends that are being checked. */
 u32 health_checks(const struct health *health);
 /* Probes that were started so far. */

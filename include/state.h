@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "base/slice.h"
 #include "state/circuit.h"
+#include "state/latency.h"
 
 struct state;
 
@@ -178,8 +179,19 @@ static inline void state_tally_add(u64 *figure, u64 value)
     __atomic_store_n(figure, *figure + value, __ATOMIC_RELAXED); /* one writer */
 }
 
+/* Times to the heads of responses, by slot of the backend; and how many exchanges of a route ended
+ * with which class of status, by slot of the route: [0] = none was sent, [1] = 1xx ... [5] = 5xx.
+ * As with tallies, which are to be asked for first. */
+struct state_latencies *state_latencies(struct state *state, u32 worker);
+struct state_classes {
+    u64 counts[6];
+} __attribute__((aligned(CACHE_LINE_BYTES)));
+struct state_classes *state_route_classes(struct state *state, u32 worker);
+
 /* All workers' added up. Control only. */
 struct state_tally state_backend_tally(const struct state *state, u32 slot);
+struct state_latency_sums state_backend_latencies(const struct state *state, u32 slot);
+struct state_classes state_route_responses(const struct state *state, u32 slot);
 
 /* Routes, by slot: state/routes.h. */
 

@@ -135,6 +135,8 @@ void answer_ready_again(struct admin *admin, const struct admin_question *questi
 void figures_sum(const struct admin *admin, u32 workers, struct proxy_figures *sum);
 void status_json(const struct admin *admin, struct http_writer *out);
 void status_text(const struct admin *admin, struct http_writer *out);
+const char *admin_event_kind_name(enum admin_event_kind kind);
+const char *admin_event_result_name(enum admin_event_result result);
 /* One backend as /status shows it; its place is that in the configuration. */
 void status_backend_json(const struct admin_view *view, u32 index, struct http_writer *out);
 /* "[...]", and a table. */
@@ -158,6 +160,10 @@ u64 admin_uptime_s(const struct admin *admin);
 void write_format(struct http_writer *out, const char *format, ...) PRINTF_LIKE(2, 3);
 /* A JSON string with its quotes. What is not ASCII is replaced: ids and URLs hold nothing else. */
 void write_json(struct http_writer *out, struct slice text);
+/* A list of strings, one for each line. */
+void write_json_lines(struct http_writer *out, struct slice lines);
+/* "2026-01-13T10:30:45.123Z" */
+void write_json_time(struct http_writer *out, u64 wall_ns);
 /* The same for the path of a route, which may hold any bytes: escaped as in a URL. */
 void write_json_path(struct http_writer *out, struct slice path);
 

@@ -62,22 +62,6 @@ static void answer_metrics(struct admin *admin, const struct admin_question *que
     metrics_write(admin, &reply->body);
 }
 
-static void write_lines(struct http_writer *out, struct slice lines)
-{
-    bool first = true;
-    http_write(out, SLICE("["));
-    while (lines.len > 0) {
-        const char *end = memchr(lines.data, '\n', lines.len);
-        u32 len = end ? (u32)(end - lines.data) : lines.len;
-        http_write(out, first ? SLICE("") : SLICE(","));
-        write_json(out, slice_of(lines.data, len));
-        u32 taken = min_u32(len + 1, lines.len);
-        lines = slice_of(lines.data + taken, lines.len - taken);
-        first = false;
-    }
-    http_write(out, SLICE("]"));
-}
-
 static void answer_reload(struct admin *admin, const struct admin_question *question,
                           struct admin_reply *reply)
 {
@@ -106,7 +90,7 @@ static void answer_reload(struct admin *admin, const struct admin_question *ques
     write_json(&reply->body, rows[result].verdict);
     write_format(&reply->body,
                  ",\"snapshot\":%llu,\"report\":", (unsigned long long)view.snapshot->version);
-    write_lines(&reply->body, slice_of(report, (usize)(lines.at - report)));
+    write_json_lines(&reply->body, slice_of(report, (usize)(lines.at - report)));
     http_write(&reply->body, SLICE("}\n"));
 }
 

@@ -4,27 +4,17 @@
  * labels are ids of backends and routes, numbers of workers, names of faults, classes of status;
  * nothing that a client can choose.
  */
-#include "admin/admin_internal.h"
+#include "admin/metrics.h"
 #include "base/clock.h"
 
-#define PREFIX "nextproxy_"
-
-/* What all families are written from. */
-struct scrape {
-    const struct admin *admin;
-    struct http_writer *out;
-    struct admin_view view;
-    struct proxy_figures sum;
-};
-
-static unsigned long long number(u64 value)
-{
-    return value;
-}
-
-static void family(struct http_writer *out, const char *name, const char *type, const char *help)
+void metrics_family(struct http_writer *out, const char *name, const char *type, const char *help)
 {
     write_format(out, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s %s\n", name, help, name, type);
+}
+
+void metrics_id(struct http_writer *out, const char *name, const char *label, struct slice id)
+{
+    write_format(out, PREFIX "%s{%s=\"%.*s\"", name, label, (int)id.len, id.data);
 }
 
 /* ---- Plain figures ---- */
@@ -32,14 +22,14 @@ static void family(struct http_writer *out, const char *name, const char *type, 
 static void write_single(struct http_writer *out, const char *name, const char *type,
                          const char *help, u64 value)
 {
-    family(out, name, type, help);
+    metrics_family(out, name, type, help);
     write_format(out, PREFIX "%s %llu\n", name, number(value));
 }
 
 static void write_process(struct scrape *scrape)
 {
     struct http_writer *out = scrape->out;
-    family(out, "build_info", "gauge", "The version that runs; the value is always 1.");
+    metrics_family(out, "build_info", "gauge", "The version that runs; the value is always 1.");
     write_format(out, PREFIX "build_info{version=\"%s\"} 1\n", NEXTPROXY_VERSION);
     write_single(out, "start_time_seconds", "gauge", "When the process started, since 1970.",
                  scrape->admin->start_wall_ns / NS_PER_S);
@@ -113,8 +103,8 @@ static void write_workers(struct scrape *scrape)
 {
     const struct admin_source *source = scrape->admin->source;
     struct proxy_figures one;
-    family(scrape->out, "worker_connections", "gauge",
-           "Open connections of each worker's clients.");
+    metrics_family(scrape->out, "worker_connections", "gauge",
+                   "Open connections of each worker's clients.");
     for (u32 i = 0; i < scrape->view.workers && !scrape->out->full; i++) {
         source->figures(source->context, i, &one);
         write_format(scrape->out, PREFIX "worker_connections{worker=\"%u\"} %llu\n", i,
@@ -125,8 +115,9 @@ static void write_workers(struct scrape *scrape)
 static void write_classes(struct scrape *scrape)
 {
     const u64 *classes = scrape->sum.counters.responses_by_class;
-    family(scrape->out, "responses_total", "counter",
-           "Requests that are over, by the class of the status sent; none: the client had gone.");
+    metrics_family(
+        scrape->out, "responses_total", "counter",
+        "Requests that are over, by the class of the status sent; none: the client had gone.");
     write_format(scrape->out, PREFIX "responses_total{class=\"none\"} %llu\n", number(classes[0]));
     for (u32 i = 1; i < ARRAY_COUNT(scrape->sum.counters.responses_by_class); i++)
         write_format(scrape->out, PREFIX "responses_total{class=\"%uxx\"} %llu\n", i,
@@ -135,7 +126,8 @@ static void write_classes(struct scrape *scrape)
 
 static void write_faults(struct scrape *scrape)
 {
-    family(scrape->out, "faults_total", "counter", "Requests and connections that ended badly.");
+    metrics_family(scrape->out, "faults_total", "counter",
+                   "Requests and connections that ended badly.");
     for (u32 i = FAULT_NONE + 1; i < FAULT_COUNT; i++)
         write_format(scrape->out, PREFIX "faults_total{fault=\"%s\"} %llu\n",
                      fault_name((enum fault)i), number(scrape->sum.counters.faults[i]));
@@ -143,8 +135,8 @@ static void write_faults(struct scrape *scrape)
 
 static void write_retry_denials(struct scrape *scrape)
 {
-    family(scrape->out, "retries_denied_total", "counter",
-           "Failed attempts that were not followed by another one, and why.");
+    metrics_family(scrape->out, "retries_denied_total", "counter",
+                   "Failed attempts that were not followed by another one, and why.");
     for (u32 i = 0; i < RETRY_DENIAL_COUNT; i++)
         write_format(scrape->out, PREFIX "retries_denied_total{reason=\"%s\"} %llu\n",
                      retry_denial_name((enum retry_denial)i),
@@ -155,7 +147,8 @@ static void write_log_drops(struct scrape *scrape)
 {
     static const char *const names[LOG_FILE_COUNT] = {
         [LOG_FILE_ERROR] = "error", [LOG_FILE_ACCESS] = "access"};
-    family(scrape->out, "log_dropped_total", "counter", "Log records for which there was no room.");
+    metrics_family(scrape->out, "log_dropped_total", "counter",
+                   "Log records for which there was no room.");
     for (u32 i = 0; i < LOG_FILE_COUNT; i++)
         write_format(scrape->out, PREFIX "log_dropped_total{log=\"%s\"} %llu\n", names[i],
                      number(scrape->view.log_dropped[i]));
@@ -167,8 +160,8 @@ static void write_durations(struct scrape *scrape)
 {
     enum { FIRST_BITS = 6, LAST_BITS = 26 };
     const struct histogram *duration = &scrape->sum.counters.duration_us;
-    family(scrape->out, "request_duration_seconds", "histogram",
-           "From the first byte of a request to the end of its response; without tunnels.");
+    metrics_family(scrape->out, "request_duration_seconds", "histogram",
+                   "From the first byte of a request to the end of its response; without tunnels.");
     for (u32 bits = FIRST_BITS; bits <= LAST_BITS; bits++)
         write_format(scrape->out, PREFIX "request_duration_seconds_bucket{le=\"%.6f\"} %llu\n",
                      (double)(1ull << bits) / 1e6,
@@ -181,178 +174,7 @@ static void write_durations(struct scrape *scrape)
                  number(histogram_count(duration)));
 }
 
-/* ---- Backends and routes ---- */
-
-/* One figure of a backend. */
-struct backend_family {
-    const char *name, *type, *help;
-    u64 (*value)(struct state *state, u32 slot);
-    bool micros; /* written as seconds */
-};
-
-static u64 backend_active(struct state *state, u32 slot)
-{
-    return state_backend_active(state, slot);
-}
-
-static u64 backend_usable(struct state *state, u32 slot)
-{
-    return state_backend_usable(state, slot);
-}
-
-static u64 backend_latency(struct state *state, u32 slot)
-{
-    return state_backend_latency_us(state, slot);
-}
-
-static u64 backend_requests(struct state *state, u32 slot)
-{
-    return state_backend_tally(state, slot).requests;
-}
-
-static u64 backend_failures(struct state *state, u32 slot)
-{
-    return state_backend_tally(state, slot).failures;
-}
-
-static u64 backend_latency_sum(struct state *state, u32 slot)
-{
-    return state_backend_tally(state, slot).latency_us_sum;
-}
-
-static u64 backend_ejections(struct state *state, u32 slot)
-{
-    return state_circuit(state, slot).ejections;
-}
-
-static u64 backend_spared(struct state *state, u32 slot)
-{
-    return state_circuit(state, slot).spared;
-}
-
-static u64 backend_passive_failures(struct state *state, u32 slot)
-{
-    return state_circuit(state, slot).failures;
-}
-
-/* Ids are letters, digits and "-_.": nothing to escape in a label. */
-static void write_id(struct http_writer *out, const char *name, const char *label, struct slice id)
-{
-    write_format(out, PREFIX "%s{%s=\"%.*s\"", name, label, (int)id.len, id.data);
-}
-
-static void write_backend_family(struct scrape *scrape, const struct backend_family *row)
-{
-    const struct snapshot *snapshot = scrape->view.snapshot;
-    struct http_writer *out = scrape->out;
-    family(out, row->name, row->type, row->help);
-    for (u32 i = 0; i < snapshot->config->backend_count && !out->full; i++) {
-        u64 value = row->value(snapshot->state, snapshot->backend_slots[i]);
-        write_id(out, row->name, "backend", snapshot->config->backends[i].id);
-        if (row->micros)
-            write_format(out, "} %llu.%06llu\n", number(value / 1000000), number(value % 1000000));
-        else
-            write_format(out, "} %llu\n", number(value));
-    }
-}
-
-static void write_backend_classes(struct scrape *scrape)
-{
-    const struct snapshot *snapshot = scrape->view.snapshot;
-    struct http_writer *out = scrape->out;
-    family(out, "backend_responses_total", "counter",
-           "Responses of each backend, by the class of their status.");
-    for (u32 i = 0; i < snapshot->config->backend_count && !out->full; i++) {
-        struct state_tally tally = state_backend_tally(snapshot->state, snapshot->backend_slots[i]);
-        for (u32 class = 0; class < ARRAY_COUNT(tally.responses); class ++) {
-            write_id(out, "backend_responses_total", "backend", snapshot->config->backends[i].id);
-            write_format(out, ",class=\"%uxx\"} %llu\n", class + 1, number(tally.responses[class]));
-        }
-    }
-}
-
-/* A state set: 1 for the state that holds. */
-static void write_backend_health(struct scrape *scrape)
-{
-    static const enum health_state states[] = {HEALTH_UNKNOWN, HEALTH_HEALTHY, HEALTH_UNHEALTHY};
-    const struct snapshot *snapshot = scrape->view.snapshot;
-    struct http_writer *out = scrape->out;
-    family(out, "backend_health", "gauge", "What active checks say of each backend: 1 = so it is.");
-    for (u32 i = 0; i < snapshot->config->backend_count && !out->full; i++) {
-        enum health_state state = view_health(&scrape->view, snapshot->backend_slots[i]);
-        for (u32 at = 0; at < ARRAY_COUNT(states); at++) {
-            write_id(out, "backend_health", "backend", snapshot->config->backends[i].id);
-            write_format(out, ",state=\"%s\"} %d\n", health_state_name(states[at]),
-                         states[at] == state);
-        }
-    }
-}
-
-static void write_backend_circuits(struct scrape *scrape)
-{
-    static const enum circuit_state states[] = {CIRCUIT_CLOSED, CIRCUIT_OPEN, CIRCUIT_HALF_OPEN};
-    const struct snapshot *snapshot = scrape->view.snapshot;
-    struct http_writer *out = scrape->out;
-    family(out, "backend_circuit", "gauge",
-           "What passive checks have made of each backend: 1 = so it is.");
-    for (u32 i = 0; i < snapshot->config->backend_count && !out->full; i++) {
-        struct circuit circuit = state_circuit(snapshot->state, snapshot->backend_slots[i]);
-        const char *name = circuit_state_name((enum circuit_state)circuit.state);
-        for (u32 at = 0; at < ARRAY_COUNT(states); at++) {
-            write_id(out, "backend_circuit", "backend", snapshot->config->backends[i].id);
-            write_format(out, ",state=\"%s\"} %d\n", circuit_state_name(states[at]),
-                         name == circuit_state_name(states[at]));
-        }
-    }
-}
-
-static void write_backends(struct scrape *scrape)
-{
-    static const struct backend_family rows[] = {
-        {"backend_active", "gauge", "Requests in progress at each backend.", backend_active, false},
-        {"backend_usable", "gauge", "1 when the backend may be chosen.", backend_usable, false},
-        {"backend_latency_seconds", "gauge",
-         "Moving average (peak EWMA) of the time to a response's head; 0 = not known yet.",
-         backend_latency, true},
-        {"backend_requests_total", "counter", "Attempts on each backend.", backend_requests, false},
-        {"backend_failures_total", "counter", "Attempts that failed by the backend's fault.",
-         backend_failures, false},
-        {"backend_response_head_seconds_total", "counter",
-         "Time to the heads of all responses of each backend.", backend_latency_sum, true},
-        {"backend_passive_failures_total", "counter",
-         "Failures that passive checks have counted against each backend.",
-         backend_passive_failures, false},
-        {"backend_ejections_total", "counter", "Times each backend was ejected by passive checks.",
-         backend_ejections, false},
-        {"backend_ejections_spared_total", "counter",
-         "Times it would have been, had maxEjectionPercent allowed it.", backend_spared, false},
-    };
-    for (u32 i = 0; i < ARRAY_COUNT(rows); i++)
-        write_backend_family(scrape, &rows[i]);
-    write_backend_classes(scrape);
-    write_backend_health(scrape);
-    write_backend_circuits(scrape);
-}
-
-static void write_pools(struct scrape *scrape)
-{
-    const struct snapshot *snapshot = scrape->view.snapshot;
-    const struct config *config = snapshot->config;
-    struct http_writer *out = scrape->out;
-    family(out, "route_backends_ejected", "gauge",
-           "Backends of each route that are ejected, those on trial included.");
-    for (u32 i = 0; i < config->route_count && !out->full; i++) {
-        write_id(out, "route_backends_ejected", "route", config->routes[i].id);
-        write_format(out, "} %u\n",
-                     snapshot_pool_tallies(snapshot, config->routes[i].pool).ejected);
-    }
-    family(out, "route_panic", "gauge",
-           "1 while so few backends of the route are usable that all of them are used.");
-    for (u32 i = 0; i < config->route_count && !out->full; i++) {
-        write_id(out, "route_panic", "route", config->routes[i].id);
-        write_format(out, "} %u\n", snapshot_pool_tallies(snapshot, config->routes[i].pool).panic);
-    }
-}
+/* ---- Routes ---- */
 
 /* One figure of a route. */
 struct route_family {
@@ -426,16 +248,32 @@ static void write_route_family(const struct scrape *scrape, const struct route_f
 {
     const struct config *config = scrape->view.snapshot->config;
     struct http_writer *out = scrape->out;
-    family(out, row->name, row->type, row->help);
-    for (u32 i = 0; i < config->route_count && !out->full; i++) {
+    metrics_family(out, row->name, row->type, row->help);
+    for (u32 i = 0; i < scrape->routes && !out->full; i++) {
         if (!config->routes[i].limited)
             continue;
         u64 value = row->value(scrape, i);
-        write_id(out, row->name, "route", config->routes[i].id);
+        metrics_id(out, row->name, "route", config->routes[i].id);
         if (row->micros)
             write_format(out, "} %llu.%06llu\n", number(value / 1000000), number(value % 1000000));
         else
             write_format(out, "} %llu\n", number(value));
+    }
+}
+
+static void write_route_classes(const struct scrape *scrape)
+{
+    static const char *const classes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    const struct snapshot *snapshot = scrape->view.snapshot;
+    struct http_writer *out = scrape->out;
+    metrics_family(out, "route_responses_total", "counter",
+                   "Requests of each route that are over, by the class of the status sent.");
+    for (u32 i = 0; i < scrape->routes && !out->full; i++) {
+        struct state_classes sum = state_route_responses(snapshot->state, snapshot->route_slots[i]);
+        for (u32 class = 0; class < ARRAY_COUNT(sum.counts); class ++) {
+            metrics_id(out, "route_responses_total", "route", snapshot->config->routes[i].id);
+            write_format(out, ",class=\"%s\"} %llu\n", classes[class], number(sum.counts[class]));
+        }
     }
 }
 
@@ -463,6 +301,37 @@ static void write_routes(const struct scrape *scrape)
     };
     for (u32 i = 0; i < ARRAY_COUNT(rows); i++)
         write_route_family(scrape, &rows[i]);
+    write_route_classes(scrape);
+}
+
+/* ---- What changed, and what is not shown ---- */
+
+static void write_left_out(const struct scrape *scrape)
+{
+    const struct config *config = scrape->view.snapshot->config;
+    metrics_family(scrape->out, "metrics_left_out", "gauge",
+                   "Backends and routes beyond the first 1024, which have no samples here.");
+    write_format(scrape->out, PREFIX "metrics_left_out{kind=\"backend\"} %u\n",
+                 config->backend_count - scrape->backends);
+    write_format(scrape->out, PREFIX "metrics_left_out{kind=\"route\"} %u\n",
+                 config->route_count - scrape->routes);
+}
+
+static void write_events(const struct scrape *scrape)
+{
+    static const char *const names[ADMIN_EVENT_KINDS] = {
+        [ADMIN_EVENT_RELOAD] = "reloads_total", [ADMIN_EVENT_CHANGE] = "changes_total"};
+    static const char *const helps[ADMIN_EVENT_KINDS] = {
+        [ADMIN_EVENT_RELOAD] = "How often the configuration was read again, and what came of it.",
+        [ADMIN_EVENT_CHANGE] = "Backends added and removed over the management API.",
+    };
+    for (u32 kind = 0; kind < ADMIN_EVENT_KINDS; kind++) {
+        metrics_family(scrape->out, names[kind], "counter", helps[kind]);
+        for (u32 result = 0; result < ADMIN_EVENT_RESULTS; result++)
+            write_format(scrape->out, PREFIX "%s{result=\"%s\"} %llu\n", names[kind],
+                         admin_event_result_name((enum admin_event_result)result),
+                         number(scrape->view.event_counts[kind][result]));
+    }
 }
 
 void metrics_write(const struct admin *admin, struct http_writer *out)
@@ -470,6 +339,8 @@ void metrics_write(const struct admin *admin, struct http_writer *out)
     struct scrape scrape = {.admin = admin, .out = out};
     admin->source->view(admin->source->context, &scrape.view);
     figures_sum(admin, scrape.view.workers, &scrape.sum);
+    scrape.backends = min_u32(scrape.view.snapshot->config->backend_count, METRICS_BACKENDS_MAX);
+    scrape.routes = min_u32(scrape.view.snapshot->config->route_count, METRICS_ROUTES_MAX);
     write_process(&scrape);
     write_plain(&scrape);
     write_workers(&scrape);
@@ -478,7 +349,9 @@ void metrics_write(const struct admin *admin, struct http_writer *out)
     write_retry_denials(&scrape);
     write_log_drops(&scrape);
     write_durations(&scrape);
-    write_backends(&scrape);
-    write_pools(&scrape);
+    write_left_out(&scrape);
+    write_events(&scrape);
+    metrics_backends(&scrape);
+    metrics_pools(&scrape);
     write_routes(&scrape);
 }

@@ -55,6 +55,19 @@ static void write_route_limits(const struct snapshot *snapshot, u32 index, struc
     write_format(out, ",\"standing\":%s}", truth(tally.standing > 0));
 }
 
+static void write_route_responses(const struct snapshot *snapshot, u32 slot,
+                                  struct http_writer *out)
+{
+    struct state_classes responses = state_route_responses(snapshot->state, slot);
+    u64 sum = responses.counts[0];
+    write_format(out, ",\"responses\":{\"none\":%llu", number(responses.counts[0]));
+    for (u32 i = 1; i < ARRAY_COUNT(responses.counts); i++) {
+        write_format(out, ",\"%uxx\":%llu", i, number(responses.counts[i]));
+        sum += responses.counts[i];
+    }
+    write_format(out, "},\"requests\":%llu", number(sum));
+}
+
 static void write_route(const struct admin_view *view, u32 index, struct http_writer *out)
 {
     const struct snapshot *snapshot = view->snapshot;
@@ -75,73 +88,8 @@ static void write_route(const struct admin_view *view, u32 index, struct http_wr
                  balance_strategy_name(pool->strategy), pool->backend_count, usable);
     write_format(out, ",\"ejected\":%u,\"panic\":%s", tallies.ejected, truth(tallies.panic));
     write_route_limits(snapshot, index, out);
+    write_route_responses(snapshot, snapshot->route_slots[index], out);
     http_write(out, SLICE("}"));
-}
-
-static bool added_at_run_time(const struct admin_view *view, struct slice id)
-{
-    for (u32 i = 0; i < view->overlay->added_count; i++)
-        if (slice_equal(view->overlay->added[i].id, id))
-            return true;
-    return false;
-}
-
-/* Why it may not be chosen. */
-static void write_marks(u32 marks, struct http_writer *out)
-{
-    bool first = true;
-    http_write(out, SLICE(",\"marks\":["));
-    for (u32 mark = 1; mark <= marks; mark <<= 1) {
-        if (!(marks & mark))
-            continue;
-        write_format(out, "%s\"%s\"", first ? "" : ",", state_mark_name((enum state_mark)mark));
-        first = false;
-    }
-    http_write(out, SLICE("]"));
-}
-
-/* What passive checks know. */
-static void write_circuit(struct circuit circuit, struct http_writer *out)
-{
-    write_format(out, ",\"circuit\":{\"state\":\"%s\",\"failures\":%llu,\"inARow\":%u",
-                 circuit_state_name((enum circuit_state)circuit.state), number(circuit.failures),
-                 circuit.row);
-    write_format(out, ",\"ejections\":%llu,\"spared\":%llu", number(circuit.ejections),
-                 number(circuit.spared));
-    if (circuit.ejections > 0)
-        write_format(out, ",\"reason\":\"%s\",\"ejectionMs\":%u",
-                     circuit_reason_name(circuit.reason), circuit.open_ms);
-    if (circuit.last.status > 0)
-        write_format(out, ",\"lastFailure\":\"status %u\"", circuit.last.status);
-    else if (circuit.last.what)
-        write_format(out, ",\"lastFailure\":\"%s\"", circuit.last.what);
-    http_write(out, SLICE("}"));
-}
-
-void status_backend_json(const struct admin_view *view, u32 index, struct http_writer *out)
-{
-    const struct snapshot *snapshot = view->snapshot;
-    const struct config_backend *backend = &snapshot->config->backends[index];
-    u32 slot = snapshot->backend_slots[index];
-    struct state_tally tally = state_backend_tally(snapshot->state, slot);
-    http_write(out, SLICE("{\"id\":"));
-    write_json(out, backend->id);
-    http_write(out, SLICE(",\"url\":"));
-    write_json(out, backend->url);
-    write_format(out, ",\"weight\":%u,\"usable\":%s,\"active\":%u,\"latencyUs\":%u",
-                 backend->weight, truth(state_backend_usable(snapshot->state, slot)),
-                 state_backend_active(snapshot->state, slot),
-                 state_backend_latency_us(snapshot->state, slot));
-    write_format(out, ",\"health\":\"%s\",\"addedAtRunTime\":%s",
-                 health_state_name(view_health(view, slot)),
-                 truth(added_at_run_time(view, backend->id)));
-    write_marks(state_backend_marks(snapshot->state, slot) & STATE_BARS, out);
-    write_circuit(state_circuit(snapshot->state, slot), out);
-    write_format(out, ",\"requests\":%llu,\"failures\":%llu,\"responses\":{",
-                 number(tally.requests), number(tally.failures));
-    for (u32 i = 0; i < ARRAY_COUNT(tally.responses); i++)
-        write_format(out, "%s\"%uxx\":%llu", i > 0 ? "," : "", i + 1, number(tally.responses[i]));
-    http_write(out, SLICE("}}"));
 }
 
 static void write_list(const struct admin_view *view, u32 count, struct http_writer *out,
@@ -158,6 +106,27 @@ void status_backends_json(const struct admin_view *view, struct http_writer *out
 {
     http_write(out, SLICE("["));
     write_list(view, view->snapshot->config->backend_count, out, status_backend_json);
+}
+
+static void write_event(const struct admin_event *event, struct http_writer *out)
+{
+    http_write(out, SLICE("{\"time\":"));
+    write_json_time(out, event->wall_ns);
+    write_format(out, ",\"what\":\"%s\",\"result\":\"%s\",\"snapshot\":%llu,\"report\":",
+                 admin_event_kind_name(event->kind), admin_event_result_name(event->result),
+                 number(event->version));
+    write_json_lines(out, event->report);
+    write_format(out, ",\"cut\":%s}", truth(event->cut));
+}
+
+static void write_events(const struct admin_view *view, struct http_writer *out)
+{
+    http_write(out, SLICE(",\n\"reloads\":["));
+    for (u32 i = 0; i < view->event_count; i++) {
+        http_write(out, i > 0 ? SLICE(",\n") : SLICE("\n"));
+        write_event(&view->events[i], out);
+    }
+    http_write(out, SLICE("]"));
 }
 
 void status_json(const struct admin *admin, struct http_writer *out)
@@ -181,6 +150,7 @@ void status_json(const struct admin *admin, struct http_writer *out)
     write_format(out, ",\"logDropped\":{\"error\":%llu,\"access\":%llu}",
                  number(view.log_dropped[LOG_FILE_ERROR]),
                  number(view.log_dropped[LOG_FILE_ACCESS]));
+    write_events(&view, out);
     http_write(out, SLICE(",\n\"routes\":["));
     write_list(&view, view.snapshot->config->route_count, out, write_route);
     http_write(out, SLICE(",\n\"backends\":"));

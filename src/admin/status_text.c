@@ -39,6 +39,14 @@ static void write_summary(const struct admin *admin, const struct admin_view *vi
                  number(view->log_dropped[LOG_FILE_ERROR] + view->log_dropped[LOG_FILE_ACCESS]));
 }
 
+static u64 classes_sum(const struct state_classes *classes)
+{
+    u64 sum = 0;
+    for (u32 i = 0; i < ARRAY_COUNT(classes->counts); i++)
+        sum += classes->counts[i];
+    return sum;
+}
+
 static void write_routes(const struct snapshot *snapshot, struct http_writer *out)
 {
     const struct config *config = snapshot->config;
@@ -56,9 +64,12 @@ static void write_routes(const struct snapshot *snapshot, struct http_writer *ou
             (void)snprintf(waiting, sizeof(waiting), "%u/%u", state_route_waiting(routes, slot),
                            route->queue_max);
         }
-        write_format(out, "%-*.*s %-20s %9s %9s %9u  ", ID_COLUMN, (int)route->id.len,
+        struct state_classes responses =
+            state_route_responses(snapshot->state, snapshot->route_slots[i]);
+        write_format(out, "%-*.*s %-20s %9s %9s %9u %10llu %9llu  ", ID_COLUMN, (int)route->id.len,
                      route->id.data, balance_strategy_name(pool->strategy), active, waiting,
-                     pool->backend_count);
+                     pool->backend_count, number(classes_sum(&responses)),
+                     number(responses.counts[5]));
         http_write(out, route->wildcard || route->host.len == 0 ? SLICE("*") : SLICE(""));
         http_write(out, route->host);
         http_write(out, SLICE(" "));
@@ -69,8 +80,9 @@ static void write_routes(const struct snapshot *snapshot, struct http_writer *ou
 
 static void write_backends_head(struct http_writer *out)
 {
-    write_format(out, "%-*s %-11s %-9s %6s %7s %10s %9s %11s  %s\n", ID_COLUMN, "backend", "use",
-                 "health", "weight", "active", "requests", "failures", "latency ms", "url");
+    write_format(out, "%-*s %-11s %-9s %6s %7s %10s %9s %9s %9s %9s  %s\n", ID_COLUMN, "backend",
+                 "use", "health", "weight", "active", "requests", "failures", "p50 ms", "p95 ms",
+                 "p99 ms", "url, and the last probe if it failed");
 }
 
 /* The operator's word first, then the other judges'. */
@@ -84,19 +96,29 @@ static const char *use(u32 marks)
     return "yes";
 }
 
+static double quantile_ms(const struct state_latency_sums *sums, double share)
+{
+    return (double)state_latency_quantile(sums, share) / 1000;
+}
+
 static void write_backend(const struct admin_view *view, u32 index, struct http_writer *out)
 {
     const struct snapshot *snapshot = view->snapshot;
     const struct config_backend *backend = &snapshot->config->backends[index];
     u32 slot = snapshot->backend_slots[index];
     struct state_tally tally = state_backend_tally(snapshot->state, slot);
-    write_format(
-        out, "%-*.*s %-11s %-9s %6u %7u %10llu %9llu %11.3f  %.*s\n", ID_COLUMN,
-        (int)backend->id.len, backend->id.data, use(state_backend_marks(snapshot->state, slot)),
-        health_state_name(view_health(view, slot)), backend->weight,
-        state_backend_active(snapshot->state, slot), number(tally.requests), number(tally.failures),
-        (double)state_backend_latency_us(snapshot->state, slot) / 1000, (int)backend->url.len,
-        backend->url.data);
+    struct state_latency_sums sums = state_backend_latencies(snapshot->state, slot);
+    struct health_last last;
+    write_format(out, "%-*.*s %-11s %-9s %6u %7u %10llu %9llu %9.3f %9.3f %9.3f  %.*s", ID_COLUMN,
+                 (int)backend->id.len, backend->id.data,
+                 use(state_backend_marks(snapshot->state, slot)),
+                 health_state_name(view_health(view, slot)), backend->weight,
+                 state_backend_active(snapshot->state, slot), number(tally.requests),
+                 number(tally.failures), quantile_ms(&sums, 0.5), quantile_ms(&sums, 0.95),
+                 quantile_ms(&sums, 0.99), (int)backend->url.len, backend->url.data);
+    if (view->health && health_last(view->health, slot, &last) && !last.good)
+        write_format(out, "  (%s)", last.reason);
+    http_write(out, SLICE("\n"));
 }
 
 void status_backend_text(const struct admin_view *view, u32 index, struct http_writer *out)
@@ -112,6 +134,22 @@ void status_backends_text(const struct admin_view *view, struct http_writer *out
         write_backend(view, i, out);
 }
 
+/* The newest first, each with the first line of its report. */
+static void write_events(const struct admin_view *view, struct http_writer *out)
+{
+    if (view->event_count > 0)
+        write_format(out, "\n%-26s %-7s %-9s %8s  %s\n", "when", "what", "result", "version",
+                     "what the log says first");
+    for (u32 i = 0; i < view->event_count; i++) {
+        const struct admin_event *event = &view->events[i];
+        const char *end = memchr(event->report.data, '\n', event->report.len);
+        write_json_time(out, event->wall_ns);
+        write_format(out, " %-7s %-9s %8llu  %.*s\n", admin_event_kind_name(event->kind),
+                     admin_event_result_name(event->result), number(event->version),
+                     end ? (int)(end - event->report.data) : 0, event->report.data);
+    }
+}
+
 void status_text(const struct admin *admin, struct http_writer *out)
 {
     struct admin_view view;
@@ -122,4 +160,5 @@ void status_text(const struct admin *admin, struct http_writer *out)
     write_routes(view.snapshot, out);
     http_write(out, SLICE("\n"));
     status_backends_text(&view, out);
+    write_events(&view, out);
 }

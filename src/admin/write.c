@@ -3,6 +3,8 @@
 #include <stdio.h>
 
 #include "admin/admin_internal.h"
+#include "base/calendar.h"
+#include "base/clock.h"
 
 static void overflow(struct http_writer *out)
 {
@@ -51,4 +53,46 @@ void write_json_path(struct http_writer *out, struct slice path)
             http_write(out, slice_of(path.data + i, 1));
     }
     http_write(out, SLICE("\""));
+}
+
+void write_json_lines(struct http_writer *out, struct slice lines)
+{
+    bool first = true;
+    http_write(out, SLICE("["));
+    while (lines.len > 0) {
+        const char *end = memchr(lines.data, '\n', lines.len);
+        u32 len = end ? (u32)(end - lines.data) : lines.len;
+        http_write(out, first ? SLICE("") : SLICE(","));
+        write_json(out, slice_of(lines.data, len));
+        u32 taken = min_u32(len + 1, lines.len);
+        lines = slice_of(lines.data + taken, lines.len - taken);
+        first = false;
+    }
+    http_write(out, SLICE("]"));
+}
+
+void write_json_time(struct http_writer *out, u64 wall_ns)
+{
+    const struct calendar at = calendar_utc(wall_ns / NS_PER_S);
+    write_format(out, "\"%04u-%02u-%02uT%02u:%02u:%02u.%03uZ\"", at.year, at.month, at.day, at.hour,
+                 at.minute, at.second, (u32)(wall_ns / NS_PER_MS % 1000));
+}
+
+/* ---- Names ---- */
+
+const char *admin_event_kind_name(enum admin_event_kind kind)
+{
+    static const char *const names[ADMIN_EVENT_KINDS] = {
+        [ADMIN_EVENT_RELOAD] = "reload", [ADMIN_EVENT_CHANGE] = "change"};
+    return names[kind];
+}
+
+const char *admin_event_result_name(enum admin_event_result result)
+{
+    static const char *const names[ADMIN_EVENT_RESULTS] = {
+        [ADMIN_EVENT_DONE] = "done",
+        [ADMIN_EVENT_UNCHANGED] = "unchanged",
+        [ADMIN_EVENT_REFUSED] = "refused",
+    };
+    return names[result];
 }

@@ -7,9 +7,14 @@ static enum config_overlay_verdict change(struct control *control, const struct 
                                           struct config_problems *problems)
 {
     const struct live_workers workers = {control->workers, control->started};
+    management_event_begins(control->management, ADMIN_EVENT_CHANGE);
     enum config_overlay_verdict verdict = live_change(control->live, &workers, wanted, problems);
-    if (verdict == CONFIG_OVERLAY_GOOD)
+    bool good = verdict == CONFIG_OVERLAY_GOOD;
+    if (good)
         health_follow(control->health, live_snapshot(control->live));
+    for (u32 i = 0; i < problems->count; i++)
+        management_hear(control->management, problems->at[i].text);
+    management_event_ends(control->management, good ? ADMIN_EVENT_DONE : ADMIN_EVENT_REFUSED);
     return verdict;
 }
 

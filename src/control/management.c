@@ -7,6 +7,7 @@
 
 #include "admin.h"
 #include "base/clock.h"
+#include "control/history.h"
 
 enum { END_MS = 2000 };
 
@@ -15,6 +16,7 @@ struct management {
     struct admin_source source;
     struct admin *admin;
     struct http_writer *report; /* while a reload is asked for */
+    struct history history;
     int listen_fd;
 };
 
@@ -43,6 +45,8 @@ static void view(void *context, struct admin_view *out)
         .memory_bytes_max = management->with.pressure->memory_max,
         .files_max = management->with.pressure->files_max,
     };
+    out->event_count = history_list(&management->history, out->events);
+    memcpy(out->event_counts, management->history.counts, sizeof(out->event_counts));
     for (u32 file = 0; file < LOG_FILE_COUNT; file++)
         out->log_dropped[file] = dropped(management, (enum log_file)file);
 }
@@ -90,10 +94,21 @@ static void mark(void *context, u32 backend, u32 marks)
     management->with.mark(management->with.context, backend, marks);
 }
 
+void management_event_begins(struct management *management, enum admin_event_kind kind)
+{
+    history_begin(&management->history, kind);
+}
+
+void management_event_ends(struct management *management, enum admin_event_result result)
+{
+    history_end(&management->history, result, live_snapshot(management->with.live)->version);
+}
+
 void management_hear(struct management *management, const char *message)
 {
     struct http_writer *report = management->report;
     usize len = strlen(message);
+    history_say(&management->history, message);
     if (!report || (usize)(report->end - report->at) < len + 1)
         return; /* the log has the rest */
     http_write(report, slice_of(message, len));

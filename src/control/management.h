@@ -2,6 +2,7 @@
 #ifndef NEXTPROXY_CONTROL_MANAGEMENT_H
 #define NEXTPROXY_CONTROL_MANAGEMENT_H
 
+#include "admin.h"
 #include "base/wheel.h"
 #include "control/live.h"
 #include "control/pressure.h"
@@ -42,7 +43,11 @@ MUST_CHECK struct management *management_create(const struct management_options 
 void management_destroy(struct management *management);
 /* To be called after every turn and wheel_run. */
 void management_after_turn(struct management *management);
-/* Live has said something: it is repeated to whoever asked for a reload. */
+/* The configuration is about to be changed; what became of it. */
+void management_event_begins(struct management *management, enum admin_event_kind kind);
+void management_event_ends(struct management *management, enum admin_event_result result);
+/* Live has said something: it is kept with the event, and repeated to whoever asked for a reload.
+ */
 void management_hear(struct management *management, const char *message);
 /* Where it listens: "127.0.0.1:8081". */
 enum { MANAGEMENT_NAME_BYTES = 80 };

@@ -5,15 +5,29 @@
 
 #include "control/control_internal.h"
 
+static void tell_management(struct control *control, enum live_reload result)
+{
+    static const enum admin_event_result results[] = {
+        [LIVE_REPLACED] = ADMIN_EVENT_DONE,
+        [LIVE_SAME] = ADMIN_EVENT_UNCHANGED,
+        [LIVE_REFUSED] = ADMIN_EVENT_REFUSED,
+    };
+    if (control->management)
+        management_event_ends(control->management, results[result]);
+}
+
 enum live_reload control_reload(struct control *control, enum log_severity same_severity)
 {
     if (control->watch)
         watch_loaded(control->watch);
     const struct live_workers workers = {control->workers, control->started};
     const struct snapshot *before = live_snapshot(control->live);
+    if (control->management)
+        management_event_begins(control->management, ADMIN_EVENT_RELOAD);
     enum live_reload result = live_reload(control->live, &workers, same_severity);
     if (live_snapshot(control->live) != before)
         health_follow(control->health, live_snapshot(control->live));
+    tell_management(control, result);
     return result;
 }
 

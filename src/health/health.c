@@ -35,6 +35,10 @@ static void take_in(struct check *check, const struct probe_result *result)
     };
     report.change = health_machine_step(&check->machine, &report.backend->health_check,
                                         result->outcome == PROBE_GOOD);
+    check->last = *result;
+    check->probed_ns = ring_now_ns(health->with.ring);
+    if (report.change != HEALTH_SAME)
+        check->changed_ns = check->probed_ns;
     if (report.change != HEALTH_SAME)
         state_backend_mark(health->snapshot->state, (u32)(check - health->at), STATE_DOWN,
                            report.change == HEALTH_WENT_DOWN);
@@ -269,6 +273,23 @@ const char *health_state_name(enum health_state state)
     };
     ASSERT(state < ARRAY_COUNT(names));
     return names[state];
+}
+
+bool health_last(const struct health *health, u32 slot, struct health_last *out)
+{
+    const struct check *check = &health->at[slot];
+    if (!check->live || check->probed_ns == 0)
+        return false;
+    *out = (struct health_last){
+        .probed_ns = check->probed_ns,
+        .changed_ns = check->changed_ns,
+        .good = check->last.outcome == PROBE_GOOD,
+        .detail = health_detail(&check->last),
+    };
+    char scratch[HEALTH_REASON_BYTES];
+    struct slice reason = slice_of_string(health_reason(&check->last, scratch));
+    memcpy(out->reason, reason.data, min_u32(reason.len, sizeof(out->reason) - 1));
+    return true;
 }
 
 u32 health_checks(const struct health *health)

@@ -22,6 +22,9 @@ struct check {
     u32 backend; /* index into the snapshot's */
     u32 round;   /* health.round when it was last wanted */
     bool live;
+    struct probe_result last; /* valid with probed_ns > 0 */
+    u64 probed_ns;
+    u64 changed_ns;
 };
 
 struct health {

@@ -5,17 +5,16 @@
 
 #include "base/clock.h"
 
-enum { ERROR_BYTES = 32, MESSAGE_BYTES = 256 };
+enum { MESSAGE_BYTES = 256 };
 
-/* The reason in a word or two, for programs that count them. */
-static const char *reason(const struct probe_result *result, char scratch[ERROR_BYTES])
+const char *health_reason(const struct probe_result *result, char scratch[HEALTH_REASON_BYTES])
 {
     switch (result->outcome) {
     case PROBE_GOOD:
     case PROBE_OUTCOME_COUNT:
         return "";
     case PROBE_STATUS:
-        (void)snprintf(scratch, ERROR_BYTES, "status %u", result->status);
+        (void)snprintf(scratch, HEALTH_REASON_BYTES, "status %u", result->status);
         return scratch;
     case PROBE_CONNECT:
     case PROBE_LOST:
@@ -31,8 +30,7 @@ static const char *reason(const struct probe_result *result, char scratch[ERROR_
     return "";
 }
 
-/* What the probe saw, as the end of a sentence. */
-static const char *seen(const struct probe_result *result)
+const char *health_detail(const struct probe_result *result)
 {
     static const char *const texts[PROBE_OUTCOME_COUNT] = {
         [PROBE_GOOD] = "answered as expected",
@@ -67,14 +65,14 @@ static void describe(const struct health_report *report, char message[MESSAGE_BY
         report->change == HEALTH_WENT_UP ? check->healthy_threshold : check->unhealthy_threshold;
     const char *kind = report->change == HEALTH_WENT_UP ? "good" : "failed";
     if (report->change == HEALTH_SAME)
-        (void)snprintf(message, MESSAGE_BYTES, "A probe %s", seen(result));
+        (void)snprintf(message, MESSAGE_BYTES, "A probe %s", health_detail(result));
     else if (report->change == HEALTH_WENT_UP && report->first)
         (void)snprintf(message, MESSAGE_BYTES, "Backend is up: its first good probe");
     else
         (void)snprintf(
             message, MESSAGE_BYTES, "Backend is %s: %u %s probe%s in a row, the last %s%s%s",
             report->change == HEALTH_WENT_UP ? "up again" : "down", count, kind,
-            count == 1 ? "" : "s", seen(result), detail ? ": " : "", detail ? detail : "");
+            count == 1 ? "" : "s", health_detail(result), detail ? ": " : "", detail ? detail : "");
 }
 
 static void write_event(struct log_buffer *log, enum log_severity severity,
@@ -96,14 +94,14 @@ static void write_event(struct log_buffer *log, enum log_severity severity,
 void health_record(struct log_buffer *log, enum log_severity severity_min,
                    const struct health_report *report)
 {
-    char message[MESSAGE_BYTES], scratch[ERROR_BYTES];
+    char message[MESSAGE_BYTES], scratch[HEALTH_REASON_BYTES];
     enum log_severity severity = severity_of(report->change);
     bool worth_it = report->change != HEALTH_SAME || report->result->outcome != PROBE_GOOD;
     if (!log || severity < severity_min || !worth_it)
         return;
     describe(report, message);
-    write_event(log, severity, report->backend, slice_of_string(reason(report->result, scratch)),
-                message);
+    write_event(log, severity, report->backend,
+                slice_of_string(health_reason(report->result, scratch)), message);
 }
 
 void health_record_unchecked(struct log_buffer *log, enum log_severity severity_min,

@@ -19,4 +19,10 @@ void health_record(struct log_buffer *log, enum log_severity severity_min,
 void health_record_unchecked(struct log_buffer *log, enum log_severity severity_min,
                              const struct config_backend *backend);
 
+/* Why a probe failed, in a word or two for programs: "status 503", "ECONNREFUSED"; and as the end
+ * of a sentence. */
+enum { HEALTH_REASON_BYTES = 32 };
+const char *health_reason(const struct probe_result *result, char scratch[HEALTH_REASON_BYTES]);
+const char *health_detail(const struct probe_result *result);
+
 #endif

@@ -144,6 +144,10 @@ struct proxy *proxy_create(const struct proxy_environment *environment)
     refresh_wall(proxy);
     overload_init(proxy);
     create_spare(proxy);
+    if (proxy->tallies) {
+        proxy->latencies = state_latencies(proxy->state, environment->worker);
+        proxy->route_classes = state_route_classes(proxy->state, environment->worker);
+    }
     if (!proxy->tallies || !queues_create(proxy) || !create_slabs(proxy) ||
         !create_upstreams(proxy))
         return NULL;

@@ -140,7 +140,9 @@ struct proxy {
     struct snapshot *snapshot;   /* what new exchanges follow */
     const struct config *config; /* the snapshot's */
     struct state *state;
-    struct state_tally *tallies; /* by slot: the worker's own */
+    struct state_tally *tallies; /* by slot, as the next two: the worker's own */
+    struct state_latencies *latencies;
+    struct state_classes *route_classes;
     struct log_buffer *logs[LOG_FILE_COUNT];
     struct upstreams *upstreams;
     struct transport_reaper reaper;

@@ -31,7 +31,11 @@ static void count(struct exchange *exchange)
 {
     struct proxy_counters *counters = &exchange->proxy->counters;
     u32 class = exchange->status / 100u;
-    counters->responses_by_class[class < ARRAY_COUNT(counters->responses_by_class) ? class : 0]++;
+    class = class < ARRAY_COUNT(counters->responses_by_class) ? class : 0;
+    counters->responses_by_class[class]++;
+    if (exchange->routed)
+        state_tally_add(
+            &exchange->proxy->route_classes[exchange_route_slot(exchange)].counts[class], 1);
     if (exchange->phase != EXCHANGE_TUNNEL) /* which lasts as long as people like */
         histogram_add(&counters->duration_us,
                       span_us(exchange->start_ns, proxy_now_ns(exchange->proxy)));

@@ -136,6 +136,7 @@ static void note_first_byte(struct exchange *exchange, u32 status)
                           (u32)min_u64(latency_us, UINT32_MAX), exchange->first_byte_ns);
     state_tally_add(&tally->responses[status / 100 - 1], 1);
     state_tally_add(&tally->latency_us_sum, latency_us);
+    state_latency_add(&proxy->latencies[exchange_backend_slot(exchange)], latency_us);
     outcome_head(exchange, status);
 }
 

@@ -34,9 +34,7 @@ void state_destroy(struct state *state)
     for (u32 kind = 0; kind < STATE_KIND_COUNT; kind++)
         slots_deinit(&state->slots[kind]);
     marks_deinit(state);
-    for (u32 worker = 0; worker < state->workers; worker++)
-        if (state->tallies[worker])
-            region_release(state->tallies[worker], sizeof(*state->tallies[worker]));
+    tallies_release(state);
     state_routes_destroy(state->routes);
     region_release(state->figures, sizeof(*state->figures));
     free(state);
@@ -44,21 +42,19 @@ void state_destroy(struct state *state)
 
 /* ---- Slots ---- */
 
-/* Nobody counts meanwhile: a slot is free when nothing is in flight in it. */
-static void forget_tallies(struct state *state, u32 slot)
-{
-    for (u32 worker = 0; worker < state->workers; worker++)
-        if (state->tallies[worker] && state->tallies[worker]->by_slot[slot].requests > 0)
-            state->tallies[worker]->by_slot[slot] = (struct state_tally){0};
-}
-
 static void forget_backend(struct state *state, u32 slot)
 {
     struct figures *figures = state->figures;
     __atomic_store_n(&figures->latency_us[slot], 0, __ATOMIC_RELAXED);
     __atomic_store_n(&figures->latency_at_ns[slot], 0, __ATOMIC_RELAXED);
     marks_forget(state, slot);
-    forget_tallies(state, slot);
+    tallies_forget_backend(state, slot);
+}
+
+static void forget_route(struct state *state, u32 slot)
+{
+    state_routes_forget(state->routes, slot);
+    tallies_forget_route(state, slot);
 }
 
 u32 state_take(struct state *state, enum state_kind kind, struct slice key)
@@ -68,7 +64,7 @@ u32 state_take(struct state *state, enum state_kind kind, struct slice key)
     if (slot != STATE_SLOT_NONE && fresh && kind == STATE_BACKEND)
         forget_backend(state, slot);
     if (slot != STATE_SLOT_NONE && fresh && kind == STATE_ROUTE)
-        state_routes_forget(state->routes, slot);
+        forget_route(state, slot);
     return slot;
 }
 
@@ -133,42 +129,6 @@ u32 state_backend_active(const struct state *state, u32 slot)
 u32 state_backend_latency_us(const struct state *state, u32 slot)
 {
     return __atomic_load_n(&state->figures->latency_us[slot], __ATOMIC_RELAXED);
-}
-
-/* ---- Tallies ---- */
-
-struct state_tally *state_tallies(struct state *state, u32 worker)
-{
-    if (worker >= STATE_WORKERS_MAX)
-        return NULL;
-    marks_lock(state); /* workers that serve already add them up when a backend fails */
-    if (!state->tallies[worker])
-        state->tallies[worker] = region_reserve(sizeof(struct tallies), false);
-    if (state->tallies[worker])
-        state->workers = max_u32(state->workers, worker + 1);
-    marks_unlock(state);
-    return state->tallies[worker] ? state->tallies[worker]->by_slot : NULL;
-}
-
-static u64 figure_read(const u64 *figure)
-{
-    return __atomic_load_n(figure, __ATOMIC_RELAXED);
-}
-
-struct state_tally state_backend_tally(const struct state *state, u32 slot)
-{
-    struct state_tally sum = {0};
-    for (u32 worker = 0; worker < state->workers; worker++) {
-        if (!state->tallies[worker])
-            continue;
-        const struct state_tally *one = &state->tallies[worker]->by_slot[slot];
-        sum.requests += figure_read(&one->requests);
-        sum.failures += figure_read(&one->failures);
-        for (u32 i = 0; i < ARRAY_COUNT(sum.responses); i++)
-            sum.responses[i] += figure_read(&one->responses[i]);
-        sum.latency_us_sum += figure_read(&one->latency_us_sum);
-    }
-    return sum;
 }
 
 /* ---- Places, exactly ---- */

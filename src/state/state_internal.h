@@ -21,6 +21,8 @@ struct figures {
 /* One worker's, reserved when it asks for them. */
 struct tallies {
     struct state_tally by_slot[STATE_SLOTS_MAX];
+    struct state_latencies latencies[STATE_SLOTS_MAX];
+    struct state_classes routes[STATE_SLOTS_MAX];
 };
 
 struct state {
@@ -37,6 +39,12 @@ struct state {
     void (*on_change)(void *context);
     void *context;
 };
+
+/* ---- tallies.c: the slot is another's from now on, and nobody counts meanwhile ---- */
+
+void tallies_forget_backend(struct state *state, u32 slot);
+void tallies_forget_route(struct state *state, u32 slot);
+void tallies_release(struct state *state);
 
 /* ---- marks.c ---- */
 

@@ -4,6 +4,7 @@ import re
 import shutil
 import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -92,6 +93,7 @@ def test_status(lab):
     assert (api["id"], api["host"], api["path"]) == ("api", "*.example.com", "/api")
     assert (api["activeLimit"], api["active"], api["backends"]) == (7, 0, 1)
     assert (default["id"], default["host"], default["backends"]) == ("default", "*", 3)
+    assert (default["requests"], default["responses"]["2xx"], api["requests"]) == (6, 6, 0)
 
 
 def test_failures_by_the_backend(lab):
@@ -107,6 +109,74 @@ def test_failures_by_the_backend(lab):
     assert (first["requests"], first["failures"]) == (1, 1)
     assert sum(first["responses"].values()) == 0
     assert (second["requests"], second["failures"], second["responses"]["5xx"]) == (1, 0, 1)
+
+
+def test_latency_percentiles(lab):
+    """Issue: "latency percentiles": p50 below a slow tenth, p99 in it."""
+    def handler(connection):
+        while seen := connection.read_request():
+            if b"slow" in seen.target.encode():
+                threading.Event().wait(0.2)
+            connection.send(answer())
+
+    proxy = managed(lab, lab.origin(handler))
+    client = lab.client(proxy)
+    for number in range(20):
+        assert client.ask(request("GET", "/slow" if number % 10 == 9 else "/")).status == 200
+    times = settled(lab, proxy)["backends"][0]["responseHeadUs"]
+    assert 0 < times["p50"] < 200_000 <= times["p99"]
+    assert times["p50"] <= times["p95"] <= times["p99"]
+    samples = metrics_of(lab, proxy)
+    name = 'nextproxy_backend_response_head_seconds_bucket{backend="b0",le="%s"}'
+    assert samples[name % "+Inf"] == 20
+    assert samples[name % "0.065536"] <= 18 and samples[name % "16.777216"] == 20
+    assert samples['nextproxy_backend_response_head_seconds_sum{backend="b0"}'] >= 0.4
+
+
+def test_last_probe(lab):
+    """Issue: "state and reason": what the last probe saw."""
+    check = {"enabled": True, "interval": 100, "unhealthyThreshold": 1}
+    origin = lab.origin(serve(lambda _: answer(status="503 No")))
+    proxy = managed(lab, {"url": origin.url, "healthCheck": check}, lab.origin())
+    while status_of(lab, proxy)["backends"][0]["health"] != "unhealthy":
+        pass
+    first, second = status_of(lab, proxy)["backends"]
+    assert (first["lastProbe"]["good"], first["lastProbe"]["reason"]) == (False, "status 503")
+    assert "another status" in first["lastProbe"]["detail"]
+    assert first["healthForSeconds"] >= 0 and first["marks"] == ["down"]
+    assert "lastProbe" not in second
+    table = ask(lab, proxy, "/status", "Accept: text/plain").body.decode()
+    assert "(status 503)" in table
+
+
+def test_reload_history(lab):
+    """Issue: "reload history"; the last 16, the newest first."""
+    proxy = managed(lab, lab.origin(), reload={"watch": False})
+    assert status_of(lab, proxy)["reloads"] == []
+    config = json.loads(proxy.config_file.read_text())
+    for number in range(20):
+        config["backends"][0]["weight"] = number + 2
+        proxy.config_file.write_text(json.dumps(config))
+        assert ask(lab, proxy, "/reload", method="POST").status == 200
+    ask(lab, proxy, "/reload", method="POST")
+    proxy.config_file.write_text("{")
+    ask(lab, proxy, "/reload", method="POST")
+    ask(lab, proxy, "/backends/b0", method="DELETE")
+    entries = status_of(lab, proxy)["reloads"]
+    assert len(entries) == 16
+    assert [(entry["what"], entry["result"], entry["snapshot"]) for entry in entries[:4]] == [
+        ("change", "refused", 21), ("reload", "refused", 21), ("reload", "unchanged", 21),
+        ("reload", "done", 21)]
+    assert entries[3]["report"][0] == "backends[b0].weight: 20 -> 21"
+    assert "not valid JSON" in entries[1]["report"][0]
+    assert "last backend" in entries[0]["report"][0]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", entries[0]["time"])
+    samples = metrics_of(lab, proxy)
+    assert [samples[f'nextproxy_reloads_total{{result="{result}"}}']
+            for result in ("done", "unchanged", "refused")] == [20, 1, 1]
+    assert samples['nextproxy_changes_total{result="refused"}'] == 1
+    table = ask(lab, proxy, "/status", "Accept: text/plain").body.decode()
+    assert "backends[b0].weight: 20 -> 21" in table
 
 
 def test_metrics(lab):
@@ -125,9 +195,11 @@ def test_metrics(lab):
     assert samples["nextproxy_request_duration_seconds_count"] == 6
     assert samples['nextproxy_request_duration_seconds_bucket{le="+Inf"}'] == 6
     buckets = [(float(re.search('le="([^"]+)"', name)[1]), value)
-               for name, value in samples.items() if "_bucket{" in name]
+               for name, value in samples.items() if "duration_seconds_bucket{" in name]
     assert buckets == sorted(buckets), "bounds and counts both rise"
     assert samples["nextproxy_snapshot_version"] == 1
+    assert samples['nextproxy_route_responses_total{route="default",class="2xx"}'] == 5
+    assert samples['nextproxy_route_responses_total{route="default",class="4xx"}'] == 0
 
 
 def test_promtool(lab):
@@ -150,7 +222,10 @@ def test_many_backends_and_routes(lab):
     routes = [{"id": f"route-{index:058}", "path": f"/{index:01000}", "reqActiveLength": 1}
               for index in range(1000)]
     proxy = managed(lab, *backends, routes=routes)
-    assert len(metrics_of(lab, proxy)) > 4096 * 8
+    samples = metrics_of(lab, proxy)
+    assert samples['nextproxy_metrics_left_out{kind="backend"}'] == 4096 - 1024
+    assert samples['nextproxy_metrics_left_out{kind="route"}'] == 0
+    assert sum("nextproxy_backend_active{" in name for name in samples) == 1024
     status = status_of(lab, proxy)
     assert (len(status["backends"]), len(status["routes"])) == (4096, 1001)
 

@@ -359,3 +359,4 @@ def test_not_while_stopping(lab):
     assert remove(lab, proxy, "/backends/b0").status == 409
     client.send("cde")
     assert client.read_response("POST").status == 200
+    assert proxy.wait_exit() == 0

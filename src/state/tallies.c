@@ -1,0 +1,102 @@
+/* What each worker has counted of each backend and route, and its sums. */
+#include "base/arena.h"
+#include "state/state_internal.h"
+
+struct state_tally *state_tallies(struct state *state, u32 worker)
+{
+    if (worker >= STATE_WORKERS_MAX)
+        return NULL;
+    marks_lock(state); /* workers that serve already add them up when a backend fails */
+    if (!state->tallies[worker])
+        state->tallies[worker] = region_reserve(sizeof(struct tallies), false);
+    if (state->tallies[worker])
+        state->workers = max_u32(state->workers, worker + 1);
+    marks_unlock(state);
+    return state->tallies[worker] ? state->tallies[worker]->by_slot : NULL;
+}
+
+struct state_latencies *state_latencies(struct state *state, u32 worker)
+{
+    return state->tallies[worker]->latencies;
+}
+
+struct state_classes *state_route_classes(struct state *state, u32 worker)
+{
+    return state->tallies[worker]->routes;
+}
+
+/* ---- Forgetting ---- */
+
+void tallies_release(struct state *state)
+{
+    for (u32 worker = 0; worker < state->workers; worker++)
+        if (state->tallies[worker])
+            region_release(state->tallies[worker], sizeof(*state->tallies[worker]));
+}
+
+void tallies_forget_backend(struct state *state, u32 slot)
+{
+    for (u32 worker = 0; worker < state->workers; worker++) {
+        struct tallies *tallies = state->tallies[worker];
+        /* What was never written is not touched: it would take memory. */
+        if (!tallies || tallies->by_slot[slot].requests == 0)
+            continue;
+        tallies->by_slot[slot] = (struct state_tally){0};
+        memset(&tallies->latencies[slot], 0, sizeof(tallies->latencies[slot]));
+    }
+}
+
+void tallies_forget_route(struct state *state, u32 slot)
+{
+    static const struct state_classes none;
+    for (u32 worker = 0; worker < state->workers; worker++) {
+        struct tallies *tallies = state->tallies[worker];
+        if (tallies && memcmp(&tallies->routes[slot], &none, sizeof(none)) != 0)
+            tallies->routes[slot] = none;
+    }
+}
+
+/* ---- Reading ---- */
+
+static u64 figure_read(const u64 *figure)
+{
+    return __atomic_load_n(figure, __ATOMIC_RELAXED);
+}
+
+struct state_tally state_backend_tally(const struct state *state, u32 slot)
+{
+    struct state_tally sum = {0};
+    for (u32 worker = 0; worker < state->workers; worker++) {
+        if (!state->tallies[worker])
+            continue;
+        const struct state_tally *one = &state->tallies[worker]->by_slot[slot];
+        sum.requests += figure_read(&one->requests);
+        sum.failures += figure_read(&one->failures);
+        for (u32 i = 0; i < ARRAY_COUNT(sum.responses); i++)
+            sum.responses[i] += figure_read(&one->responses[i]);
+        sum.latency_us_sum += figure_read(&one->latency_us_sum);
+    }
+    return sum;
+}
+
+struct state_latency_sums state_backend_latencies(const struct state *state, u32 slot)
+{
+    struct state_latency_sums sums = {.counts = {0}};
+    for (u32 worker = 0; worker < state->workers; worker++) {
+        if (!state->tallies[worker])
+            continue;
+        const struct state_latencies *one = &state->tallies[worker]->latencies[slot];
+        for (u32 i = 0; i < STATE_LATENCY_BUCKETS; i++)
+            sums.counts[i] += __atomic_load_n(&one->counts[i], __ATOMIC_RELAXED);
+    }
+    return sums;
+}
+
+struct state_classes state_route_responses(const struct state *state, u32 slot)
+{
+    struct state_classes sum = {.counts = {0}};
+    for (u32 worker = 0; worker < state->workers; worker++)
+        for (u32 i = 0; state->tallies[worker] && i < ARRAY_COUNT(sum.counts); i++)
+            sum.counts[i] += figure_read(&state->tallies[worker]->routes[slot].counts[i]);
+    return sum;
+}
