@@ -48,11 +48,10 @@ struct admin_view {
     const struct health *health; /* NULL: nothing is checked */
     u32 workers;
     bool draining;
-    u64 log_dropped[LOG_FILE_COUNT]; /* records, since the start */
-    u64 memory_bytes;                /* resident and in use */
-    u64 memory_bytes_max;            /* limits.memoryBytes; 0 = any */
-    u64 files_max;                   /* descriptors that the process may have */
     u64 log_dropped[LOG_FILE_COUNT];             /* records, since the start */
+    u64 memory_bytes;                            /* resident and in use */
+    u64 memory_bytes_max;                        /* limits.memoryBytes; 0 = any */
+    u64 files_max;                               /* descriptors that the process may have */
     struct admin_event events[ADMIN_EVENTS_MAX]; /* the newest first */
     u32 event_count;
     u64 event_counts[ADMIN_EVENT_KINDS][ADMIN_EVENT_RESULTS]; /* since the start */
