@@ -47,6 +47,8 @@ struct admin_view {
     const struct config_overlay *overlay;
     const struct health *health; /* NULL: nothing is checked */
     u32 workers;
+    u32 restarts;   /* of the engine after crashes, by its supervisor */
+    i32 supervisor; /* its process; 0 = there is none */
     bool draining;
     u64 log_dropped[LOG_FILE_COUNT];             /* records, since the start */
     u64 memory_bytes;                            /* resident and in use */
@@ -98,6 +100,8 @@ MUST_CHECK struct admin *admin_create(const struct admin_options *options);
 void admin_destroy(struct admin *admin);
 /* To be called after every ring_turn and wheel_run: releases connections that have ended. */
 void admin_after_turn(struct admin *admin);
+/* Takes no more connections: another process does, from the same socket. */
+void admin_retire(struct admin *admin);
 /* Takes no more connections and cuts those there are. */
 void admin_stop(struct admin *admin);
 /* True when it is stopped and the kernel owes it nothing. */

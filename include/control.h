@@ -6,21 +6,28 @@
 #define NEXTPROXY_CONTROL_H
 
 #include "config.h"
+#include "handover.h"
 
 struct control_options {
     const struct config *config;
     const struct config_problems *notes; /* of loading it: logged at the start */
     u64 read_wall_ns;                    /* when reading it began */
-    u32 ring_disabled;                   /* capabilities not to be used */
+    struct handover *handover; /* what this process was started with; it outlives the run */
+    u32 ring_disabled;         /* capabilities not to be used */
 };
 
-/* Runs the proxy on the calling thread until it is told to stop: SIGTERM or SIGINT stop gracefully,
- * a second one at once. Returns the process' exit status: 0 after a stop, 1 when it could not start
- * (with the reason on stderr and in the error log). */
+/* Runs the proxy on the calling thread until it is told to stop: by its supervisor, and without one
+ * by SIGTERM or SIGINT, which stop it gracefully, a second one at once. Returns the process' exit
+ * status: 0 after a stop, 1 when it could not start (with the reason on stderr and in the error
+ * log). */
 MUST_CHECK int control_run(const struct control_options *options);
 
 /* For a caller that finds out by itself that the proxy cannot start: writes `why` to stderr and to
  * the error log. */
 void control_refuse(const struct config *config, const char *why);
+
+/* Writes a line to the error log at once, before or without a run: what happened to an earlier
+ * engine. */
+void control_report(const struct config *config, const char *type, const char *message);
 
 #endif

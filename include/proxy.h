@@ -136,6 +136,10 @@ void proxy_after_turn(struct proxy *proxy);
 /* Graceful stop: idle clients are closed, the others after their exchange; tunnels and everything
  * else that still runs at deadline_ns are cut then. */
 void proxy_drain(struct proxy *proxy, u64 deadline_ns);
+/* The same for a proxy whose successor serves on the same sockets: idle clients are left alone
+ * until their next request or their timeout, so that none is closed in the moment in which it asks;
+ * each answer tells its client to connect anew; and what fails is retried as ever. */
+void proxy_retire(struct proxy *proxy, u64 deadline_ns);
 /* Cuts everything now. */
 void proxy_stop(struct proxy *proxy);
 /* True when no connection is left. */

@@ -22,6 +22,9 @@ enum { WORKER_WHY_BYTES = 512 };
  * about it in `why` (WORKER_WHY_BYTES). */
 MUST_CHECK int listener_open(const struct config_listener *listener, char *why, usize why_bytes);
 
+/* The same for a socket that listens already, whoever has opened it. */
+void listener_adopt(int fd, const struct config_listener *listener);
+
 /* ---- All workers ---- */
 
 /* What the workers know of each other, so that a new connection goes to one that has little to do:
@@ -42,7 +45,8 @@ void team_set_budget(struct team *team, struct overload_budget budget);
 
 struct worker;
 
-enum worker_command { WORKER_RUN, WORKER_DRAIN, WORKER_STOP };
+/* In the order in which they may follow each other. */
+enum worker_command { WORKER_WAIT, WORKER_RUN, WORKER_DRAIN, WORKER_RETIRE, WORKER_STOP };
 
 struct worker_options {
     struct snapshot *snapshot; /* to begin with */
@@ -57,12 +61,15 @@ struct worker_options {
     int cpu;           /* to be pinned to; -1 = not */
 };
 
-/* Starts the thread and waits until it accepts connections. NULL with the reason in `why`
+/* Starts the thread and waits until it has all it needs to serve: WORKER_RUN has it accept
+ * connections. NULL with the reason in `why`
  * (WORKER_WHY_BYTES) when it cannot. `options` may go; what it points at must outlive the worker.
  */
 MUST_CHECK struct worker *worker_start(const struct worker_options *options, char *why,
                                        usize why_bytes);
-/* WORKER_DRAIN: no new connections, what runs may finish within timeouts.drain. WORKER_STOP: cut
+/* WORKER_RUN: accept connections. WORKER_DRAIN: no new connections, what runs may finish within
+ * timeouts.drain. WORKER_RETIRE: the same, but another process takes the new ones from the same
+ * sockets, so that clients are sent there instead of away: see proxy_retire(). WORKER_STOP: cut
  * everything. From any thread. */
 void worker_command(struct worker *worker, enum worker_command command);
 /* New exchanges follow this snapshot from the worker's next turn on. What sizes a worker's memory,
@@ -71,6 +78,10 @@ void worker_adopt(struct worker *worker, struct snapshot *snapshot);
 /* The version of the snapshot that the worker has adopted last: it takes no earlier one any more,
  * see snapshot_pinned(). From any thread. */
 u64 worker_version(const struct worker *worker);
+/* Counts the turns of the worker's loop; worker_nudge() makes it do one. A worker that was nudged
+ * and has not turned for seconds is stuck. From control. */
+u64 worker_turns(const struct worker *worker);
+void worker_nudge(struct worker *worker);
 /* What the worker has counted so far; its last figures when it has finished. From control. */
 void worker_figures(struct worker *worker, struct proxy_figures *out);
 /* Waits for the thread's end and frees the worker. Its figures are in *counters then. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -15,6 +16,7 @@
 #include "remote.h"
 #include "ring.h"
 #include "ring/probe.h"
+#include "supervisor.h"
 #include "worker.h"
 
 enum exit_status {
@@ -28,12 +30,20 @@ enum { DEMO_PORT_FIRST = 3001, DEMO_PORT_FIRST_MAX = UINT16_MAX - (DEMO_BACKENDS
 struct arguments {
     const struct command *command; /* NULL = run the proxy */
     const char *config_file;
-    u32 given; /* enum option, one bit each */
+    char **words; /* all of it, as it was given */
+    u32 given;    /* enum option, one bit each */
     u16 port;
 };
 
 /* What goes with a command. Each may be given once. */
-enum option { OPTION_CONFIG, OPTION_JSON, OPTION_PORT, OPTION_COUNT };
+enum option {
+    OPTION_CONFIG,
+    OPTION_JSON,
+    OPTION_PORT,
+    OPTION_NO_SUPERVISOR,
+    OPTION_ENGINE,
+    OPTION_COUNT
+};
 
 static const struct option_row {
     const char *name;
@@ -42,6 +52,8 @@ static const struct option_row {
     [OPTION_CONFIG] = {"--config", "a file name"},
     [OPTION_JSON] = {"--json", NULL},
     [OPTION_PORT] = {"--port", "the first of three ports"},
+    [OPTION_NO_SUPERVISOR] = {"--no-supervisor", NULL},
+    [OPTION_ENGINE] = {SUPERVISOR_ENGINE_OPTION, NULL}, /* only a supervisor gives it */
 };
 
 /* ---- What needs a configuration ---- */
@@ -136,15 +148,21 @@ static bool ring_disabled(u32 *disabled, char *why, usize why_bytes)
     return true;
 }
 
-static int run_proxy(const struct arguments *arguments)
+/* In this process, on what was handed over to it. */
+static int run_engine(const struct arguments *arguments, struct handover *handover)
 {
     struct config_problems problems;
-    struct control_options options = {.notes = &problems, .read_wall_ns = clock_wall_ns()};
+    struct control_options options = {
+        .notes = &problems, .read_wall_ns = clock_wall_ns(), .handover = handover};
     struct config *config = load(arguments, &problems);
     int status = EXIT_CANNOT_RUN;
     options.config = config;
     char why[RING_EXPLANATION_BYTES];
-    if (config && ring_disabled(&options.ring_disabled, why, sizeof(why)))
+    if (config && handover->report[0] != '\0')
+        control_report(config, "crash", handover->report);
+    if (config && handover->role == HANDOVER_REPORTER)
+        status = EXIT_FAILED;
+    else if (config && ring_disabled(&options.ring_disabled, why, sizeof(why)))
         status = control_run(&options);
     else if (config)
         control_refuse(config, why);
@@ -152,6 +170,36 @@ static int run_proxy(const struct arguments *arguments)
         config_destroy(config);
     config_problems_deinit(&problems);
     return status;
+}
+
+/* The parts are this program twice: as the supervisor, and, executed by it, as the engine. */
+static int run_proxy(const struct arguments *arguments)
+{
+    static struct handover handover;
+    const char *problem = NULL;
+    bool engine = arguments->given >> OPTION_ENGINE & 1;
+    if (!handover_take(&handover, &problem)) {
+        (void)fprintf(stderr, "nextproxy: " HANDOVER_VARIABLE " cannot be used: %s\n", problem);
+        return EXIT_CANNOT_RUN;
+    }
+    if (engine != (handover.role == HANDOVER_ENGINE || handover.role == HANDOVER_REPORTER)) {
+        (void)fprintf(stderr, "nextproxy: " SUPERVISOR_ENGINE_OPTION " and " HANDOVER_VARIABLE
+                              " are for a supervisor to set\n");
+        return EXIT_CANNOT_RUN;
+    }
+    if (handover.role == HANDOVER_NONE && !activation_take(&handover, &problem)) {
+        (void)fprintf(stderr, "nextproxy: socket activation: %s\n", problem);
+        return EXIT_CANNOT_RUN;
+    }
+    if (engine) {
+        (void)prctl(PR_SET_NAME, "nextproxy"); /* it may be executed by another name of its file */
+        return run_engine(arguments, &handover);
+    }
+    if (!(arguments->given >> OPTION_NO_SUPERVISOR & 1))
+        return supervisor_run(arguments->words, &handover);
+    handover.watchdog_us =
+        watchdog_parse(getenv("WATCHDOG_USEC"), getenv("WATCHDOG_PID"), getpid());
+    return run_engine(arguments, &handover);
 }
 
 /* ---- The rest ---- */
@@ -195,6 +243,7 @@ enum {
     TAKES_CONFIG = 1 << OPTION_CONFIG,
     TAKES_JSON = 1 << OPTION_JSON,
     TAKES_PORT = 1 << OPTION_PORT,
+    TAKES_PROCESS = 1 << OPTION_NO_SUPERVISOR | 1 << OPTION_ENGINE,
 };
 
 static const struct command {
@@ -218,7 +267,8 @@ static const struct command {
 };
 
 /* Without a command. */
-static const struct command proxy_command = {"the proxy", run_proxy, TAKES_CONFIG, NULL};
+static const struct command proxy_command = {"the proxy", run_proxy, TAKES_CONFIG | TAKES_PROCESS,
+                                             NULL};
 
 static int run_help(const struct arguments *arguments)
 {
@@ -230,8 +280,12 @@ static int run_help(const struct arguments *arguments)
         if (commands[i].help)
             (void)printf("  %-24s %s\n", commands[i].name, commands[i].help);
     remote_help(stdout);
-    (void)printf("\nSIGTERM or SIGINT stops it gracefully, a second one at once.\n"
-                 "Manual: nextproxy(8), docs/configuration.md\n");
+    (void)printf(
+        "\nThe proxy runs below a supervisor, which starts it again when it crashes; with\n"
+        "--no-supervisor it is one process.\n"
+        "SIGTERM or SIGINT stops it gracefully, a second one at once; SIGHUP reads FILE\n"
+        "again; SIGUSR2 has a new version of the program take over.\n"
+        "Manual: nextproxy(8), docs/configuration.md\n");
     return EXIT_OK;
 }
 
@@ -343,7 +397,8 @@ static int close_output(int status)
 
 int main(int argument_count, char **argument_words)
 {
-    struct arguments arguments = {.config_file = "config.json", .port = DEMO_PORT_FIRST};
+    struct arguments arguments = {
+        .config_file = "config.json", .port = DEMO_PORT_FIRST, .words = argument_words};
     if (remote_is_asked(argument_count, argument_words))
         return close_output(remote_run(argument_count, argument_words));
     if (!parse_arguments(argument_count, argument_words, &arguments))

@@ -1,6 +1,7 @@
 /* The management API's memory, its accepting and its end. See include/admin.h. */
 #include "admin.h"
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "admin/admin_internal.h"
@@ -8,14 +9,29 @@
 
 enum { ACCEPT_RETRY_MS = 50 }; /* after the process ran out of file descriptors */
 
+/* Who came while this process was the one to be woken; see worker.c, which does the same. */
+static void accept_rest(struct admin *admin)
+{
+    for (;;) {
+        int fd = accept4(admin->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0)
+            return;
+        connection_start(admin, fd);
+    }
+}
+
 static void on_accept(struct ring_op *op, struct ring_done done)
 {
     struct admin *admin = container_of(op, struct admin, accept_op);
-    if (done.status == RING_OK) {
+    if (done.status == RING_OK)
         connection_start(admin, done.result);
-        if (!done.more && !admin->stopping)
-            ring_accept(admin->ring, op, admin->listen_fd);
-    } else if (!admin->stopping && done.status != RING_CANCELED) {
+    if (done.more)
+        return;
+    if (admin->deaf) {
+        accept_rest(admin);
+    } else if (done.status == RING_OK) {
+        ring_accept(admin->ring, op, admin->listen_fd);
+    } else if (done.status != RING_CANCELED) {
         wheel_set(admin->wheel, &admin->accept_retry,
                   ring_now_ns(admin->ring) + ACCEPT_RETRY_MS * NS_PER_MS);
     }
@@ -77,12 +93,19 @@ void admin_after_turn(struct admin *admin)
     transport_reap(&admin->reaper);
 }
 
+void admin_retire(struct admin *admin)
+{
+    bool before = admin->deaf;
+    admin->deaf = true;
+    wheel_clear(admin->wheel, &admin->accept_retry);
+    if (admin->accept_op.owed && !before)
+        ring_cancel(admin->ring, &admin->accept_op);
+}
+
 void admin_stop(struct admin *admin)
 {
     admin->stopping = true;
-    wheel_clear(admin->wheel, &admin->accept_retry);
-    if (admin->accept_op.owed)
-        ring_cancel(admin->ring, &admin->accept_op);
+    admin_retire(admin);
     connections_cut(admin);
 }
 

@@ -58,6 +58,7 @@ struct admin {
     u64 start_wall_ns;
     u64 requests;
     int listen_fd;
+    bool deaf; /* accepts nothing any more */
     bool stopping;
     char host_name[ADMIN_HOST_NAME_BYTES];
     struct http_request request; /* scratch: nothing of it outlives a handler */

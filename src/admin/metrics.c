@@ -38,6 +38,8 @@ static void write_process(struct scrape *scrape)
     write_single(out, "workers", "gauge", "Threads that serve clients.", scrape->view.workers);
     write_single(out, "draining", "gauge", "1 while the proxy is being stopped.",
                  scrape->view.draining);
+    write_single(out, "engine_restarts_total", "counter",
+                 "Restarts after crashes, since the supervisor began.", scrape->view.restarts);
     write_single(out, "health_probes_total", "counter", "Active checks begun.",
                  scrape->view.health ? health_probes(scrape->view.health) : 0);
     write_single(out, "admin_requests_total", "counter", "Requests to the management API.",

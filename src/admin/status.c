@@ -139,6 +139,7 @@ void status_json(const struct admin *admin, struct http_writer *out)
     write_json(out, slice_of_string(admin->host_name));
     write_format(out, ",\"version\":\"%s\",\"pid\":%d,\"uptimeSeconds\":%llu", NEXTPROXY_VERSION,
                  (int)getpid(), number(admin_uptime_s(admin)));
+    write_format(out, ",\"supervisor\":%d,\"restarts\":%u", view.supervisor, view.restarts);
     write_format(out, ",\"draining\":%s,\"snapshot\":%llu,\"workers\":%u", truth(view.draining),
                  number(view.snapshot->version), view.workers);
     write_totals(&sum, out);

@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 #include "control/control_internal.h"
-#include "control/listeners.h"
 #include "control/totals.h"
 
 enum { FLUSH_MS = 2000, RETIRE_MS = 100 };
@@ -48,6 +47,7 @@ static u64 next_deadline_ns(const struct control *control)
         min_u64(log_writer_deadline_ns(control->log_writer), health_deadline_ns(control->health));
     deadline_ns = min_u64(deadline_ns, wheel_next_ns(&control->wheel));
     deadline_ns = min_u64(deadline_ns, pressure_deadline_ns(&control->pressure));
+    deadline_ns = min_u64(deadline_ns, control->watchdog_ns);
     if (control->watch)
         deadline_ns = min_u64(deadline_ns, watch_deadline_ns(control->watch));
     if (!control->retiring)
@@ -77,6 +77,7 @@ static void run_until_finished(struct control *control)
         log_writer_tick(control->log_writer, now_ns, clock_wall_ns());
         if (control->watch)
             watch_tick(control->watch, now_ns);
+        control_watchdog_tick(control, now_ns);
         const struct live_workers workers = {control->workers, control->started};
         look_at_pressure(control, now_ns);
         control->retiring = live_retire(control->live, &workers) > 0;
@@ -131,7 +132,12 @@ static void free_logs(struct control *control, bool started)
 int control_run(const struct control_options *options)
 {
     struct control control = {
-        .config = options->config, .signal_fd = -1, .ring_disabled = options->ring_disabled};
+        .config = options->config,
+        .handover = options->handover,
+        .signal_fd = -1,
+        .ring_disabled = options->ring_disabled,
+        .watchdog_ns = UINT64_MAX,
+    };
     pressure_init(&control.pressure);
     bool started = control_start(&control, options);
     if (control.workers) {
@@ -141,12 +147,17 @@ int control_run(const struct control_options *options)
     if (control.management)
         management_destroy(control.management);
     end_health(&control);
-    listeners_close(control.config, control.listen_fds, control.started);
+    /* Workers that were not all there have accepted nothing. The supervisor removes the files when
+     * nobody is to use them any more. */
+    if (control.listeners)
+        listeners_close(control.listeners, started ? control.started : 0,
+                        !control_supervised(&control) && !control.retired);
     free_logs(&control, started);
     free(control.workers);
     pressure_deinit(&control.pressure);
     if (control.team)
         team_destroy(control.team);
+    free(control.turns_seen);
     if (control.watch)
         watch_destroy(control.watch);
     if (control.live)

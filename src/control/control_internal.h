@@ -1,9 +1,10 @@
-/* Control's state, for the files that run it: start.c, signals.c, control.c. */
+/* Control's state, for the files that run it: start.c, orders.c, parent.c, control.c. */
 #ifndef NEXTPROXY_CONTROL_INTERNAL_H
 #define NEXTPROXY_CONTROL_INTERNAL_H
 
 #include "base/wheel.h"
 #include "control.h"
+#include "control/listeners.h"
 #include "control/live.h"
 #include "control/log_writer.h"
 #include "control/management.h"
@@ -28,11 +29,17 @@ struct control {
     struct worker **workers;
     struct log_buffer **buffers[LOG_FILE_COUNT]; /* one per worker, then control's own */
     struct log_writer *log_writer;
-    int *listen_fds; /* per worker, per listener */
+    struct listeners *listeners;
+    struct handover *handover;
+    struct ring_op order_op; /* of the channel to the supervisor */
+    u64 *turns_seen;         /* per worker, when it was nudged last, for the watchdog */
+    u64 watchdog_ns; /* when the service manager is to hear of us again; UINT64_MAX = never */
     u32 started;     /* workers */
-    u32 stops_asked; /* signals to stop so far */
+    u32 stops_asked; /* orders to stop so far */
     int signal_fd;
     u32 ring_disabled;
+    bool retired;               /* another engine serves on our sockets */
+    bool stuck;                 /* a worker did not turn when it was nudged */
     bool retiring;              /* earlier configurations are still used */
     _Atomic u32 finished;       /* workers */
     char why[WORKER_WHY_BYTES]; /* a start failed */
@@ -48,15 +55,29 @@ void control_log(struct control *control, struct log_event *event);
 /* Of live: an event, which whoever asked for a reload over the API hears too. */
 void control_hear_live(void *context, enum log_severity severity, const char *message);
 
-/* ---- signals.c ---- */
+/* ---- orders.c ---- */
 
 /* Before the first worker starts, so that all threads inherit the mask. False with the reason in
  * control->why. */
 MUST_CHECK bool control_catch_signals(struct control *control);
-/* From now on signals are obeyed. */
-void control_obey_signals(struct control *control);
+/* From now on signals are obeyed; with a supervisor, what it says instead. */
+void control_obey(struct control *control);
 /* Reads the configuration again; live logs what comes of it. */
 enum live_reload control_reload(struct control *control, enum log_severity same_severity);
+
+/* ---- parent.c ---- */
+
+/* Whether a supervisor is there: then signals are its business. */
+static inline bool control_supervised(const struct control *control)
+{
+    return control->handover->channel >= 0;
+}
+/* Assignments for the service manager, by way of the supervisor if there is one. */
+void control_tell(const struct control *control, const char *format, ...) PRINTF_LIKE(2, 3);
+/* The workers serve: the supervisor gets what it is to keep, and all hear that we are ready. */
+void control_ready(struct control *control);
+/* Tells the service manager that all is well, when it wants to hear so and it is true. */
+void control_watchdog_tick(struct control *control, u64 now_ns);
 
 /* ---- changes.c: what the management API asks for; `context` is the control ---- */
 

@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "admin.h"
 #include "base/clock.h"
@@ -17,7 +16,6 @@ struct management {
     struct admin *admin;
     struct http_writer *report; /* while a reload is asked for */
     struct history history;
-    int listen_fd;
 };
 
 /* ---- What the API asks ---- */
@@ -44,6 +42,8 @@ static void view(void *context, struct admin_view *out)
         .memory_bytes = management->with.pressure->memory_bytes,
         .memory_bytes_max = management->with.pressure->memory_max,
         .files_max = management->with.pressure->files_max,
+        .restarts = management->with.handover->restarts,
+        .supervisor = management->with.handover->supervisor,
     };
     out->event_count = history_list(&management->history, out->events);
     memcpy(out->event_counts, management->history.counts, sizeof(out->event_counts));
@@ -133,7 +133,7 @@ static bool serve(struct management *management)
         .wheel = management->with.wheel,
         .config = &management->with.config->admin,
         .source = &management->source,
-        .listen_fd = management->listen_fd,
+        .listen_fd = management->with.listen_fd,
     };
     management->admin = admin_create(&options);
     return management->admin != NULL;
@@ -148,15 +148,16 @@ struct management *management_create(const struct management_options *options, c
         return NULL;
     }
     management->with = *options;
-    management->listen_fd = listener_open(&options->config->admin.listener, why, why_bytes);
-    if (management->listen_fd >= 0) {
-        if (serve(management))
-            return management;
-        (void)snprintf(why, why_bytes, "no memory for the management API");
-        (void)close(management->listen_fd);
-    }
+    if (serve(management))
+        return management;
+    (void)snprintf(why, why_bytes, "no memory for the management API");
     free(management);
     return NULL;
+}
+
+void management_retire(struct management *management)
+{
+    admin_retire(management->admin);
 }
 
 void management_destroy(struct management *management)
@@ -171,7 +172,6 @@ void management_destroy(struct management *management)
         admin_after_turn(management->admin);
     }
     admin_destroy(management->admin);
-    (void)close(management->listen_fd);
     free(management);
 }
 
@@ -184,7 +184,7 @@ void management_name(const struct management *management, char out[MANAGEMENT_NA
 {
     struct address address = {.len = sizeof(address.v6)};
     char ip[64];
-    if (getsockname(management->listen_fd, &address.any, &address.len) != 0)
+    if (getsockname(management->with.listen_fd, &address.any, &address.len) != 0)
         address = management->with.config->admin.listener.address;
     bool v6 = address.any.sa_family == AF_INET6;
     u32 len = address_format_ip(&address, ip);

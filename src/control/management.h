@@ -6,6 +6,7 @@
 #include "base/wheel.h"
 #include "control/live.h"
 #include "control/pressure.h"
+#include "handover.h"
 #include "health.h"
 #include "log.h"
 #include "worker.h"
@@ -23,8 +24,10 @@ struct management_options {
     const u32 *started;                                       /* how many of them there are */
     const u32 *stops_asked;                                   /* > 0: the proxy is being stopped */
     struct log_buffer *const *const *buffers[LOG_FILE_COUNT]; /* of `buffer_count` each, or none */
+    const struct handover *handover;
     u32 buffer_count;
     const struct pressure *pressure;
+    int listen_fd;                             /* stays the caller's */
     enum live_reload (*reload)(void *context); /* reads the file again */
     /* See struct admin_source. */
     enum config_overlay_verdict (*add)(void *context, struct slice json,
@@ -35,10 +38,12 @@ struct management_options {
     void *context;
 };
 
-/* Opens the socket and serves. NULL with the reason in `why` (WORKER_WHY_BYTES). Only when the API
+/* Serves. NULL with the reason in `why` (WORKER_WHY_BYTES). Only when the API
  * is enabled. */
 MUST_CHECK struct management *management_create(const struct management_options *options, char *why,
                                                 usize why_bytes);
+/* Another process answers on the socket from now on: takes no more connections. */
+void management_retire(struct management *management);
 /* Ends all connections and frees it; turns the ring for that. */
 void management_destroy(struct management *management);
 /* To be called after every turn and wheel_run. */

@@ -11,7 +11,6 @@
 #include "base/hash.h"
 #include "control/control_internal.h"
 #include "control/file_limit.h"
-#include "control/listeners.h"
 
 enum {
     CONTROL_RING_ENTRIES = 256,
@@ -93,6 +92,8 @@ static bool open_management(struct control *control)
         .mark = control_mark_backend,
         .context = control,
         .pressure = &control->pressure,
+        .handover = control->handover,
+        .listen_fd = listeners_management(control->listeners),
         .buffer_count = control->config->workers + 1,
     };
     for (u32 file = 0; file < LOG_FILE_COUNT; file++)
@@ -127,12 +128,13 @@ static bool start_workers(struct control *control)
     const struct config *config = control->config;
     control->team = team_create();
     control->workers = calloc(config->workers, sizeof(struct worker *));
-    if (!control->team || !control->workers)
+    control->turns_seen = calloc(config->workers, sizeof(u64));
+    if (!control->team || !control->workers || !control->turns_seen)
         return refuse(control, no_memory);
     for (u32 i = 0; i < config->workers; i++) {
         const struct worker_options options = {
             .snapshot = live_snapshot(control->live),
-            .listen_fds = control->listen_fds + (usize)i * config->listener_count,
+            .listen_fds = listeners_of_worker(control->listeners, i),
             .logs = {control->buffers[LOG_FILE_ERROR][i], control->buffers[LOG_FILE_ACCESS][i]},
             .on_finished = on_worker_finished,
             .context = control,
@@ -146,6 +148,9 @@ static bool start_workers(struct control *control)
             return false;
         control->started++;
     }
+    /* Not before all of them are there: when one is missing, whoever was accepted would be cut. */
+    for (u32 i = 0; i < config->workers; i++)
+        worker_command(control->workers[i], WORKER_RUN);
     return true;
 }
 
@@ -227,24 +232,21 @@ bool control_start(struct control *control, const struct control_options *option
     if (!control->ring)
         return false;
     wheel_init(&control->wheel, ring_now_ns(control->ring));
-    if (!control_catch_signals(control)) {
-        (void)snprintf(control->why, sizeof(control->why),
-                       "no file descriptor for signals: %s; raise the limit "
-                       "(ulimit -n, LimitNOFILE=)",
-                       strerror(errno));
+    if (!control_catch_signals(control))
         return false;
-    }
     if (!create_buffers(control))
         return refuse(control, no_memory);
     control->live =
         live_create(control->config, (struct live_listener){control_hear_live, control});
     if (!control->live || !create_health(control))
         return refuse(control, no_memory);
-    control_obey_signals(control);
-    control->listen_fds = listeners_open(control->config, control->why, sizeof(control->why));
-    if (!control->listen_fds || !open_management(control))
+    control_obey(control);
+    control->listeners =
+        listeners_open(control->config, control->handover, control->why, sizeof(control->why));
+    if (!control->listeners || !open_management(control))
         return false;
     if (start_workers(control)) {
+        control_ready(control);
         announce(control, options->notes);
         health_follow(control->health, live_snapshot(control->live));
         watch_file(control, options);

@@ -90,7 +90,8 @@ static void release(struct exchange *exchange)
 static void finish(struct exchange *exchange)
 {
     struct client *client = exchange->client;
-    bool keep = exchange->keep_client && !client->proxy->draining;
+    /* Who retires keeps what it has promised to keep. */
+    bool keep = exchange->keep_client && !proxy_turns_away(client->proxy);
     record_access(exchange);
     release(exchange);
     client_exchange_ended(client, keep);

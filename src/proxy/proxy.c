@@ -196,7 +196,7 @@ void proxy_destroy(struct proxy *proxy)
 
 void proxy_accept(struct proxy *proxy, int fd, const struct config_listener *listener)
 {
-    if (proxy->draining) { /* it was on its way when accepting stopped */
+    if (proxy_turns_away(proxy)) { /* it was on its way when accepting stopped */
         ring_close(proxy->ring, fd, true);
         return;
     }
@@ -206,7 +206,7 @@ void proxy_accept(struct proxy *proxy, int fd, const struct config_listener *lis
 void proxy_accept_given(struct proxy *proxy, int fd, bool proxy_header)
 {
     proxy->counters.clients_taken++;
-    if (proxy->draining)
+    if (proxy_turns_away(proxy))
         ring_close(proxy->ring, fd, true);
     else
         client_start(proxy, fd, NULL, proxy_header);
@@ -264,9 +264,20 @@ void proxy_drain(struct proxy *proxy, u64 deadline_ns)
         client_drain(container_of(node, struct client, node));
 }
 
-void proxy_stop(struct proxy *proxy)
+void proxy_retire(struct proxy *proxy, u64 deadline_ns)
 {
     proxy->draining = true;
+    proxy->retiring = true;
+    proxy->last_responses = true;
+    proxy->drain_deadline_ns = deadline_ns;
+    upstreams_drain(proxy->upstreams);
+}
+
+void proxy_stop(struct proxy *proxy)
+{
+    bool reset = !proxy->retiring; /* idle ones may only be late in going */
+    proxy->draining = true;
+    proxy->retiring = false;
     proxy->last_responses = true;
     proxy->drain_deadline_ns = UINT64_MAX;
     upstreams_drain(proxy->upstreams);
@@ -275,7 +286,7 @@ void proxy_stop(struct proxy *proxy)
         if (client->exchange)
             exchange_cancel(client->exchange, FAULT_STOPPING);
         else
-            client_close(client, true);
+            client_close(client, reset);
     }
 }
 

@@ -171,6 +171,7 @@ struct proxy {
     u32 replay_bytes_max;
     u32 sample_threshold; /* of 2^32: which share of requests is logged */
     bool draining;
+    bool retiring; /* draining, and a successor serves: clients are sent there */
     bool last_responses; /* each response is the last one on its connection */
     char date[HTTP_DATE_BYTES];
     /* Scratch of whatever is being parsed at the moment; nothing here outlives a handler. */
@@ -182,6 +183,12 @@ struct proxy {
 static inline u64 proxy_now_ns(const struct proxy *proxy)
 {
     return ring_now_ns(proxy->ring);
+}
+
+/* Who is being stopped begins nothing new; who retires still serves whoever is there. */
+static inline bool proxy_turns_away(const struct proxy *proxy)
+{
+    return proxy->draining && !proxy->retiring;
 }
 
 static inline u64 proxy_wall_ns(const struct proxy *proxy)

@@ -39,7 +39,7 @@ static bool more_allowed(const struct exchange *exchange)
 bool retry_conceivable(const struct exchange *exchange)
 {
     bool sent = exchange->phase != EXCHANGE_CONNECTING;
-    return more_allowed(exchange) && !exchange->proxy->draining &&
+    return more_allowed(exchange) && !proxy_turns_away(exchange->proxy) &&
            (!sent || (retry_repeatable(exchange) && whole(exchange)));
 }
 
@@ -123,7 +123,7 @@ static enum retry_denial judge(struct exchange *exchange, enum fault fault,
     bool budgeted = exchange->budgeted;
     if (!more_allowed(exchange))
         return RETRY_DENIED_LIMIT;
-    if (exchange->proxy->draining) /* who stops does not begin anything new */
+    if (proxy_turns_away(exchange->proxy)) /* who stops does not begin anything new */
         return RETRY_DENIED_STOPPING;
     if (begun && !retry_repeatable(exchange))
         return RETRY_DENIED_METHOD;

@@ -1,14 +1,35 @@
 /* Accepting connections, and giving them to whichever worker has the least to do. */
+#include <errno.h>
+#include <sys/socket.h>
+
 #include "base/clock.h"
 #include "team.h"
 #include "worker_internal.h"
 
 enum { ACCEPT_RETRY_MS = 50 }; /* after the process ran out of file descriptors */
 
-/* From now on the kernel refuses connections. A unix socket is shared: control closes it. */
+/* The connections that are in the queue when this worker stops accepting. The kernel has woken it,
+ * and nobody else, for those that came while it was still waiting (EPOLLEXCLUSIVE): its successor
+ * would see them only when another one comes. */
+static void accept_rest(const struct acceptor *acceptor)
+{
+    int fd;
+    do {
+        fd = accept4(acceptor->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0)
+            proxy_accept(acceptor->worker->proxy, fd, acceptor->listener);
+    } while (fd >= 0 || errno == ECONNABORTED || errno == EINTR);
+}
+
+/* When nobody else has the socket the kernel refuses connections from now on. A unix socket is
+ * shared: control closes it. */
 static void stop_listening(struct acceptor *acceptor)
 {
-    if (acceptor->fd >= 0 && acceptor->listener->address.any.sa_family != AF_UNIX)
+    if (acceptor->fd < 0)
+        return;
+    if (acceptor->worker->obeyed == WORKER_RETIRE)
+        accept_rest(acceptor);
+    if (acceptor->listener->address.any.sa_family != AF_UNIX)
         ring_close(acceptor->worker->ring, acceptor->fd, false);
     acceptor->fd = -1;
 }
@@ -35,18 +56,16 @@ static void on_accept(struct ring_op *op, struct ring_done done)
 {
     struct acceptor *acceptor = container_of(op, struct acceptor, op);
     struct worker *worker = acceptor->worker;
-    if (done.status == RING_OK) {
-        if (worker->obeyed != WORKER_RUN || !give_away(acceptor, done.result))
-            proxy_accept(worker->proxy, done.result, acceptor->listener);
-        if (worker->obeyed == WORKER_RUN && !worker->held && !done.more)
-            ring_accept(worker->ring, op, acceptor->fd);
+    bool runs = worker->obeyed == WORKER_RUN;
+    if (done.status == RING_OK && (!runs || !give_away(acceptor, done.result)))
+        proxy_accept(worker->proxy, done.result, acceptor->listener);
+    if (done.more)
         return;
-    }
-    if (worker->obeyed != WORKER_RUN) {
+    if (!runs) {
         stop_listening(acceptor);
     } else if (worker->held) {
         return; /* let_go() arms it */
-    } else if (done.status == RING_CANCELED) {
+    } else if (done.status == RING_OK || done.status == RING_CANCELED) {
         ring_accept(worker->ring, op, acceptor->fd);
     } else {
         proxy_accept_failed(worker->proxy, done.error);
@@ -63,7 +82,7 @@ static void on_retry(struct wheel_timer *timer)
     ring_accept(acceptor->worker->ring, &acceptor->op, acceptor->fd);
 }
 
-void accept_start(struct worker *worker)
+void accept_init(struct worker *worker)
 {
     u32 count = worker->with.snapshot->config->listener_count;
     for (u32 i = 0; i < count; i++) {
@@ -73,8 +92,13 @@ void accept_start(struct worker *worker)
         acceptor->fd = worker->with.listen_fds[i];
         ring_op_init(&acceptor->op, &accept_class);
         wheel_timer_init(&acceptor->retry, on_retry);
-        ring_accept(worker->ring, &acceptor->op, acceptor->fd);
     }
+}
+
+void accept_start(struct worker *worker)
+{
+    for (u32 i = 0; i < worker->with.snapshot->config->listener_count; i++)
+        ring_accept(worker->ring, &worker->acceptors[i].op, worker->acceptors[i].fd);
     team_join(worker->with.team, worker->with.index);
 }
 

@@ -1,6 +1,7 @@
 /* Opening listening sockets, with errors that name the cure. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,6 +146,13 @@ static int failed(const struct config_listener *listener, int fd, const char *st
 /* ---- Sockets ---- */
 
 /* Inherited by every accepted connection, so that none of them needs a call of its own. */
+static void set_connection_options(int fd)
+{
+    int on = 1;
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
 static void set_options(int fd, const struct config_listener *listener)
 {
     int on = 1, off = 0;
@@ -153,8 +161,7 @@ static void set_options(int fd, const struct config_listener *listener)
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (!listener->exclusive)
         (void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    set_connection_options(fd);
     if (listener->address.any.sa_family == AF_INET6)
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, listener->dual_stack ? &off : &on,
                          sizeof(on));
@@ -198,4 +205,14 @@ int listener_open(const struct config_listener *listener, char *why, usize why_b
     if (listen(fd, BACKLOG) != 0)
         return failed(listener, fd, "listen", why, why_bytes);
     return fd;
+}
+
+void listener_adopt(int fd, const struct config_listener *listener)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags >= 0)
+        (void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    if (listener->address.any.sa_family != AF_UNIX)
+        set_connection_options(fd);
+    (void)listen(fd, BACKLOG); /* a service manager may have asked for less */
 }

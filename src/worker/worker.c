@@ -25,11 +25,18 @@ static void obey(struct worker *worker)
     if (command == worker->obeyed)
         return;
     u64 drain_ns = worker->with.snapshot->config->timeouts.drain_ms * NS_PER_MS;
-    if (worker->obeyed == WORKER_RUN)
-        accept_stop(worker);
+    bool accepts = worker->obeyed == WORKER_RUN;
     worker->obeyed = command;
+    if (command == WORKER_RUN) {
+        accept_start(worker);
+        return;
+    }
+    if (accepts)
+        accept_stop(worker);
     if (command == WORKER_DRAIN)
         proxy_drain(worker->proxy, ring_now_ns(worker->ring) + drain_ns);
+    else if (command == WORKER_RETIRE)
+        proxy_retire(worker->proxy, ring_now_ns(worker->ring) + drain_ns);
     else
         proxy_stop(worker->proxy);
 }
@@ -47,14 +54,14 @@ static void adopt(struct worker *worker)
 
 static bool finished(const struct worker *worker)
 {
-    return worker->obeyed != WORKER_RUN && proxy_quiet(worker->proxy) && accept_quiet(worker);
+    return worker->obeyed > WORKER_RUN && proxy_quiet(worker->proxy) && accept_quiet(worker);
 }
 
 /* While draining the loop looks up now and then, for the drain's own deadline. */
 static u64 next_deadline_ns(const struct worker *worker)
 {
     u64 deadline_ns = wheel_next_ns(&worker->wheel);
-    if (worker->obeyed == WORKER_RUN)
+    if (worker->obeyed <= WORKER_RUN)
         return deadline_ns;
     return min_u64(deadline_ns, ring_now_ns(worker->ring) + 100 * NS_PER_MS);
 }
@@ -70,6 +77,9 @@ static void turn(struct worker *worker)
     proxy_after_turn(worker->proxy);
     accept_follow_stage(worker);
     accept_tell(worker);
+    atomic_store_explicit(&worker->turns,
+                          atomic_load_explicit(&worker->turns, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
 }
 
 static void serve(struct worker *worker)
@@ -154,8 +164,8 @@ static void *run(void *argument)
         announce(worker, PHASE_FAILED);
         return NULL;
     }
-    accept_start(worker);
-    announce(worker, PHASE_SERVING);
+    accept_init(worker);
+    announce(worker, PHASE_READY);
     serve(worker);
     state_worker_deafen(state_routes(worker->with.snapshot->state), worker->with.index);
     pthread_mutex_lock(&worker->lock);
@@ -229,7 +239,7 @@ struct worker *worker_start(const struct worker_options *options, char *why, usi
     return worker;
 }
 
-static void wake(struct worker *worker)
+void worker_nudge(struct worker *worker)
 {
     ring_bell_ring(team_bell(worker->with.team, worker->with.index));
 }
@@ -237,18 +247,23 @@ static void wake(struct worker *worker)
 void worker_command(struct worker *worker, enum worker_command command)
 {
     atomic_store(&worker->command, (int)command);
-    wake(worker);
+    worker_nudge(worker);
 }
 
 void worker_adopt(struct worker *worker, struct snapshot *snapshot)
 {
     atomic_store_explicit(&worker->offered, snapshot, memory_order_release);
-    wake(worker);
+    worker_nudge(worker);
 }
 
 u64 worker_version(const struct worker *worker)
 {
     return atomic_load_explicit(&worker->version, memory_order_acquire);
+}
+
+u64 worker_turns(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->turns, memory_order_relaxed);
 }
 
 void worker_figures(struct worker *worker, struct proxy_figures *out)

@@ -17,7 +17,7 @@ struct acceptor {
     int fd;
 };
 
-enum worker_phase { PHASE_STARTING, PHASE_SERVING, PHASE_FAILED };
+enum worker_phase { PHASE_STARTING, PHASE_READY, PHASE_FAILED };
 
 struct worker {
     struct worker_options with;
@@ -34,12 +34,15 @@ struct worker {
     _Atomic int command;              /* enum worker_command */
     struct snapshot *_Atomic offered; /* by control, to be adopted */
     _Atomic u64 version;              /* of the snapshot in `with` */
-    struct proxy_figures last;        /* when `proxy` is gone */
+    _Atomic u64 turns;
+    struct proxy_figures last; /* when `proxy` is gone */
     char why[WORKER_WHY_BYTES];
 };
 
 /* ---- Accepting (accept.c) ---- */
 
+/* Before anything else. */
+void accept_init(struct worker *worker);
 /* Accepts from all of the worker's sockets, and takes what other workers give it. */
 void accept_start(struct worker *worker);
 void accept_stop(struct worker *worker);

@@ -75,7 +75,7 @@ def test_status(lab):
     for _ in range(6):
         assert lab.ask(proxy, request()).status == 200
     status = settled(lab, proxy)
-    assert status["pid"] == proxy.pid
+    assert status["pid"] == proxy.engine_pid
     assert status["version"] in run("--version").stdout
     assert (status["snapshot"], status["workers"], status["draining"]) == (1, 2, False)
     assert status["requests"]["total"] == 6
@@ -236,7 +236,7 @@ def test_command_line(lab):
     proxy = managed(lab, origin, admin={"token": TOKEN})
     done = run("status", "--config", str(proxy.config_file))
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"process {proxy.pid}" in done.stdout and origin.url in done.stdout
+    assert f"process {proxy.engine_pid}" in done.stdout and origin.url in done.stdout
     other = run("status", "--config", str(proxy.config_file),
                 env={"NEXTPROXY_ADMIN_TOKEN": "another-token"})
     assert other.returncode == 1 and "token" in other.stderr and not other.stdout

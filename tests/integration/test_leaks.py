@@ -105,14 +105,14 @@ def settle(lab, proxy):
 def sockets_of(proxy):
     """Connections of the proxy that are open on its side, listeners aside."""
     inodes = set()
-    for fd in os.listdir(f"/proc/{proxy.pid}/fd"):
+    for fd in os.listdir(f"/proc/{proxy.engine_pid}/fd"):
         try:
-            link = os.readlink(f"/proc/{proxy.pid}/fd/{fd}")
+            link = os.readlink(f"/proc/{proxy.engine_pid}/fd/{fd}")
         except OSError:
             continue
         if link.startswith("socket:["):
             inodes.add(link[8:-1])
-    with open(f"/proc/{proxy.pid}/net/tcp", encoding="ascii") as table:
+    with open(f"/proc/{proxy.engine_pid}/net/tcp", encoding="ascii") as table:
         rows = [line.split() for line in table.readlines()[1:]]
     return sum(row[9] in inodes and row[3] != "0A" for row in rows)
 

@@ -72,7 +72,7 @@ def test_idle_upstream_that_closes_is_noticed(lab):
 def upstream_gone(proxy, origin):
     """Whether the proxy has no connection to the origin, by the kernel's table."""
     port = f":{origin.address[1]:04X}"
-    with open(f"/proc/{proxy.pid}/net/tcp", encoding="ascii") as table:
+    with open(f"/proc/{proxy.engine_pid}/net/tcp", encoding="ascii") as table:
         rows = [line.split() for line in table.readlines()[1:]]
     # 01 = ESTABLISHED, 08 = CLOSE_WAIT: the states in which its end is still open.
     return not [row for row in rows if row[2].endswith(port) and row[3] in ("01", "08")]

@@ -109,9 +109,9 @@ def test_malformed_requests_keep_their_status(lab):
 def sockets(proxy):
     """How many the process has: log files are opened when there is something to write."""
     count = 0
-    for number in os.listdir(f"/proc/{proxy.pid}/fd"):
+    for number in os.listdir(f"/proc/{proxy.engine_pid}/fd"):
         with contextlib.suppress(OSError):
-            count += os.readlink(f"/proc/{proxy.pid}/fd/{number}").startswith("socket:")
+            count += os.readlink(f"/proc/{proxy.engine_pid}/fd/{number}").startswith("socket:")
     return count
 
 

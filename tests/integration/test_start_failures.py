@@ -24,8 +24,9 @@ def without_privileges():
         ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
-def start(folder, listener, before=(), env=None, logging=None):
-    """A start that is meant to fail: the process, and the entries of its error log."""
+def start(folder, listener, env=None, logging=None, **how):
+    """A start that is meant to fail: the process, and the entries of its error log. `before` are the
+    words of a command that executes it, `after` more arguments, `pass_fds` what it inherits."""
     log = {"enabled": True, "directory": str(folder / "logs"), "filePattern": "x.log"}
     file = folder / "config.json"
     file.write_text(json.dumps({
@@ -34,10 +35,10 @@ def start(folder, listener, before=(), env=None, logging=None):
         "logging": {"errorLog": {**log, "level": "error", **(logging or {})},
                     "accessLog": {**log, "enabled": False}}}))
     done = subprocess.run(
-        [*before, lib_proxy.BINARY, "--config", str(file)],
+        [*how.get("before", ()), lib_proxy.BINARY, "--config", str(file), *how.get("after", ())],
         env={**lib_proxy.os.environ, **(env or {})}, stdin=subprocess.DEVNULL, text=True,
         capture_output=True, timeout=lib_proxy.WAIT_SECONDS * 2, check=False,
-        preexec_fn=without_privileges)
+        preexec_fn=without_privileges, pass_fds=how.get("pass_fds", ()))
     logs = sorted((folder / "logs").glob("*.log"))
     return done, [json.loads(line) for log in logs for line in log.read_text().splitlines()]
 

@@ -143,7 +143,9 @@ static void start_worker(struct sim *sim)
     sim->worker = worker;
     if (!prepare(worker))
         sim_fail("the worker does not start: %s", worker->why);
-    accept_start(worker);
+    accept_init(worker);
+    atomic_store(&worker->command, WORKER_RUN);
+    obey(worker);
 }
 
 static void open_listeners(struct sim *sim)

@@ -26,11 +26,12 @@ class Lab:
         self.origins.append(server)
         return server
 
-    def proxy(self, *origins, env=None, **sections):
-        """A running proxy before these origins; other arguments are sections of its config."""
+    def proxy(self, *origins, env=None, how=None, **sections):
+        """A running proxy before these origins; `how` it is started is told to Proxy, other
+        arguments are sections of its config."""
         directory = self.directory / f"proxy{len(self.proxies)}"
         config = config_of(origins, directory / "logs", **sections)
-        proxy = Proxy(config, directory, env)
+        proxy = Proxy(config, directory, env, **(how or {}))
         proxy.logs = directory / "logs"
         self.proxies.append(proxy)
         return proxy

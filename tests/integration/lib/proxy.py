@@ -46,6 +46,21 @@ def connects(address):
     return True
 
 
+def children(pid):
+    """The processes that this one has started and not reaped."""
+    return [int(child) for child in
+            pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def started(pid):
+    """When a process began, in clock ticks since the machine did; 0 when it is gone."""
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return int(stat.rpartition(")")[2].split()[19])
+
+
 def run(*args, env=None, cwd=None, seconds=WAIT_SECONDS * 2):
     """Runs the binary to its end, for what does not stay: --check, --help and the like."""
     return subprocess.run([BINARY, *args], env={**os.environ, **(env or {})}, cwd=cwd, text=True,
@@ -56,7 +71,12 @@ def run(*args, env=None, cwd=None, seconds=WAIT_SECONDS * 2):
 class Proxy:
     """A running proxy. `address` is where the first listener is; `stderr()` what it said."""
 
-    def __init__(self, config, directory, env=None):
+    def __init__(self, config, directory, env=None, **how):
+        """`how`: `arguments` come behind the configuration; `before` are the words of a command that
+        executes the proxy; both inherit `pass_fds`; `program` is another file than the built one."""
+        self.arguments, self.before = how.pop("arguments", ()), how.pop("before", ())
+        self.pass_fds, self.program = how.pop("pass_fds", ()), how.pop("program", BINARY)
+        assert not how, how
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.env = {**os.environ, **(env or {})}
@@ -94,13 +114,14 @@ class Proxy:
         self.stderr_file = self.directory / "stderr"
         with open(self.stderr_file, "wb") as errors, open(self.directory / "stdout", "wb") as out:
             self.process = subprocess.Popen(  # pylint: disable=consider-using-with
-                [BINARY, "--config", str(self.config_file)], env=self.env, cwd=self.directory,
-                stdin=subprocess.DEVNULL, stdout=out, stderr=errors)
+                [*self.before, self.program, "--config", str(self.config_file), *self.arguments],
+                env=self.env, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=out,
+                stderr=errors, pass_fds=self.pass_fds, start_new_session=True)
 
     def wait_ready(self):
         deadline = time.monotonic() + WAIT_SECONDS * 2
         while self.process.poll() is None:
-            if connects(self.address):
+            if "nextproxy: serving on" in self.stderr() and connects(self.address):
                 return True
             if time.monotonic() > deadline:
                 self.kill()
@@ -110,7 +131,18 @@ class Proxy:
 
     @property
     def pid(self):
+        """Of the process that was started and that signals go to: the supervisor."""
         return self.process.pid
+
+    @property
+    def engine_pids(self):
+        """Of the engines below it; the one that serves is the youngest."""
+        return children(self.pid)
+
+    @property
+    def engine_pid(self):
+        """Of the process that serves: without a supervisor the same."""
+        return max(self.engine_pids, key=lambda pid: (started(pid), pid), default=self.pid)
 
     def stderr(self):
         return self.stderr_file.read_text(errors="replace")
@@ -141,16 +173,16 @@ class Proxy:
 
     def kill(self):
         with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
+            os.killpg(self.pid, signal.SIGKILL)  # the session is ours: start_new_session
         self.process.wait()
         self.stopped = True
 
     # ---- What the kernel knows about it ----
 
     def fd_count(self):
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        return len(os.listdir(f"/proc/{self.engine_pid}/fd"))
 
     def memory_kb(self, row="VmRSS"):
         """Resident memory now (VmRSS) or its peak (VmHWM)."""
-        status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        status = pathlib.Path(f"/proc/{self.engine_pid}/status").read_text()
         return int(re.search(rf"^{row}:\s*(\d+) kB$", status, re.MULTILINE)[1])

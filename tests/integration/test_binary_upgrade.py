@@ -1,0 +1,295 @@
+"""SIGUSR2: a new version of the program takes the listeners over, the old one finishes what it has
+begun (issue, Live changes: "the new engine takes the listeners, the old one drains")."""
+import json
+import os
+import re
+import shutil
+import signal
+import threading
+
+import pytest
+
+from lib.client import request
+from lib.load import Load
+from lib.logs import messages
+from lib.origin import answer, serve, wait_event, wait_until
+from lib.proxy import BINARY, connects, port_free
+from lib.reload import write_config
+from test_supervisor import crash, fixed
+from test_upgrade import SWITCH, UPGRADE, echo_bytes
+
+
+def upgrade(proxy):
+    """Returns when a new engine serves and the old one finishes: (its number, the old one's)."""
+    old = proxy.engine_pid
+    taken = len(retirements(proxy))
+    proxy.signal(signal.SIGUSR2)
+    wait_until(lambda: len(retirements(proxy)) > taken and proxy.engine_pid != old, "the upgrade")
+    return proxy.engine_pid, old
+
+
+def retirements(proxy):
+    return [text for text in messages(proxy, "stop") if "Another engine has taken over" in text]
+
+
+def refused_upgrade(proxy):
+    """The log's line about an upgrade that did not come about."""
+    before = len(messages(proxy, "supervisor"))
+    proxy.signal(signal.SIGUSR2)
+    wait_until(lambda: any("Not upgraded" in line
+                           for line in messages(proxy, "supervisor")[before:]), "the refusal")
+    return messages(proxy, "supervisor")[-1]
+
+
+@pytest.fixture(name="copy")
+def copied_program(lab):
+    """A program file of the test's own, to be replaced."""
+    path = lab.directory / "nextproxy"
+    shutil.copy(BINARY, path)
+    return path
+
+
+def replace(path, source):
+    """As a package manager does it: another file takes the name."""
+    new = path.with_suffix(".new")
+    if isinstance(source, str):
+        shutil.copy(source, new)
+    else:
+        new.write_bytes(source)
+        new.chmod(0o755)
+    new.rename(path)
+
+
+# --- What goes on ---
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_no_request_fails(lab, keep):
+    """Clients that keep their connection, and clients that do not; five upgrades in a row."""
+    proxy = lab.proxy(fixed(lab), workers=2)
+    with Load(proxy.address, count=6, keep=keep) as load:
+        for _ in range(5):
+            before = load.done
+            wait_until(lambda seen=before: load.done > seen + 50, "traffic")
+            _, old = upgrade(proxy)
+            wait_until(lambda gone=old: gone not in proxy.engine_pids, "the old engine's end")
+        after = load.done
+        wait_until(lambda: load.done > after + 50, "traffic after the last one")
+    assert (load.failed, load.refused) == ([], [])
+
+
+def test_downloads_and_uploads_go_on(lab):
+    gate = threading.Event()
+
+    def handler(connection):
+        if connection.read_request(body=False).target == "/up":
+            connection.send(answer(connection.read_exactly(20)))
+        else:
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n", b"a" * 100_000)
+            wait_event(gate)
+            connection.send(b"b" * 100_000)
+        connection.wait_closed()
+
+    origin = lab.origin(handler)
+    proxy = lab.proxy(origin, timeouts={"drain": 60_000})
+    down, up = lab.client(proxy), lab.client(proxy)
+    down.send(request())
+    head = down.read_response(body=False)
+    up.send(request("PUT", "/up", "Content-Length: 20"), b"0123456789")
+    wait_until(lambda: len(origin.connections) == 2, "the upload begins")
+    _, old = upgrade(proxy)
+    up.send(b"0123456789")
+    assert up.read_response("PUT").body == b"01234567890123456789"
+    gate.set()
+    down.read_body(head, 200_000)
+    assert head.body == b"a" * 100_000 + b"b" * 100_000
+    down.close()
+    up.close()
+    wait_until(lambda: old not in proxy.engine_pids, "the old engine's end")
+
+
+def test_tunnels_go_on(lab):
+    """Over two upgrades, as long as timeouts.drain allows."""
+    def handler(connection):
+        connection.read_request()
+        connection.send(SWITCH)
+        echo_bytes(connection)
+
+    proxy = lab.proxy(lab.origin(handler), timeouts={"drain": 60_000})
+    client = lab.client(proxy)
+    client.send(UPGRADE)
+    assert client.read_response().status == 101
+    for count in (2, 2):  # an engine without anything to finish is gone at once
+        upgrade(proxy)
+        wait_until(lambda wanted=count: len(proxy.engine_pids) == wanted, "its end")
+        client.send(b"still there?")
+        assert client.read_exactly(12) == b"still there?"
+    client.close()
+    wait_until(lambda: len(proxy.engine_pids) == 1, "the first engine's end")
+
+
+def test_the_drain_timeout_ends_what_does_not_end(lab):
+    gate = threading.Event()
+
+    def handler(connection):
+        connection.read_request()
+        wait_event(gate)
+
+    origin = lab.origin(handler)
+    proxy = lab.proxy(origin, timeouts={"drain": 300})
+    client = lab.client(proxy)
+    client.send(request())
+    origin.wait_requests(1)
+    _, old = upgrade(proxy)
+    client.read_to_end()
+    gate.set()
+    wait_until(lambda: old not in proxy.engine_pids, "the old engine's end")
+
+
+def test_an_idle_connection_is_answered_once_more(lab):
+    """It is not closed in the moment in which the client may ask, but sent away with an answer."""
+    proxy = lab.proxy(fixed(lab), timeouts={"drain": 60_000})
+    used, unused = lab.client(proxy), lab.client(proxy)
+    assert used.get().status == 200
+    wait_until(lambda: connects(proxy.address), "both are accepted")
+    upgrade(proxy)
+    for client in (used, unused):
+        response = client.get()
+        assert response.status == 200 and response.has_token("Connection", "close")
+        client.expect_end(allow_reset=False)
+
+
+def test_what_needs_a_restart_changes_with_an_upgrade(lab):
+    """More and fewer workers, a listener that comes and one that goes: the same file does."""
+    ports = [port_free(), port_free()]
+    proxy = lab.proxy(fixed(lab), workers=2, listeners=[{"address": "127.0.0.1"},
+                                                        {"address": "127.0.0.1", "port": ports[0]}],
+                      reload={"watch": False})
+    for workers, port, other in ((4, ports[1], ports[0]), (1, ports[0], ports[1])):
+        proxy.config["workers"] = workers
+        proxy.config["listeners"][1]["port"] = port
+        write_config(proxy, json.dumps(proxy.config))
+        _, old = upgrade(proxy)
+        wait_until(lambda gone=old: gone not in proxy.engine_pids, "the old engine's end")
+        wait_until(lambda gone=other: not connects(("127.0.0.1", gone)), "the listener's end")
+        for address in (proxy.address, ("127.0.0.1", port)):
+            for _ in range(10):
+                assert lab.ask(address, request()).status == 200
+        assert f"with {workers} worker" in proxy.stderr()
+
+
+def test_unix_sockets_and_the_management_port_pass_on(lab):
+    path = str(lab.directory / "x.sock")
+    proxy = lab.proxy(fixed(lab), listeners=[{"unixSocket": path}],
+                      admin={"enabled": True, "port": 0})
+    port = int(re.search(r"management API on http://127.0.0.1:(\d+)", proxy.stderr())[1])
+    inode = os.stat(path).st_ino
+    for _ in range(2):
+        new, _ = upgrade(proxy)
+        assert lab.ask(path, request()).status == 200
+        for _ in range(5):  # never the old one
+            status = lab.ask(("127.0.0.1", port), request("GET", "/status", host="localhost"))
+            assert f'"pid":{new}'.encode() in status.body.replace(b" ", b"")
+    assert os.stat(path).st_ino == inode
+    proxy.stop()
+    assert not os.path.exists(path)
+
+
+# --- What is executed ---
+
+def test_the_new_file_runs_in_both_processes(lab, copy):
+    """And the supervisor keeps its number, by which a service manager knows the service."""
+    proxy = lab.proxy(fixed(lab), how={"program": str(copy)})
+    first = copy.stat().st_ino
+    replace(copy, BINARY)
+    assert os.stat(f"/proc/{proxy.engine_pid}/exe").st_ino == first
+    new, _ = upgrade(proxy)
+    for pid in (new, proxy.pid):
+        wait_until(lambda of=pid: os.stat(f"/proc/{of}/exe").st_ino == copy.stat().st_ino,
+                   "the new file is executed")
+    # The new supervisor knows what the old one did.
+    crash(proxy)
+    assert lab.ask(proxy, request()).status == 200
+    upgrade(proxy)
+    assert lab.ask(proxy, request()).status == 200
+
+
+def test_a_restart_runs_the_old_file(lab, copy):
+    """A file that was replaced is a matter of an upgrade, not of a crash."""
+    proxy = lab.proxy(fixed(lab), how={"program": str(copy)})
+    first = copy.stat().st_ino
+    replace(copy, b"garbage")
+    crash(proxy)
+    assert lab.ask(proxy, request()).status == 200
+    assert os.stat(f"/proc/{proxy.engine_pid}/exe").st_ino == first
+
+
+@pytest.mark.parametrize("program, reason", [
+    (b"garbage", "Exec format error"), (b"#!/bin/sh\nexit 3\n", "ended with exit status 3"),
+    (b"#!/no/such/interpreter\n", "No such file"), (b"#!/bin/sh\nkill -SEGV $$\n", "signal 11"),
+    (None, "No such file")])
+def test_a_bad_program_changes_nothing(lab, copy, program, reason):
+    proxy = lab.proxy(fixed(lab), how={"program": str(copy)})
+    old = proxy.engine_pid
+    with Load(proxy.address, keep=False) as load:
+        if program is None:
+            copy.unlink()
+        else:
+            replace(copy, program)
+        refusal = refused_upgrade(proxy)
+        after = load.done
+        wait_until(lambda: load.done > after + 20, "traffic")
+    assert reason in refusal and "serves on" in refusal
+    assert (proxy.engine_pids, load.failed, load.refused) == ([old], [], [])
+    replace(copy, BINARY)
+    upgrade(proxy)
+    assert lab.ask(proxy, request()).status == 200
+
+
+def test_a_bad_configuration_changes_nothing(lab):
+    proxy = lab.proxy(fixed(lab), reload={"watch": False})
+    old, good = proxy.engine_pid, proxy.config_file.read_text()
+    write_config(proxy, "{")
+    assert "exit status 2" in refused_upgrade(proxy)
+    write_config(proxy, good.replace('"address": "127.0.0.1"', '"address": "192.0.2.1"'))
+    assert "exit status 1" in refused_upgrade(proxy)
+    assert proxy.engine_pids == [old]
+    assert lab.ask(proxy, request()).status == 200
+
+
+# --- At a bad moment ---
+
+def test_a_stop_while_both_run(lab):
+    """The engine that drains is waited for; a second signal cuts it, too."""
+    gate = threading.Event()
+
+    def handler(connection):
+        connection.read_request()
+        wait_event(gate)
+
+    origin = lab.origin(handler)
+    proxy = lab.proxy(origin, timeouts={"drain": 600_000})
+    client = lab.client(proxy)
+    client.send(request())
+    origin.wait_requests(1)
+    upgrade(proxy)
+    proxy.signal()
+    wait_until(lambda: not connects(proxy.address), "no new connections are accepted")
+    wait_until(lambda: len(proxy.engine_pids) == 1, "the new engine's end")
+    assert proxy.process.poll() is None
+    proxy.signal()
+    proxy.wait_exit()
+    client.read_to_end()
+    gate.set()
+
+
+def test_many_signals_at_once(lab):
+    """However they fall, what comes out serves."""
+    proxy = lab.proxy(lab.origin(serve(lambda seen: answer(b"x" * 1000))))
+    with Load(proxy.address, keep=False) as load:
+        for _ in range(20):
+            proxy.signal(signal.SIGUSR2)
+            proxy.signal(signal.SIGHUP)
+        wait_until(lambda: len(retirements(proxy)) >= 1, "an upgrade")
+        after = load.done
+        wait_until(lambda: load.done > after + 50, "traffic")
+    assert (load.failed, load.refused) == ([], [])

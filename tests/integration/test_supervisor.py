@@ -1,0 +1,271 @@
+"""The supervisor: a crashed engine is started again on the same sockets, and everything is told to
+it once (issue, Live changes: "the engine crashed -> restarted ... with the same listening sockets
+(no connection refused meanwhile), back-off when it keeps crashing, a crash report in the log ...
+Under a container's PID 1 it reaps and forwards signals")."""
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from lib.client import Client, request
+from lib.load import Load
+from lib.logs import entries, messages
+from lib.origin import answer, serve, wait_event, wait_until
+from lib.proxy import BINARY, children, connects
+from lib.reload import write_config
+from lib.wire import WAIT_SECONDS
+
+
+def fixed(lab):
+    """An origin for Load."""
+    return lab.origin(serve(lambda seen: answer(b"x" * 1000)))
+
+
+def crash(proxy, number=signal.SIGSEGV):
+    """Ends the engine; returns when there is another one."""
+    old = proxy.engine_pid
+    os.kill(old, number)
+    wait_until(lambda: proxy.engine_pids and old not in proxy.engine_pids, "another engine")
+
+
+def held(gate):
+    """A handler that answers when the gate opens."""
+    def handler(connection):
+        connection.read_request()
+        wait_event(gate)
+        connection.send(answer("finished"))
+        connection.wait_closed()
+    return handler
+
+
+# --- Crashes ---
+
+def test_a_crash_under_load(lab):
+    """What runs is cut, but no connection is refused, and nobody waits for long."""
+    proxy = lab.proxy(fixed(lab), workers=2)
+    with Load(proxy.address, keep=False) as load:
+        for _ in range(3):
+            before = load.done
+            wait_until(lambda seen=before: load.done > seen + 20, "traffic")
+            crash(proxy)
+        after = load.done
+        wait_until(lambda: load.done > after + 20, "traffic after the last crash")
+    assert not load.refused
+    assert len(messages(proxy, "crash")) == 3
+
+
+def test_connections_wait_while_nobody_serves(lab):
+    """The second crash in a row is followed by a pause: who comes in it is served behind it."""
+    proxy = lab.proxy(fixed(lab))
+    crash(proxy)
+    old = proxy.engine_pid
+    os.kill(old, signal.SIGSEGV)
+    wait_until(lambda: old not in proxy.engine_pids, "the crash")
+    clients = [lab.client(proxy) for _ in range(20)]
+    for client in clients:
+        assert client.get().status == 200
+
+
+@pytest.mark.parametrize("number, name", [
+    (signal.SIGSEGV, "SIGSEGV"), (signal.SIGABRT, "SIGABRT"), (signal.SIGKILL, "SIGKILL"),
+    (signal.SIGBUS, "SIGBUS")])
+def test_the_report(lab, number, name):
+    """The error log says which process ended by what after how long; so does stderr."""
+    proxy = lab.proxy(fixed(lab))
+    pid = proxy.engine_pid
+    crash(proxy, number)
+    assert lab.ask(proxy, request()).status == 200
+    [report] = entries(proxy, "crash")
+    assert report["level"] == "error"
+    assert re.match(rf"The engine \(process {pid}\) was ended by {name}.* after \d+\.\d{{3}} s",
+                    report["message"]), report
+    assert report["message"] + "; starting it again" in proxy.stderr()
+
+
+def test_every_listener_survives(lab):
+    """Unix sockets, those of several workers, and the management API."""
+    path = str(lab.directory / "x.sock")
+    proxy = lab.proxy(fixed(lab), workers=3, listeners=[{"address": "127.0.0.1"},
+                                                        {"unixSocket": path}],
+                      admin={"enabled": True, "port": 0})
+    port = int(re.search(r"management API on http://127.0.0.1:(\d+)", proxy.stderr())[1])
+    inode = os.stat(path).st_ino
+    for _ in range(2):
+        crash(proxy)
+        for address in (proxy.address, path, ("127.0.0.1", port)):
+            assert connects(address)
+        assert lab.ask(path, request()).status == 200
+        assert lab.ask(("127.0.0.1", port), request("GET", "/healthz", host="localhost")).status == 200
+    status = lab.ask(("127.0.0.1", port), request("GET", "/status", host="localhost"))
+    assert json.loads(status.body)["restarts"] == 2
+    assert json.loads(status.body)["supervisor"] == proxy.pid
+    metrics = lab.ask(("127.0.0.1", port), request("GET", "/metrics", host="localhost"))
+    assert b"nextproxy_engine_restarts_total 2\n" in metrics.body
+    assert os.stat(path).st_ino == inode
+    proxy.stop()
+    assert not os.path.exists(path)
+    assert not connects(proxy.address)
+
+
+def test_it_gives_up_in_the_end(lab):
+    """Ten crashes in a row, none of which ran for a minute: exit status 1, and the log says why."""
+    proxy = lab.proxy(fixed(lab))
+    killed, deadline = set(), time.monotonic() + 6 * WAIT_SECONDS
+    while proxy.process.poll() is None:
+        assert time.monotonic() < deadline
+        for pid in children_of(proxy) - killed:
+            if len(killed) < 10:
+                os.kill(pid, signal.SIGSEGV)
+                killed.add(pid)
+        time.sleep(0.01)
+    assert proxy.process.returncode == 1
+    proxy.stopped = True
+    assert "10th time in a row: giving up" in messages(proxy, "crash")[-1]
+    assert "giving up" in proxy.stderr() and "after a moment" in proxy.stderr()
+    wait_until(lambda: not connects(proxy.address), "the sockets are closed")
+
+
+def children_of(proxy):
+    """Also when it ends at this very moment."""
+    try:
+        return set(proxy.engine_pids)
+    except OSError:
+        return set()
+
+
+def test_a_restart_with_a_broken_file_is_tried_again(lab):
+    """The file was broken after the start: when it is repaired the proxy serves again by itself."""
+    proxy = lab.proxy(fixed(lab), reload={"watch": False})
+    good = proxy.config_file.read_text()
+    write_config(proxy, "{")
+    os.kill(proxy.engine_pid, signal.SIGSEGV)
+    wait_until(lambda: "exit status 2" in proxy.stderr(), "a start that fails")
+    write_config(proxy, good)
+    assert lab.ask(proxy, request()).status == 200
+
+
+def test_a_stop_while_it_waits_to_start_again(lab):
+    proxy = lab.proxy(fixed(lab), reload={"watch": False})
+    write_config(proxy, "{")
+    os.kill(proxy.engine_pid, signal.SIGSEGV)
+    wait_until(lambda: "after a moment" in proxy.stderr(), "the second start that fails")
+    proxy.signal()
+    assert proxy.wait_exit() == 0
+
+
+# --- Signals ---
+
+def test_control_c_is_obeyed_once(lab):
+    """A terminal signals the whole group: one is a graceful stop, not two at once."""
+    gate = threading.Event()
+    origin = lab.origin(held(gate))
+    proxy = lab.proxy(origin, timeouts={"drain": 60_000})
+    client = lab.client(proxy)
+    client.send(request())
+    origin.wait_requests(1)
+    os.killpg(proxy.pid, signal.SIGINT)
+    wait_until(lambda: not connects(proxy.address), "no new connections are accepted")
+    gate.set()
+    assert client.read_response().body == b"finished"
+    assert proxy.wait_exit() == 0
+
+
+def test_signals_to_the_engine_are_not_obeyed(lab):
+    """They would be obeyed twice when a service manager signals all processes."""
+    proxy = lab.proxy(fixed(lab))
+    engine = proxy.engine_pid
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):
+        os.kill(engine, number)
+    assert lab.ask(proxy, request()).status == 200
+    assert proxy.engine_pids == [engine]
+
+
+def test_an_engine_without_its_supervisor_ends_gracefully(lab):
+    gate = threading.Event()
+    origin = lab.origin(held(gate))
+    proxy = lab.proxy(origin, timeouts={"drain": 60_000})
+    engine = proxy.engine_pid
+    client = lab.client(proxy)
+    client.send(request())
+    origin.wait_requests(1)
+    proxy.process.kill()
+    proxy.process.wait()
+    proxy.stopped = True
+    wait_until(lambda: not connects(proxy.address), "no new connections are accepted")
+    gate.set()
+    assert client.read_response().body == b"finished"
+    wait_until(lambda: not os.path.exists(f"/proc/{engine}"), "the engine's end")
+    assert "The supervisor is gone: stopping gracefully" in messages(proxy, "supervisor")
+
+
+def test_an_engine_that_hangs_can_be_stopped(lab):
+    """The third signal does not wait for anybody."""
+    proxy = lab.proxy(fixed(lab))
+    os.kill(proxy.engine_pid, signal.SIGSTOP)
+    for _ in range(3):
+        proxy.signal()
+        time.sleep(0.05)
+    assert proxy.wait_exit() == 128 + signal.SIGKILL
+
+
+def test_one_process(lab):
+    """--no-supervisor: as if there were none."""
+    proxy = lab.proxy(fixed(lab), how={"arguments": ["--no-supervisor"]})
+    assert children(proxy.pid) == []
+    proxy.signal(signal.SIGUSR2)
+    wait_until(lambda: messages(proxy, "supervisor"), "the answer")
+    assert "needs a supervisor" in messages(proxy, "supervisor")[0]
+    assert lab.ask(proxy, request()).status == 200
+
+
+@pytest.mark.parametrize("value", [None, "", "nextproxy 1\nrole engine\nchannel 999\n", "x"])
+def test_an_engine_is_not_for_people(value):
+    """--engine without what a supervisor hands over, or with something else."""
+    env = {**os.environ, **({"NEXTPROXY_HANDOVER": value} if value is not None else {})}
+    done = subprocess.run([BINARY, "--engine"], env=env, capture_output=True, text=True, check=False,
+                          timeout=WAIT_SECONDS)
+    assert done.returncode == 2 and "NEXTPROXY_HANDOVER" in done.stderr
+
+
+# --- A container's first process ---
+
+@pytest.fixture(name="contained")
+def first_process(lab):
+    """A proxy that is process 1 of its own PID namespace: (proxy, its number outside)."""
+    tried = subprocess.run(["unshare", "--pid", "--fork", "true"], capture_output=True, text=True,
+                           check=False)
+    if tried.returncode != 0:
+        pytest.skip(f"no PID namespace is permitted here: {tried.stderr.strip()}")
+    proxy = lab.proxy(fixed(lab), how={"before": ["unshare", "--pid", "--fork"]})
+    first = children(proxy.pid)[0]
+    proxy.signal = lambda number=signal.SIGTERM: os.kill(first, number)  # unshare passes none on
+    return proxy, first
+
+
+def test_process_1_reaps_orphans(contained):
+    proxy, first = contained
+    engine = children(first)
+    done = subprocess.run(["nsenter", "--target", str(first), "--pid", "sh", "-c",
+                           "(sleep 0.2; exit 3) & echo started"], capture_output=True, text=True,
+                          check=False)
+    assert done.stdout == "started\n", done.stderr
+    wait_until(lambda: children(first) == engine, "the orphan is reaped")
+    assert proxy.process.poll() is None
+
+
+def test_process_1_restarts_and_stops(contained):
+    proxy, first = contained
+    engine = children(first)
+    os.kill(engine[0], signal.SIGSEGV)
+    wait_until(lambda: children(first) not in ([], engine), "another engine")
+    with Client(proxy.address).sock:
+        pass
+    proxy.signal()
+    assert proxy.wait_exit() == 0
+    assert not pathlib.Path(f"/proc/{first}").exists()
