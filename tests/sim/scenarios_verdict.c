@@ -305,6 +305,7 @@ static void all_start_slowly(struct sim *sim)
     BACKEND_LIST ",'passiveCheck':{'ejectionTime':1000,'maxEjectionTime':4000,'window':60000}"     \
                  "," SIM_SETTINGS
 #define CONFIG "{'loadBalancing':{'maxEjectionPercent':67}," PASSIVE "}"
+#define CONFIG_ONCE "{'proxy':{'retries':0},'loadBalancing':{'maxEjectionPercent':67}," PASSIVE "}"
 #define CONFIG_ALONE                                                                               \
     "{'backends':[{'url':'http://"                                                                 \
     "127.0.0.1:9000'}],'passiveCheck':{'ejectionTime':1000}," SIM_SETTINGS "}"
@@ -330,8 +331,8 @@ static const struct scenario scenarios[] = {
      .run = no_more_than_the_share_is_ejected,
      .config = CONFIG},
     {.name = "the last one goes on", .run = the_last_one_goes_on, .config = CONFIG_ALONE},
-    {.name = "statuses in a row eject", .run = statuses_in_a_row_eject, .config = CONFIG},
-    {.name = "resets and timeouts eject", .run = resets_and_timeouts_eject, .config = CONFIG},
+    {.name = "statuses in a row eject", .run = statuses_in_a_row_eject, .config = CONFIG_ONCE},
+    {.name = "resets and timeouts eject", .run = resets_and_timeouts_eject, .config = CONFIG_ONCE},
     {.name = "panic uses all", .run = panic_uses_all, .config = CONFIG_PANIC},
     SLOW("round-robin"),
     SLOW("random"),

@@ -57,20 +57,21 @@ class Connection(Stream):
 class Origin:
     """A listening socket whose connections are each given to `handler(connection)`.
 
-    Tests read `connections` and `requests`. A handler's own error (not: the peer went away) is
+    `sock` is one that is bound already. Tests read `connections` and `requests`. A handler's own error (not: the peer went away) is
     kept and raised by close(), so that it fails the test.
     """
 
-    def __init__(self, handler=None, address=("127.0.0.1", 0), receive_bytes=None):
+    def __init__(self, handler=None, address=("127.0.0.1", 0), receive_bytes=None, sock=None):
         self.handler = handler or serve(echo)
         self.connections, self.requests, self.failures = [], [], []
         self.threads = []
         self.closing = threading.Event()  # for scripts that only wait for the test's end
-        self.listener = socket_for(address)
+        self.listener = sock or socket_for(address)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if receive_bytes is not None:
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        self.listener.bind(address)
+        if sock is None:
+            self.listener.bind(address)
         self.listener.listen(1024)
         self.address = self.listener.getsockname()
         self.threads.append(threading.Thread(target=self.accept_all, daemon=True))
