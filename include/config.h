@@ -59,7 +59,8 @@ struct config_backend {
     struct config_health_check health_check;
     struct config_passive_check passive_check;
     u32 weight;
-    u32 slow_start_ms; /* until it has its full share again after it was away; 0 = at once */
+    u32 slow_start_ms;   /* until it has its full share again after it was away; 0 = at once */
+    u32 connections_max; /* requests in progress over all workers; 0 = no limit */
 };
 
 enum config_header_action { CONFIG_HEADER_SET, CONFIG_HEADER_ADD, CONFIG_HEADER_REMOVE };
@@ -81,6 +82,7 @@ struct config_pool {
     u32 backend_count;
     enum balance_strategy strategy;
     struct config_pool_limits limits;
+    bool limited; /* some of its backends have connections_max */
 };
 
 struct config_route {

@@ -44,6 +44,10 @@ const u32 *state_latency_us(const struct state *state);
 /* A request is given to a backend, and is over. */
 void state_backend_begin(struct state *state, u32 slot);
 void state_backend_end(struct state *state, u32 slot);
+/* The same at a backend with a limit: false, and nothing is done, when there are `most` already. It
+ * ends with state_backend_end(), and state_room_free() is to be called after that: see
+ * state/routes.h. */
+MUST_CHECK bool state_backend_enter(struct state *state, u32 slot, u32 most);
 /* A response head arrived sample_us after its request was sent. */
 void state_backend_latency(struct state *state, u32 slot, u32 sample_us, u64 now_ns);
 u32 state_backend_active(const struct state *state, u32 slot);

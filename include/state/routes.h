@@ -27,6 +27,8 @@
 struct state_routes;
 struct state_routes *state_routes(struct state *state);
 
+#define STATE_WORKER_NONE UINT32_MAX
+
 /* ---- Workers ---- */
 
 /* From now on the worker may be called: wake(context) makes its thread look, from any thread, and
@@ -72,13 +74,32 @@ MUST_CHECK bool state_route_wait(struct state_routes *routes, u32 slot, u32 queu
 /* Waits no more: because it got a place, or because it has given up. */
 void state_route_unwait(struct state_routes *routes, u32 slot);
 /* When the turn of the worker's first waiter is (> 0), or 0 when it has none any more. What is
- * earlier goes first: the time since when it waits, later by what its priority costs. */
-void state_route_tell(struct state_routes *routes, u32 slot, u32 worker, u64 turn_ns);
+ * earlier goes first: the time since when it waits, later by what its priority costs. `stuck`: it
+ * waits for room at a backend (see below) and need not be called for a place. */
+void state_route_tell(struct state_routes *routes, u32 slot, u32 worker, u64 turn_ns, bool stuck);
 
 /* Whose turn is it, as far as there is a place (active_max as for state_route_enter; 0 = no limit)?
  * True when it is the worker's own first waiter's. Otherwise the worker whose turn it is has been
- * called, if there is one. */
+ * called, if there is one and it is not stuck. */
 MUST_CHECK bool state_route_turn(struct state_routes *routes, u32 slot, u32 worker, u32 active_max);
+
+/* ---- Room at backends ----
+ *
+ * Backends with a limit (connections_max) are shared by routes, so whoever frees a place at one
+ * does not know who could use it. The workers that have waiters for want of such room say when the
+ * turn of their first one is; they are called one after the other in that order, each by the one
+ * before it, until all have looked. No wake-up is lost: a worker that begins to wait tells its turn
+ * first and looks afterwards, at all its waiters; who frees a place does so first and looks for
+ * waiters afterwards. A worker whose first waiter leaves without a place begins a round in its
+ * stead. */
+
+/* When the turn of the worker's first waiter for room is; 0 = it has none. */
+void state_room_tell(struct state_routes *routes, u32 worker, u64 turn_ns);
+/* There may be room: a round begins. True when the worker itself is to look first; otherwise the
+ * one that is has been called, if there is one. Control is none of them: STATE_WORKER_NONE. */
+bool state_room_free(struct state_routes *routes, u32 worker);
+/* The worker, whose first waiter had this turn (> 0), has looked: the next one is called. */
+void state_room_pass(struct state_routes *routes, u32 worker, u64 turn_ns);
 
 /* ---- Figures: from any thread ---- */
 

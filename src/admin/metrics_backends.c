@@ -63,6 +63,21 @@ static void write_backend_family(struct scrape *scrape, const struct backend_fam
     }
 }
 
+/* Of backends that have one: it comes from the configuration, not from the state. */
+static void write_backend_limits(struct scrape *scrape)
+{
+    const struct config *config = scrape->view.snapshot->config;
+    struct http_writer *out = scrape->out;
+    metrics_family(out, "backend_active_limit", "gauge",
+                   "How many requests it may have: maxConnections.");
+    for (u32 i = 0; i < scrape->backends && !out->full; i++) {
+        if (config->backends[i].connections_max == 0)
+            continue;
+        metrics_id(out, "backend_active_limit", "backend", config->backends[i].id);
+        write_format(out, "} %u\n", config->backends[i].connections_max);
+    }
+}
+
 static void write_backend_classes(struct scrape *scrape)
 {
     const struct snapshot *snapshot = scrape->view.snapshot;
@@ -164,6 +179,7 @@ void metrics_backends(struct scrape *scrape)
     };
     for (u32 i = 0; i < ARRAY_COUNT(rows); i++)
         write_backend_family(scrape, &rows[i]);
+    write_backend_limits(scrape);
     write_backend_classes(scrape);
     write_backend_health(scrape);
     write_backend_circuits(scrape);

@@ -88,6 +88,7 @@ void status_backend_json(const struct admin_view *view, u32 index, struct http_w
     write_json(out, backend->id);
     http_write(out, SLICE(",\"url\":"));
     write_json(out, backend->url);
+    write_format(out, ",\"maxConnections\":%u", backend->connections_max);
     write_format(out, ",\"weight\":%u,\"usable\":%s,\"active\":%u,\"latencyUs\":%u",
                  backend->weight, truth(state_backend_usable(snapshot->state, slot)),
                  state_backend_active(snapshot->state, slot),

@@ -217,6 +217,7 @@ static void backend_build(struct builder *builder, u32 index, struct config_back
     to->passive_check = from->passive_check;
     to->passive_check.enabled &= builder->settings->passive_check.enabled;
     to->weight = from->weight;
+    to->connections_max = from->connections_max;
     to->slow_start_ms = from->slow_start_ms;
     if (url_parse(from->url, &url) != NULL)
         return; /* a problem already */

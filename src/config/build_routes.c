@@ -19,6 +19,14 @@ struct pool_kind {
     struct config_pool_limits limits;
 };
 
+static bool pool_limited(const struct config *config, const u32 *backends, u32 count)
+{
+    for (u32 i = 0; i < count; i++)
+        if (config->backends[backends[i]].connections_max > 0)
+            return true;
+    return false;
+}
+
 static u32 pool_add(struct builder *builder, const u32 *backends, u32 count, struct pool_kind kind)
 {
     struct config *config = builder->config;
@@ -28,6 +36,7 @@ static u32 pool_add(struct builder *builder, const u32 *backends, u32 count, str
         .backend_count = count,
         .strategy = (enum balance_strategy)kind.strategy,
         .limits = kind.limits,
+        .limited = pool_limited(config, backends, count),
     };
     return config->pool_count++;
 }
@@ -231,7 +240,6 @@ static void route_build(struct builder *builder, u32 index, u32 *seen, struct co
     to->active_max = from->active_max;
     to->queue_max = from->queue_max;
     to->admission = admission_build(&from->admission);
-    to->limited = to->active_max > 0;
     bool inherited = from->retry.statuses.data == builder->settings->retry.statuses.data;
     to->retry = retry_build(&from->retry, from->retries, inherited ? builder->retry : NULL);
     host_build(&builder->config->arena, from->host, to);
@@ -331,7 +339,6 @@ static void default_route_build(struct builder *builder, struct config_route *to
         .active_max = builder->settings->active_max,
         .queue_max = builder->settings->queue_max,
         .admission = admission_build(&builder->settings->admission),
-        .limited = builder->settings->active_max > 0,
         .pool = pool_of_all(builder, (struct pool_kind){balancing->strategy, balancing->limits}),
         .retry = retry_build(&builder->settings->retry, builder->settings->proxy.retries, NULL),
     };
@@ -379,6 +386,8 @@ void routes_build(struct builder *builder)
         routes[i] = ranked[i].route;
         config->routes_by_path |= routes[i].path.len > 1;
     }
+    for (u32 i = 0; i <= count; i++)
+        routes[i].limited = routes[i].active_max > 0 || builder->pools[routes[i].pool].limited;
     config->routes = routes;
     config->route_count = count + 1;
 }

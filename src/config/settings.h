@@ -141,6 +141,7 @@ struct settings_backend {
     u32 weight;
     bool routes_only;
     u32 slow_start_ms; /* the same */
+    u32 connections_max;
 };
 
 /* Stands for a number that is inherited, where 0 is a value. */

@@ -82,6 +82,12 @@ static const struct setting backend_rows[] = {
      .min = 0, .max = MS_MAX, .unit = MS, .absent = SETTINGS_INHERITED,
      .inherits = "`loadBalancing.slowStart`",
      .text = "As `loadBalancing.slowStart`, for this backend."},
+    {.key = "maxConnections", .type = SETTING_INTEGER,
+     MEMBER(struct settings_backend, connections_max),
+     .min = 0, .max = COUNT_MAX, .unit = "requests", .fallback = "0",
+     .text = "Requests in progress at this backend over all workers, each of which has a "
+             "connection. When all usable backends of a route have as many, its requests wait in "
+             "the route's queue (`reqQueueLength`). 0 = no limit."},
 };
 const struct settings_table settings_backends = TABLE(struct settings_backend, backend_rows);
 

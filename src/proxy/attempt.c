@@ -15,7 +15,9 @@ void attempt_begin(struct exchange *exchange, bool fresh)
     i32 error = 0;
     exchange->attempts++;
     exchange->attempt_ns = proxy_now_ns(proxy);
-    state_backend_begin(proxy->state, target.slot);
+    if (LIKELY(!exchange->has_room)) /* else it is counted already */
+        state_backend_begin(proxy->state, target.slot);
+    exchange->has_room = false;
     state_tally_add(&proxy->tallies[target.slot].requests, 1);
     exchange->counted = true;
     exchange->upstream = upstream_acquire(proxy->upstreams, target, fresh || exchange->trial,
@@ -45,15 +47,28 @@ void attempt_choose(struct exchange *exchange, u32 member)
     exchange->backend = config->pools[exchange->route->pool].backends[member];
 }
 
-void attempt_start(struct exchange *exchange)
+enum attempt_choice attempt_pick(struct exchange *exchange)
 {
     u32 member = choice_make(exchange);
-    if (UNLIKELY(member == BALANCE_NONE)) {
-        exchange_fail(exchange, FAULT_NO_BACKEND);
-        return;
-    }
+    if (UNLIKELY(member == BALANCE_NONE))
+        return ATTEMPT_NONE;
+    if (UNLIKELY(member == CHOICE_FULL))
+        return ATTEMPT_FULL;
     attempt_choose(exchange, member);
-    attempt_begin(exchange, false);
+    return ATTEMPT_PICKED;
+}
+
+void attempt_go(struct exchange *exchange, enum attempt_choice choice)
+{
+    if (LIKELY(choice == ATTEMPT_PICKED))
+        attempt_begin(exchange, false);
+    else
+        exchange_fail(exchange, choice == ATTEMPT_NONE ? FAULT_NO_BACKEND : FAULT_BACKENDS_FULL);
+}
+
+void attempt_start(struct exchange *exchange)
+{
+    attempt_go(exchange, attempt_pick(exchange));
 }
 
 void attempt_connected(struct exchange *exchange)
@@ -74,17 +89,25 @@ void attempt_connected(struct exchange *exchange)
     exchange_set_deadline(exchange);
 }
 
-void attempt_end(struct exchange *exchange, bool reusable)
+static void leave_backend(struct exchange *exchange)
 {
     struct proxy *proxy = exchange->proxy;
+    state_backend_end(proxy->state, exchange_backend_slot(exchange));
+    if (UNLIKELY(proxy->queues.rooms))
+        queue_room_freed(proxy);
+    exchange->counted = false;
+    exchange->has_room = false;
+}
+
+void attempt_end(struct exchange *exchange, bool reusable)
+{
     /* A backend whose answer nobody wants any more learns it from a reset: a FIN could wait for
      * ever behind a window that it has filled. */
     bool answered = exchange->response.state >= RELAY_ENDED;
     if (UNLIKELY(exchange->trial))
         outcome_none(exchange);
-    if (exchange->counted)
-        state_backend_end(proxy->state, exchange_backend_slot(exchange));
-    exchange->counted = false;
+    if (exchange->counted || exchange->has_room)
+        leave_backend(exchange);
     exchange->request.sink = NULL;
     exchange->request.sending_bytes = 0;
     exchange->response.source = NULL;

@@ -82,11 +82,10 @@ static enum look look_at(struct exchange *exchange, u32 member)
     return LOOK_TAKE;
 }
 
-static __attribute__((noinline)) u32 look_closer(struct exchange *exchange, u32 member)
+/* `member` was picked from those that are not left out. */
+static u32 look_closer(struct exchange *exchange, u64 *left_out, u32 member)
 {
-    u64 left_out[POOL_WORDS];
     u32 second_best = BALANCE_NONE;
-    leave_out_tried(exchange, left_out);
     for (u32 i = 0; i < CLOSER_LOOKS_MAX && member != BALANCE_NONE; i++) {
         enum look look = look_at(exchange, member);
         if (look == LOOK_TAKE)
@@ -99,12 +98,77 @@ static __attribute__((noinline)) u32 look_closer(struct exchange *exchange, u32 
     return second_best;
 }
 
-u32 choice_make(struct exchange *exchange)
+static __attribute__((noinline)) u32 choose_closely(struct exchange *exchange, u32 member)
+{
+    u64 left_out[POOL_WORDS];
+    leave_out_tried(exchange, left_out);
+    return look_closer(exchange, left_out, member);
+}
+
+/* ---- Room: backends with maxConnections ---- */
+
+static const struct config_backend *backend_at(const struct exchange *exchange, u32 member)
+{
+    return &exchange->snapshot->config->backends[pool_of(exchange)->backends[member]];
+}
+
+static bool take_room(struct exchange *exchange, u32 member)
+{
+    u32 most = backend_at(exchange, member)->connections_max;
+    u32 slot = exchange->snapshot->pools[exchange->route->pool].load.slots[member];
+    struct state *state = exchange->proxy->state;
+    exchange->has_room = most == 0 || state_backend_enter(state, slot, most);
+    if (most == 0)
+        state_backend_begin(state, slot);
+    if (!exchange->has_room && exchange->trial) {
+        state_circuit_untried(state, slot);
+        exchange->trial = false;
+    }
+    return exchange->has_room;
+}
+
+static void leave_out_full(const struct exchange *exchange, u64 *left_out)
+{
+    const struct balance_load *load = &exchange->snapshot->pools[exchange->route->pool].load;
+    for (u32 i = 0; i < pool_of(exchange)->backend_count; i++) {
+        u32 most = backend_at(exchange, i)->connections_max;
+        if (most > 0 && balance_active(load, i) >= most)
+            leave_out(left_out, i);
+    }
+}
+
+/* The one that was picked first is full. */
+static __attribute__((noinline)) u32 find_room(struct exchange *exchange)
+{
+    enum { RACES_LOST_MAX = 4 }; /* then it is as full as that */
+    u64 left_out[POOL_WORDS];
+    leave_out_tried(exchange, left_out);
+    for (u32 i = 0; i < RACES_LOST_MAX; i++) {
+        leave_out_full(exchange, left_out);
+        u32 member = look_closer(exchange, left_out, pick_from(exchange, left_out));
+        if (member == BALANCE_NONE)
+            break;
+        if (take_room(exchange, member))
+            return member;
+    }
+    return CHOICE_FULL;
+}
+
+static u32 choose(struct exchange *exchange)
 {
     u32 member = exchange->tried_count > 0 ? pick_untried(exchange) : pick_from(exchange, NULL);
     if (member == BALANCE_NONE)
         return member;
     u32 slot = exchange->snapshot->pools[exchange->route->pool].load.slots[member];
     u32 marks = state_backend_marks(exchange->proxy->state, slot);
-    return LIKELY((marks & ~(u32)STATE_FAILING) == 0) ? member : look_closer(exchange, member);
+    return LIKELY((marks & ~(u32)STATE_FAILING) == 0) ? member : choose_closely(exchange, member);
+}
+
+u32 choice_make(struct exchange *exchange)
+{
+    u32 member = choose(exchange);
+    if (LIKELY(!exchange->route->limited) || member == BALANCE_NONE ||
+        !pool_of(exchange)->limited || take_room(exchange, member))
+        return member;
+    return find_room(exchange);
 }

@@ -69,7 +69,8 @@ struct exchange {
     bool response_begun; /* a byte of the final response is on its way to the client */
     bool accepts_html;
     bool reused;
-    bool counted; /* state_backend_begin was called for `backend` */
+    bool counted;  /* state_backend_begin was called for `backend` */
+    bool has_room; /* ... and has been already for the next attempt */
     bool route_entered;
     bool routed;
     bool expect_continue; /* the client sends its body when it is told to */
@@ -129,6 +130,10 @@ void exchange_on_timeout(struct exchange *exchange);
 
 /* attempt.c: choosing a backend, connecting. */
 void attempt_start(struct exchange *exchange);
+/* The two halves of it: picks a backend; and what comes then. */
+enum attempt_choice { ATTEMPT_PICKED, ATTEMPT_NONE, ATTEMPT_FULL };
+MUST_CHECK enum attempt_choice attempt_pick(struct exchange *exchange);
+void attempt_go(struct exchange *exchange, enum attempt_choice choice);
 /* The next attempt is on this member of the pool. */
 void attempt_choose(struct exchange *exchange, u32 member);
 /* Begins the attempt; `fresh`: not on a connection that was idle. */
@@ -141,8 +146,10 @@ void attempt_failed(struct exchange *exchange, enum fault fault, struct ring_don
 void attempt_end(struct exchange *exchange, bool reusable);
 extern const struct upstream_events attempt_events;
 
-/* choice.c: an index into the route's pool; BALANCE_NONE when nobody is usable and untried. May set
- * exchange->trial. */
+/* choice.c: an index into the route's pool; BALANCE_NONE when nobody is usable and untried,
+ * CHOICE_FULL when all who are have as many requests as they may. May set exchange->trial, and
+ * exchange->has_room. */
+#define CHOICE_FULL (BALANCE_NONE - 1)
 u32 choice_make(struct exchange *exchange);
 
 /* outcome.c: what an attempt says of its backend. Each is to be told before attempt_end(). */

@@ -83,6 +83,11 @@ static const struct fault_row rows[FAULT_COUNT] = {
         "Too many requests are waiting at the moment.",
         "Turned away from a queue that stands, or for a request of higher priority",
         NULL},
+    [FAULT_BACKENDS_FULL] = {
+        "backends_full", 503, BLAME_US, RETRY_NEVER, LOG_WARN, true, true,
+        "Too many requests are being served at the moment.",
+        "All usable backends of the route are at maxConnections",
+        NULL},
     [FAULT_EXHAUSTED] = {
         "exhausted", 503, BLAME_US, RETRY_NEVER, LOG_ERROR, false, false,
         "The proxy is out of resources at the moment.",

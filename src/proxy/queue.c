@@ -12,6 +12,7 @@ bool queues_create(struct proxy *proxy)
     struct queues *queues = &proxy->queues;
     list_init(&queues->waiting);
     list_init(&queues->due);
+    list_init(&queues->for_room);
     queues->routes = state_routes(proxy->state);
     queues->tallies = state_route_tallies(queues->routes, proxy->worker);
     queues->by_slot = region_reserve(STATE_SLOTS_MAX * sizeof(struct queue), false);
@@ -32,6 +33,7 @@ static struct queue *queue_at(struct queues *queues, u32 slot)
         list_init(&queue->levels[level]);
     list_init(&queue->waiting);
     list_init(&queue->due);
+    list_init(&queue->for_room);
     queue->slot = slot;
     queue->ready = true;
     return queue;
@@ -97,7 +99,7 @@ static void tell_turn(struct proxy *proxy, struct queue *queue)
 {
     const struct exchange *first = first_of(queue);
     state_route_tell(proxy->queues.routes, queue->slot, proxy->worker,
-                     first ? first->waiter.turn_ns : 0);
+                     first ? first->waiter.turn_ns : 0, first && !list_empty(&queue->for_room));
 }
 
 static bool among(const struct config_values *values, struct slice value)
@@ -130,10 +132,43 @@ u8 queue_priority(const struct config_route *route, const struct http_request *r
 
 /* ---- Coming and going ---- */
 
-static void take_place(struct exchange *exchange)
+/* A place among those that the route serves; one that has just come does not overtake who waits.
+ * Without a limit there is no place to give back. */
+static bool take_place(struct exchange *exchange, struct queue *queue, bool newcomer)
 {
-    exchange->route_entered = true;
-    attempt_start(exchange);
+    struct state_routes *routes = exchange->proxy->queues.routes;
+    if (queue->active_max == 0)
+        return !newcomer || state_route_waiting(routes, queue->slot) == 0;
+    exchange->route_entered = newcomer
+                                  ? state_route_enter(routes, queue->slot, queue->active_max)
+                                  : state_route_enter_next(routes, queue->slot, queue->active_max);
+    return exchange->route_entered;
+}
+
+/* It is of no use now: no backend has room. Another worker may have found the route full meanwhile;
+ * its waiter is no better off, but would not know. */
+static void give_back(struct exchange *exchange, struct queue *queue)
+{
+    struct proxy *proxy = exchange->proxy;
+    if (!exchange->route_entered)
+        return;
+    exchange->route_entered = false;
+    state_route_leave(proxy->queues.routes, queue->slot);
+    (void)!state_route_turn(proxy->queues.routes, queue->slot, proxy->worker, queue->active_max);
+}
+
+/* The fault that it is when the exchange cannot wait. */
+static enum fault go_at_once(struct exchange *exchange, struct queue *queue)
+{
+    if (!take_place(exchange, queue, true))
+        return queue->active_max > 0 ? FAULT_ROUTE_FULL : FAULT_BACKENDS_FULL;
+    enum attempt_choice choice = attempt_pick(exchange);
+    if (choice == ATTEMPT_FULL) {
+        give_back(exchange, queue);
+        return FAULT_BACKENDS_FULL;
+    }
+    attempt_go(exchange, choice);
+    return FAULT_NONE;
 }
 
 static void wait_in(struct exchange *exchange, struct queue *queue)
@@ -176,11 +211,11 @@ static bool displace(struct exchange *exchange, struct queue *queue)
 
 /* Of a client that has sent its FIN nobody could say, while it waits, whether it is still there: it
  * does not get a place in the queue. */
-static enum fault join(struct exchange *exchange, struct queue *queue)
+static enum fault join(struct exchange *exchange, struct queue *queue, enum fault why)
 {
     u32 queue_max = exchange->route->queue_max;
     if (queue_max == 0 || !transport_readable(&exchange->client->transport))
-        return FAULT_ROUTE_FULL;
+        return why;
     if (!state_route_wait(exchange->proxy->queues.routes, queue->slot, queue_max) &&
         !displace(exchange, queue))
         return FAULT_QUEUE_FULL;
@@ -193,11 +228,10 @@ void queue_enter(struct exchange *exchange)
     struct queues *queues = &exchange->proxy->queues;
     struct queue *queue = queue_at(queues, exchange_route_slot(exchange));
     follow(queue, exchange->route);
-    if (state_route_enter(queues->routes, queue->slot, queue->active_max)) {
-        take_place(exchange);
+    enum fault fault = go_at_once(exchange, queue);
+    if (LIKELY(fault == FAULT_NONE))
         return;
-    }
-    enum fault fault = join(exchange, queue);
+    fault = join(exchange, queue, fault);
     if (fault == FAULT_NONE)
         return;
     state_tally_add(&queues->tallies[queue->slot].refused, 1);
@@ -250,17 +284,53 @@ void queue_leave(struct exchange *exchange)
 
 /* ---- Whose turn it is ---- */
 
-/* Its route may have lost its limit while it waited: then there is no place to give back. */
-static bool enter_next(struct queues *queues, struct queue *queue, struct exchange *exchange)
+void queue_room_freed(struct proxy *proxy)
 {
-    if (queue->active_max == 0)
-        return true;
-    exchange->route_entered =
-        state_route_enter_next(queues->routes, queue->slot, queue->active_max);
-    return exchange->route_entered;
+    proxy->queues.room_freed = true;
 }
 
-static void begin_waiter(struct exchange *exchange, struct queue *queue)
+static void rooms_due(struct queues *queues)
+{
+    list_each (node, following, &queues->for_room)
+        set_due(queues, container_of(node, struct queue, for_room));
+}
+
+/* Tells the other workers, and looks again at all that wait for room when that is news to them:
+ * somebody may have made some before it was told. */
+static void tell_room(struct proxy *proxy)
+{
+    struct queues *queues = &proxy->queues;
+    u64 turn_ns = 0, before_ns = queues->room_turn_ns;
+    list_each (node, following, &queues->for_room) {
+        const struct exchange *first = first_of(container_of(node, struct queue, for_room));
+        if (first && (turn_ns == 0 || first->waiter.turn_ns < turn_ns))
+            turn_ns =
+                first->waiter.turn_ns; /* who has just emptied a queue is still to be served */
+    }
+    if (turn_ns == before_ns)
+        return;
+    queues->room_turn_ns = turn_ns;
+    state_room_tell(queues->routes, proxy->worker, turn_ns);
+    if (before_ns == 0 || turn_ns < before_ns)
+        rooms_due(queues);
+}
+
+static void note_room(struct proxy *proxy, struct queue *queue, bool wanted)
+{
+    bool was = !list_empty(&queue->for_room);
+    if (wanted && !was)
+        list_push_back(&proxy->queues.for_room, &queue->for_room);
+    if (!wanted && was) {
+        list_remove(&queue->for_room);
+        queue_room_freed(proxy); /* what it does not want any more others may */
+    }
+    if (wanted || was)
+        tell_room(proxy);
+    if (wanted != was)
+        tell_turn(proxy, queue); /* stuck, now that it is in the rounds; or not any more */
+}
+
+static void begin_waiter(struct exchange *exchange, struct queue *queue, enum attempt_choice choice)
 {
     struct proxy *proxy = exchange->proxy;
     struct state_route_tally *tally = &proxy->queues.tallies[queue->slot];
@@ -272,7 +342,7 @@ static void begin_waiter(struct exchange *exchange, struct queue *queue)
     state_tally_add(&tally->waited, 1);
     state_tally_add(&tally->waited_us_sum, exchange->queue_us);
     exchange->phase = EXCHANGE_CONNECTING;
-    attempt_start(exchange);
+    attempt_go(exchange, choice);
 }
 
 static void shed_excess(struct proxy *proxy, struct queue *queue)
@@ -291,12 +361,19 @@ static void shed_excess(struct proxy *proxy, struct queue *queue)
 static void serve(struct proxy *proxy, struct queue *queue)
 {
     struct queues *queues = &proxy->queues;
-    while (state_route_turn(queues->routes, queue->slot, proxy->worker, queue->active_max)) {
+    enum attempt_choice choice = ATTEMPT_PICKED;
+    while (choice != ATTEMPT_FULL &&
+           state_route_turn(queues->routes, queue->slot, proxy->worker, queue->active_max)) {
         struct exchange *first = first_of(queue);
-        if (!enter_next(queues, queue, first))
+        if (!take_place(first, queue, false))
             break;
-        begin_waiter(first, queue);
+        choice = attempt_pick(first);
+        if (choice == ATTEMPT_FULL)
+            give_back(first, queue);
+        else
+            begin_waiter(first, queue, choice);
     }
+    note_room(proxy, queue, choice == ATTEMPT_FULL);
     shed_excess(proxy, queue);
 }
 
@@ -306,13 +383,33 @@ static void all_due(struct queues *queues)
         set_due(queues, container_of(node, struct queue, waiting));
 }
 
+/* Begins a round when there may be more room. True when this worker is the first in it. */
+static bool round_begins_here(struct proxy *proxy)
+{
+    struct queues *queues = &proxy->queues;
+    if (!queues->room_freed)
+        return false;
+    queues->room_freed = false;
+    if (!state_room_free(queues->routes, proxy->worker))
+        return false;
+    rooms_due(queues);
+    return true;
+}
+
 void queues_run(struct proxy *proxy)
 {
     struct queues *queues = &proxy->queues;
-    if (state_worker_called(queues->routes, proxy->worker))
+    u64 turn_ns = queues->room_turn_ns;
+    bool called = state_worker_called(queues->routes, proxy->worker);
+    if (UNLIKELY(called))
         all_due(queues);
-    while (!list_empty(&queues->due))
+    called |= round_begins_here(proxy);
+    while (!list_empty(&queues->due)) {
         serve(proxy, container_of(list_pop_front(&queues->due), struct queue, due));
+        called |= round_begins_here(proxy);
+    }
+    if (called && turn_ns > 0)
+        state_room_pass(queues->routes, proxy->worker, turn_ns);
 }
 
 /* A route that is not configured any more keeps its last limits for those that still wait. */
@@ -320,6 +417,8 @@ void queues_adopt(struct proxy *proxy)
 {
     struct queues *queues = &proxy->queues;
     const struct snapshot *snapshot = proxy->snapshot;
+    for (u32 i = 0; i < snapshot->config->pool_count; i++)
+        queues->rooms |= snapshot->config->pools[i].limited;
     if (list_empty(&queues->waiting))
         return;
     for (u32 i = 0; i < snapshot->config->route_count; i++)

@@ -1,7 +1,7 @@
 /*
- * Queues: exchanges that wait for a place on their route, one queue for each route and worker. How
- * many run and how many wait over all workers, and whose turn it is among them, is in
- * state/routes.h.
+ * Queues: exchanges that wait for a place on their route, or for room at a backend, one queue for
+ * each route and worker. How many run and how many wait over all workers, and whose turn it is
+ * among them, is in state/routes.h.
  *
  * An exchange on a route without limits does not come here at all.
  */
@@ -28,7 +28,8 @@ struct queue {
     struct list levels[CONFIG_PRIORITY_COUNT]; /* of waiters by priority, longest first */
     struct list waiting;                       /* in queues.waiting, while there are some */
     struct list due;                           /* in queues.due: somebody's turn may have come */
-    struct limit_codel codel;                  /* of those that wait here */
+    struct list for_room;     /* in queues.for_room: the first waits for room at a backend */
+    struct limit_codel codel; /* of those that wait here */
     /* Of the newest configuration that has the route. */
     struct limit_codel_settings shedding; /* target_ns 0 = none */
     u32 active_max;                       /* 0 = no limit any more */
@@ -44,6 +45,10 @@ struct queues {
     struct queue *by_slot;
     struct list waiting;
     struct list due;
+    struct list for_room;
+    u64 room_turn_ns; /* as told: the first turn of those queues; 0 = there are none */
+    bool rooms;       /* some configuration so far had backends with a limit */
+    bool room_freed;  /* there may be more room since the last round began */
 };
 
 /* False when memory is refused. */
@@ -63,6 +68,9 @@ void queue_abandon(struct exchange *exchange);
 void queue_timed_out(struct exchange *exchange);
 /* Gives back the place that the exchange has. */
 void queue_leave(struct exchange *exchange);
+
+/* There is one request less at a backend. */
+void queue_room_freed(struct proxy *proxy);
 
 /* Begins exchanges whose turn has come. At the end of a turn of the loop: no handler finds that one
  * exchange's end was another's beginning. */

@@ -99,7 +99,8 @@ const char *retry_denial_name(enum retry_denial denial)
 /* Who is asked next. */
 struct retry_choice {
     u32 member; /* of the pool */
-    bool trial; /* to be the exchange's, when this attempt has ended */
+    bool trial; /* these are to be the exchange's, when this attempt has ended */
+    bool has_room;
 };
 
 /* The attempt goes on, for all that is known yet. */
@@ -111,8 +112,10 @@ static bool choose(struct exchange *exchange, struct retry_choice *choice)
     choice->member = choice_make(exchange);
     exchange->tried_count--;
     choice->trial = exchange->trial;
+    choice->has_room = exchange->has_room;
     exchange->trial = trial;
-    return choice->member != BALANCE_NONE;
+    exchange->has_room = false;
+    return choice->member != BALANCE_NONE && choice->member != CHOICE_FULL;
 }
 
 /* RETRY_DENIAL_COUNT when nothing speaks against it. */
@@ -183,6 +186,7 @@ bool retry_elsewhere(struct exchange *exchange, const struct retry_reason *reaso
     exchange->tried_count++;
     attempt_choose(exchange, choice.member);
     exchange->trial = choice.trial;
+    exchange->has_room = choice.has_room;
     u32 pause_ms = backoff_ms(exchange);
     if (pause_ms == 0) {
         attempt_begin(exchange, false);
@@ -199,7 +203,10 @@ bool retry_stale(struct exchange *exchange, const struct retry_reason *reason)
     if (fault_row(reason->fault)->retry != RETRY_FRESH || exchange->retried_stale ||
         !retry_repeatable(exchange) || !whole(exchange))
         return false;
+    /* Its place at the backend stays its own. */
+    state_backend_begin(exchange->proxy->state, exchange_backend_slot(exchange));
     give_up(exchange, reason);
+    exchange->has_room = true;
     exchange->retried_stale = true;
     attempt_begin(exchange, true);
     return true;

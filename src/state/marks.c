@@ -1,5 +1,6 @@
 /* Marks: what bars a backend, and who is told. See include/state.h for the order that it keeps. */
 #include "base/clock.h"
+#include "state/routes.h"
 #include "state/state_internal.h"
 
 void marks_init(struct state *state)
@@ -56,6 +57,8 @@ static void tell(struct state *state, u32 slot, u32 marks)
         struct state_follower *follower = container_of(node, struct state_follower, node);
         follower->on_marks(follower, slot, marks);
     }
+    /* Those that wait for room: there may be some, or none to wait for any more. */
+    (void)state_room_free(state->routes, STATE_WORKER_NONE);
 }
 
 bool marks_may_eject(struct state *state, u32 slot)

@@ -14,7 +14,7 @@
  * hand a place over takes a system call here, and a turn of the other worker's loop. */
 #define SLACK_NS (200 * NS_PER_US)
 
-#define WORKER_NONE UINT32_MAX
+#define WORKER_NONE STATE_WORKER_NONE
 
 /* Of a route; alone on its cache line. */
 struct places {
@@ -35,6 +35,7 @@ struct listener {
     pthread_mutex_t lock; /* of what follows but `called` */
     void (*wake)(void *context);
     void *context;
+    u64 room_turn_ns; /* of the first of those that wait for room at a backend; 0 = none */
     bool called;
 } __attribute__((aligned(CACHE_LINE_BYTES)));
 
@@ -42,7 +43,8 @@ struct state_routes {
     struct places_by_slot *places;
     struct route_tallies *tallies[STATE_WORKERS_MAX];
     struct listener listeners[STATE_WORKERS_MAX];
-    u32 workers; /* one more than the last that has tallies */
+    u32 workers;  /* one more than the last that has tallies */
+    u32 for_room; /* workers that wait for room at backends */
 };
 
 /* ---- Beginning and end ---- */
@@ -229,20 +231,25 @@ void state_route_unwait(struct state_routes *routes, u32 slot)
     subtract(&places_of(routes, slot)->waiting);
 }
 
-void state_route_tell(struct state_routes *routes, u32 slot, u32 worker, u64 turn_ns)
+/* The lowest bit of a turn as it is told. */
+static const u64 STUCK = 1;
+
+void state_route_tell(struct state_routes *routes, u32 slot, u32 worker, u64 turn_ns, bool stuck)
 {
-    __atomic_store_n(&routes->tallies[worker]->by_slot[slot].turn_ns, turn_ns, __ATOMIC_SEQ_CST);
+    u64 told = stuck ? turn_ns | STUCK : turn_ns & ~STUCK;
+    __atomic_store_n(&routes->tallies[worker]->by_slot[slot].turn_ns, told, __ATOMIC_SEQ_CST);
 }
 
 /* When the worker's first waiter has its turn; UINT64_MAX when it has none. */
 static u64 turn_of(const struct state_routes *routes, u32 slot, u32 worker)
 {
     const struct route_tallies *tallies = tallies_of(routes, worker);
-    u64 turn_ns = tallies ? __atomic_load_n(&tallies->by_slot[slot].turn_ns, __ATOMIC_SEQ_CST) : 0;
-    return turn_ns > 0 ? turn_ns : UINT64_MAX;
+    u64 told = tallies ? __atomic_load_n(&tallies->by_slot[slot].turn_ns, __ATOMIC_SEQ_CST) : 0;
+    return told > 0 ? told : UINT64_MAX;
 }
 
-/* WORKER_NONE when nobody has told: whoever has just begun to wait is still going to look. */
+/* WORKER_NONE when nobody has told: whoever has just begun to wait is still going to look. Or when
+ * the first is stuck: it is called when there is room. */
 static u32 first_worker(const struct state_routes *routes, u32 slot, u32 worker)
 {
     u64 own_ns = turn_of(routes, slot, worker);
@@ -255,7 +262,9 @@ static u32 first_worker(const struct state_routes *routes, u32 slot, u32 worker)
             first = other;
         }
     }
-    return own_ns != UINT64_MAX && own_ns - earliest_ns <= SLACK_NS ? worker : first;
+    if (own_ns != UINT64_MAX && own_ns - earliest_ns <= SLACK_NS)
+        return worker;
+    return (earliest_ns & STUCK) != 0 ? WORKER_NONE : first;
 }
 
 bool state_route_turn(struct state_routes *routes, u32 slot, u32 worker, u32 active_max)
@@ -267,6 +276,50 @@ bool state_route_turn(struct state_routes *routes, u32 slot, u32 worker, u32 act
     if (first != worker && first != WORKER_NONE)
         call(routes, first);
     return first == worker;
+}
+
+/* ---- Room at backends ---- */
+
+void state_room_tell(struct state_routes *routes, u32 worker, u64 turn_ns)
+{
+    u64 *told = &routes->listeners[worker].room_turn_ns;
+    u64 before = __atomic_exchange_n(told, turn_ns, __ATOMIC_SEQ_CST);
+    if ((before == 0) != (turn_ns == 0))
+        __atomic_fetch_add(&routes->for_room, turn_ns > 0 ? 1 : UINT32_MAX, __ATOMIC_SEQ_CST);
+}
+
+/* The worker whose turn is the first behind that of `after`, by turn and then by number;
+ * WORKER_NONE when there is none. */
+static u32 next_for_room(const struct state_routes *routes, u32 after, u64 after_ns)
+{
+    u64 best_ns = UINT64_MAX;
+    u32 best = WORKER_NONE;
+    for (u32 worker = 0; worker < workers_of(routes); worker++) {
+        u64 turn_ns = __atomic_load_n(&routes->listeners[worker].room_turn_ns, __ATOMIC_SEQ_CST);
+        bool behind = turn_ns > after_ns || (turn_ns == after_ns && worker > after);
+        if (turn_ns > 0 && behind && turn_ns < best_ns) {
+            best_ns = turn_ns;
+            best = worker;
+        }
+    }
+    return best;
+}
+
+bool state_room_free(struct state_routes *routes, u32 worker)
+{
+    if (read(&routes->for_room) == 0)
+        return false;
+    u32 first = next_for_room(routes, 0, 0);
+    if (first != worker && first != WORKER_NONE)
+        call(routes, first);
+    return first == worker;
+}
+
+void state_room_pass(struct state_routes *routes, u32 worker, u64 turn_ns)
+{
+    u32 next = next_for_room(routes, worker, turn_ns);
+    if (next != worker && next != WORKER_NONE)
+        call(routes, next);
 }
 
 /* ---- Figures ---- */

@@ -103,10 +103,24 @@ void state_backend_begin(struct state *state, u32 slot)
     __atomic_fetch_add(&state->figures->active[slot], 1, __ATOMIC_RELAXED);
 }
 
+/* Sequentially consistent, here and in state_backend_enter, for those that wait for room: see
+ * state/routes.h. Where it matters to the others the instruction is the same. */
 void state_backend_end(struct state *state, u32 slot)
 {
-    u32 before = __atomic_fetch_sub(&state->figures->active[slot], 1, __ATOMIC_RELAXED);
+    u32 before = __atomic_fetch_sub(&state->figures->active[slot], 1, __ATOMIC_SEQ_CST);
     ASSERT(before > 0);
+}
+
+bool state_backend_enter(struct state *state, u32 slot, u32 most)
+{
+    u32 *active = &state->figures->active[slot];
+    u32 now = __atomic_load_n(active, __ATOMIC_SEQ_CST);
+    do {
+        if (now >= most)
+            return false;
+    } while (!__atomic_compare_exchange_n(active, &now, now + 1, true, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_SEQ_CST));
+    return true;
 }
 
 void state_backend_latency(struct state *state, u32 slot, u32 sample_us, u64 now_ns)

@@ -28,7 +28,9 @@ class Gate:
             self.inside += 1
             self.most = max(self.most, self.inside)
             self.order.append(seen.target)
-        if not self.is_open:
+        if self.is_open:
+            time.sleep(0.001)  # so that others come meanwhile
+        else:
             assert self.open.acquire(timeout=WAIT_SECONDS)
         with self.lock:
             self.inside -= 1
@@ -124,6 +126,37 @@ def test_the_queue_is_as_long_as_it_may_be(lab, workers):
         assert client.read_response().status == 200
     assert refused[0].get("/").status == 200
     assert gate.most == 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_never_more_at_a_backend_than_it_may(lab, workers):
+    """Setting backends[].maxConnections: over all workers and routes; the others wait."""
+    gates = [Gate(is_open=True), Gate(is_open=True)]
+    urls = [lab.origin(serve(gate)).url for gate in gates]
+    backends = [{"id": f"b{index}", "url": urls[index], "maxConnections": 2 + index}
+                for index in range(2)]
+    proxy = managed(lab, *backends, workers=workers, reqQueueLength=1000,
+                    routes=[{"path": "/0", "backends": ["b0"], "reqQueueLength": 1000}],
+                    timeouts={"queue": 60000})
+    answered = []
+
+    def ask(number):
+        client = lab.client(proxy)
+        for index in range(25):
+            path = f"/{number % 2}/{number}/{index}"
+            response = client.get(path)
+            answered.append((response.status, response.body.decode()) == (200, path))
+        client.close()
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answered) == 24 * 25 and all(answered)
+    assert gates[0].most <= 2 and gates[1].most <= 3
+    assert len(gates[0].order) + len(gates[1].order) == 24 * 25
+    assert all(route["queue"]["length"] == 0 for route in status_of(lab, proxy)["routes"])
 
 
 def test_gone_while_waiting(lab):

@@ -36,8 +36,19 @@ struct walk {
 
 /* Few may run at a time: most requests wait for their turn. */
 #define CONFIG_LIMITED                                                                             \
-    "{'reqActiveLength':3,'reqQueueLength':100,'backends':[{'url':'http://127.0.0.1:9000'},"       \
-    "{'url':'http://127.0.0.1:9001'},{'url':'http://127.0.0.1:9002'}],"                            \
+    "{'reqActiveLength':3,'reqQueueLength':100,'backends':["                                       \
+    "{'url':'http://127.0.0.1:9000','maxConnections':1},"                                          \
+    "{'url':'http://127.0.0.1:9001','maxConnections':1},"                                          \
+    "{'url':'http://127.0.0.1:9002'}],"                                                            \
+    "'limits':{'clients':256,'exchanges':128,'headBytes':8192},"                                   \
+    "'upstream':{'maxConnections':256,'idleTimeout':20000},"                                       \
+    "'timeouts':{'connect':1000,'requestHead':2000,'requestBodyIdle':3000,'responseHead':4000,"    \
+    "'responseIdle':5000,'keepAlive':6000,'tunnelIdle':10000,'drain':8000,'queue':600000}}"
+#define CONFIG_ROOMS                                                                               \
+    "{'reqQueueLength':100,'backends':["                                                           \
+    "{'url':'http://127.0.0.1:9000','maxConnections':2},"                                          \
+    "{'url':'http://127.0.0.1:9001','maxConnections':1}],"                                         \
+    "'routes':[{'path':'/1','reqQueueLength':100,'backends':['backend-1']}],"                      \
     "'limits':{'clients':256,'exchanges':128,'headBytes':8192},"                                   \
     "'upstream':{'maxConnections':256,'idleTimeout':20000},"                                       \
     "'timeouts':{'connect':1000,'requestHead':2000,'requestBodyIdle':3000,'responseHead':4000,"    \
@@ -136,7 +147,9 @@ static void run(u64 seed)
     static const u32 leases[] = {64, 256, 0, 0};
     sim_set_title("walk", seed);
     bool local = seed % 5 == 0;
-    const char *plain = seed % 5 == 1 ? CONFIG_LIMITED : SIM_CONFIG_THREE;
+    const char *plain = seed % 5 == 1   ? CONFIG_LIMITED
+                        : seed % 5 == 2 ? CONFIG_ROOMS
+                                        : SIM_CONFIG_THREE;
     struct sim *sim = sim_create(&(struct sim_options){.seed = seed,
                                                        .config = local ? CONFIG_LOCAL : plain,
                                                        .leases = leases[seed % 4],

@@ -52,13 +52,13 @@ static int teardown(void **state)
 static void begin_to_wait(struct lab *lab, u32 worker, u64 turn_ms)
 {
     assert_true(state_route_wait(lab->routes, SLOT, 100));
-    state_route_tell(lab->routes, SLOT, worker, turn_ms * NS_PER_MS);
+    state_route_tell(lab->routes, SLOT, worker, turn_ms * NS_PER_MS, false);
 }
 
 static void wait_no_more(struct lab *lab, u32 worker)
 {
     state_route_unwait(lab->routes, SLOT);
-    state_route_tell(lab->routes, SLOT, worker, 0);
+    state_route_tell(lab->routes, SLOT, worker, 0, false);
 }
 
 /* ---- Limits ---- */
@@ -142,9 +142,9 @@ static void a_moment_earlier_is_not_worth_a_call(void **state)
 {
     struct lab *lab = *state;
     assert_true(state_route_wait(lab->routes, SLOT, 100));
-    state_route_tell(lab->routes, SLOT, 1, 100 * NS_PER_MS);
+    state_route_tell(lab->routes, SLOT, 1, 100 * NS_PER_MS, false);
     assert_true(state_route_wait(lab->routes, SLOT, 100));
-    state_route_tell(lab->routes, SLOT, 0, 100 * NS_PER_MS + 50000);
+    state_route_tell(lab->routes, SLOT, 0, 100 * NS_PER_MS + 50000, false);
     assert_true(state_route_turn(lab->routes, SLOT, 0, 1));
     assert_true(state_route_turn(lab->routes, SLOT, 1, 1));
     assert_int_equal(lab->woken[0] + lab->woken[1], 0);
@@ -168,6 +168,51 @@ static void who_does_not_listen_is_not_woken(void **state)
     state_worker_deafen(lab->routes, 1);
     assert_false(state_route_turn(lab->routes, SLOT, 0, 1));
     assert_int_equal(lab->woken[1], 0);
+}
+
+static void who_waits_for_room_is_not_called_for_a_place(void **state)
+{
+    struct lab *lab = *state;
+    begin_to_wait(lab, 0, 100);
+    state_route_tell(lab->routes, SLOT, 0, 100 * NS_PER_MS, true);
+    begin_to_wait(lab, 1, 200);
+    assert_false(state_route_turn(lab->routes, SLOT, 1, 2)); /* it does not overtake, either */
+    assert_true(state_route_turn(lab->routes, SLOT, 0, 2));
+    assert_int_equal(lab->woken[0] + lab->woken[1], 0);
+}
+
+static void all_who_wait_for_room_look_in_turn(void **state)
+{
+    struct lab *lab = *state;
+    assert_false(state_room_free(lab->routes, STATE_WORKER_NONE));
+    state_room_tell(lab->routes, 0, 300);
+    state_room_tell(lab->routes, 1, 100);
+    state_room_tell(lab->routes, 2, 100);
+    assert_false(state_room_free(lab->routes, 0));
+    assert_int_equal(lab->woken[1], 1);
+    assert_true(state_room_free(lab->routes, 1)); /* the first need not be called by itself */
+    state_room_pass(lab->routes, 1, 100);
+    assert_int_equal(lab->woken[2], 1);
+    state_room_pass(lab->routes, 2, 100);
+    assert_int_equal(lab->woken[0], 1);
+    state_room_pass(lab->routes, 0, 300);
+    assert_int_equal(lab->woken[0] + lab->woken[1] + lab->woken[2], 3); /* that was the round */
+    for (u32 worker = 0; worker < 3; worker++)
+        state_room_tell(lab->routes, worker, 0);
+    assert_false(state_room_free(lab->routes, 0));
+}
+
+static void a_backend_takes_exactly_as_many_as_it_may(void **state)
+{
+    struct state *shared = ((struct lab *)*state)->state;
+    assert_true(state_backend_enter(shared, 7, 2));
+    state_backend_begin(shared, 7); /* by a route that does not know of the limit */
+    assert_false(state_backend_enter(shared, 7, 2));
+    state_backend_end(shared, 7);
+    assert_true(state_backend_enter(shared, 7, 2));
+    state_backend_end(shared, 7);
+    state_backend_end(shared, 7);
+    assert_int_equal(state_backend_active(shared, 7), 0);
 }
 
 static void tallies_of_all_workers_are_added_up(void **state)
@@ -225,13 +270,13 @@ static void wait_for_a_place(struct racer *racer)
 {
     struct state_routes *routes = racer->lab->routes;
     assert_true(state_route_wait(routes, SLOT, THREADS));
-    state_route_tell(routes, SLOT, racer->worker, clock_monotonic_ns());
+    state_route_tell(routes, SLOT, racer->worker, clock_monotonic_ns(), false);
     racer->waited++;
     while (!state_route_turn(routes, SLOT, racer->worker, LIMIT) ||
            !state_route_enter_next(routes, SLOT, LIMIT))
         sleep_until_called(racer);
     state_route_unwait(routes, SLOT);
-    state_route_tell(routes, SLOT, racer->worker, 0);
+    state_route_tell(routes, SLOT, racer->worker, 0, false);
     (void)!state_route_turn(routes, SLOT, racer->worker, LIMIT);
 }
 
@@ -290,6 +335,9 @@ int main(void)
         TEST(a_moment_earlier_is_not_worth_a_call),
         TEST(without_a_place_nobody_is_called),
         TEST(who_does_not_listen_is_not_woken),
+        TEST(who_waits_for_room_is_not_called_for_a_place),
+        TEST(all_who_wait_for_room_look_in_turn),
+        TEST(a_backend_takes_exactly_as_many_as_it_may),
         TEST(tallies_of_all_workers_are_added_up),
         TEST(no_place_is_given_twice_and_no_waiter_is_forgotten),
     };
