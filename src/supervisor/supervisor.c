@@ -192,6 +192,8 @@ static void on_ready(struct supervisor *supervisor, struct engine *engine)
     }
     if (upgrade)
         supervisor->upgraded = true;
+    else if (supervisor->upgrade_asked)
+        supervisor_upgrade(supervisor);
 }
 
 static bool begins_with(const char *text, const char *prefix)

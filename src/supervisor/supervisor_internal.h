@@ -27,9 +27,10 @@ struct supervisor {
     u64 trial_ns;
     u32 stops_asked;
     int signal_fd;
-    int status;    /* to exit with */
-    bool served;   /* an engine has been ready once */
-    bool upgraded; /* the engine that serves is of a new program, and we are not yet */
+    int status;         /* to exit with */
+    bool served;        /* an engine has been ready once */
+    bool upgrade_asked; /* as soon as an engine serves */
+    bool upgraded;      /* the engine that serves is of a new program, and we are not yet */
     bool over;
 };
 

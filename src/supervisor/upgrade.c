@@ -47,8 +47,6 @@ static const char *obstacle(struct supervisor *supervisor)
         return "Not upgraded: the proxy is stopping";
     if (supervisor_find(supervisor, ENGINE_TRIAL))
         return "Not upgraded: an upgrade is going on";
-    if (!supervisor_find(supervisor, ENGINE_SERVING))
-        return "Not upgraded: no engine is ready yet";
     if (free_places <= SPARE_ENGINES)
         return "Not upgraded: too many earlier engines still finish what they have begun";
     return NULL;
@@ -58,6 +56,9 @@ void supervisor_upgrade(struct supervisor *supervisor)
 {
     char line[CHANNEL_TEXT_BYTES];
     const char *why_not = obstacle(supervisor);
+    supervisor->upgrade_asked = !why_not && !supervisor_find(supervisor, ENGINE_SERVING);
+    if (supervisor->upgrade_asked)
+        return; /* it would have nobody to go on with if it failed */
     if (why_not) {
         note(supervisor, ORDER_NOTE_WARN, why_not);
         return;

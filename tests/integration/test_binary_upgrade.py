@@ -256,6 +256,26 @@ def test_a_bad_configuration_changes_nothing(lab):
     assert lab.ask(proxy, request()).status == 200
 
 
+def test_nothing_piles_up(lab):
+    """Descriptors and processes after many upgrades and some crashes are those of the beginning."""
+    proxy = lab.proxy(fixed(lab), workers=2)
+    upgrade(proxy)
+    wait_until(lambda: len(proxy.engine_pids) == 1, "the first engine's end")
+    files = open_files(proxy.pid)
+    for number in range(12):
+        _, old = upgrade(proxy)
+        wait_until(lambda gone=old: gone not in proxy.engine_pids, "the old engine's end")
+        if number % 6 == 0:
+            crash(proxy)
+    assert lab.ask(proxy, request()).status == 200
+    wait_until(lambda: open_files(proxy.pid) == files, "as many descriptors as before")
+    assert len(proxy.engine_pids) == 1
+
+
+def open_files(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
 # --- At a bad moment ---
 
 def test_a_stop_while_both_run(lab):

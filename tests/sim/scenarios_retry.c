@@ -266,6 +266,21 @@ static void not_while_draining(struct sim *sim)
     SIM_UNTIL(sim, sim_finished(sim));
 }
 
+/* Whose clients are only to go elsewhere tries as hard as ever. */
+static void while_retiring(struct sim *sim)
+{
+    struct sim_peer *client = sim_connect(sim);
+    for (u32 i = 0; i < 3; i++)
+        sim_backend_set(sim, i, SIM_CONNECT_LOST);
+    sim_say(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    SIM_UNTIL(sim, sim_upstreams(sim) == 1);
+    sim_command_retire(sim);
+    scenario_expect_page(sim, client, "504");
+    SIM_CHECK(sim_counters(sim)->retries > 0);
+    sim_close(client);
+    SIM_UNTIL(sim, sim_finished(sim));
+}
+
 #define CONFIG_RETRIES(count)                                                                      \
     "{'proxy':{'retries':" count "},'backends':[{'url':'http://127.0.0.1:9000'},"                  \
     "{'url':'http://127.0.0.1:9001'},{'url':'http://127.0.0.1:9002'}]," SIM_SETTINGS "}"
@@ -294,6 +309,7 @@ static const struct scenario scenarios[] = {
     {.name = "a response timeout", .run = response_timeout, .config = SIM_CONFIG_THREE},
     {.name = "a fresh connection that ends", .run = fresh_and_gone, .config = SIM_CONFIG_THREE},
     {.name = "not while draining", .run = not_while_draining, .config = SIM_CONFIG_THREE},
+    {.name = "while retiring", .run = while_retiring, .config = SIM_CONFIG_THREE},
 };
 
 int main(void)

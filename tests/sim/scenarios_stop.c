@@ -142,6 +142,78 @@ static void after_early_response(struct sim *sim)
     check_within_drain(sim, since_ns);
 }
 
+/* ---- Another engine has taken over ---- */
+
+/* Nobody is closed in the moment in which they ask: the answer sends them away. */
+static void retire_idle_clients(struct sim *sim)
+{
+    struct sim_peer *client;
+    (void)scenario_warm(sim, &client);
+    struct sim_peer *fresh = sim_connect(sim);
+    SIM_UNTIL(sim, sim_counters(sim)->clients_accepted == 2);
+    sim_command_retire(sim);
+    sim_pass(sim, sim_random(sim, 500));
+    struct sim_peer *const both[] = {client, fresh};
+    for (u32 i = 0; i < 2; i++) {
+        SIM_CHECK(!sim_finished(sim) && sim_end(both[i]) == SIM_OPEN);
+        sim_say(scenario_get(sim, both[i]), "HTTP/1.1 204 OK\r\n\r\n");
+        EXPECT_HEAD(sim, both[i], "HTTP/1.1 204 OK", "Connection: close");
+        scenario_expect_end(sim, both[i], SIM_FIN);
+        sim_close(both[i]);
+    }
+    expect_over(sim);
+}
+
+/* Who asks nothing is left alone until the drain timeout, and goes in order. */
+static void retire_silent_client(struct sim *sim)
+{
+    struct sim_peer *client;
+    (void)scenario_warm(sim, &client);
+    u64 since_ns = sim_now_ns(sim);
+    sim_command_retire(sim);
+    expect_over(sim);
+    check_within_drain(sim, since_ns);
+    SIM_UNTIL(sim, sim_end(client) == SIM_FIN);
+}
+
+/* A response that has promised to keep the connection is followed by one that does not. */
+static void retire_in_response(struct sim *sim)
+{
+    struct sim_peer *client = sim_connect(sim);
+    struct sim_peer *backend = scenario_get(sim, client);
+    sim_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n");
+    scenario_send_body(backend, 1, 0, 20000);
+    EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK");
+    sim_command_retire(sim);
+    sim_pass(sim, 100);
+    scenario_send_body(backend, 1, 20000, 30000);
+    scenario_expect_body(sim, client, 1, 50000);
+    sim_pass(sim, 100);
+    SIM_CHECK(sim_end(client) == SIM_OPEN);
+    sim_say(scenario_get(sim, client), "HTTP/1.1 204 OK\r\n\r\n");
+    EXPECT_HEAD(sim, client, "HTTP/1.1 204 OK", "Connection: close");
+    scenario_expect_end(sim, client, SIM_FIN);
+    sim_close(client);
+    expect_over(sim);
+}
+
+static void retire_stuck(struct sim *sim)
+{
+    struct sim_peer *client = sim_connect(sim);
+    if (sim_chance(sim, 50)) {
+        struct sim_peer *backend;
+        scenario_tunnel(sim, &client, &backend);
+    } else {
+        (void)scenario_get(sim, client);
+    }
+    u64 since_ns = sim_now_ns(sim);
+    sim_command_retire(sim);
+    if (sim_chance(sim, 50))
+        sim_command_stop(sim);
+    expect_over(sim);
+    check_within_drain(sim, since_ns);
+}
+
 static const struct scenario scenarios[] = {
     {.name = "drain: idle connections are closed", .run = idle_clients},
     {.name = "drain: an exchange is finished", .run = in_exchange},
@@ -150,6 +222,10 @@ static const struct scenario scenarios[] = {
     {.name = "drain: what is stuck is cut in time", .run = stuck},
     {.name = "stop: at once", .run = stop_at_once},
     {.name = "drain: after an early response", .run = after_early_response},
+    {.name = "retire: an idle client has one more answer", .run = retire_idle_clients},
+    {.name = "retire: a silent client goes in time", .run = retire_silent_client},
+    {.name = "retire: a promise to keep is kept", .run = retire_in_response},
+    {.name = "retire: what is stuck is cut in time", .run = retire_stuck},
 };
 
 int main(void)

@@ -61,8 +61,9 @@ void sim_destroy(struct sim *sim);
 void sim_step(struct sim *sim);
 /* Lets that much virtual time pass. */
 void sim_pass(struct sim *sim, u64 ms);
-/* SIGTERM, and a second one. */
+/* SIGTERM; another engine has taken over; a second SIGTERM. */
 void sim_command_drain(struct sim *sim);
+void sim_command_retire(struct sim *sim);
 void sim_command_stop(struct sim *sim);
 /* The worker has drained or stopped: its loop is over. */
 bool sim_finished(const struct sim *sim);

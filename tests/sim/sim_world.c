@@ -312,6 +312,12 @@ void sim_command_drain(struct sim *sim)
     command(sim, WORKER_DRAIN);
 }
 
+void sim_command_retire(struct sim *sim)
+{
+    sim_trace("retire", 0, 0);
+    command(sim, WORKER_RETIRE);
+}
+
 void sim_command_stop(struct sim *sim)
 {
     sim_trace("stop", 0, 0);
