@@ -3,7 +3,8 @@
 
 #include "admin/admin_internal.h"
 
-enum { REASON_BYTES = 4096, NONE = UINT32_MAX };
+enum { REASON_BYTES = 4096 };
+#define NONE UINT32_MAX
 
 /* ---- Finding ---- */
 
