@@ -156,7 +156,7 @@ static void succeed(struct exchange *exchange)
         return;
     enum state_circuit_event event = state_circuit_succeed(state, &attempt);
     exchange->trial = false;
-    record(exchange, event, &(struct circuit){0});
+    record(exchange, event, &(struct circuit){.last = {.what = ""}});
 }
 
 /* A response may take hours; a trial is decided by its head. A tunnel has nothing else. */
