@@ -13,6 +13,7 @@
 #include "config.h"
 #include "health.h"
 #include "proxy.h"
+#include "resolve.h"
 #include "ring.h"
 #include "snapshot.h"
 
@@ -29,6 +30,7 @@ enum admin_event_result {
     ADMIN_EVENT_DONE,
     ADMIN_EVENT_UNCHANGED,
     ADMIN_EVENT_REFUSED,
+    ADMIN_EVENT_WAITING, /* for names: another one follows */
     ADMIN_EVENT_RESULTS,
 };
 enum { ADMIN_EVENTS_MAX = 16 };
@@ -46,6 +48,7 @@ struct admin_view {
     const struct snapshot *snapshot; /* what is served now */
     const struct config_overlay *overlay;
     const struct health *health; /* NULL: nothing is checked */
+    struct resolve_figures names;
     u32 workers;
     u32 restarts;   /* of the engine after crashes, by its supervisor */
     i32 supervisor; /* its process; 0 = there is none */
@@ -64,6 +67,7 @@ enum admin_reload {
     ADMIN_RELOAD_UNCHANGED, /* the file says what it said before */
     ADMIN_RELOAD_REFUSED,   /* something is wrong with the configuration, or needs a restart */
     ADMIN_RELOAD_STOPPING,  /* the proxy is being stopped */
+    ADMIN_RELOAD_WAITING,   /* names in it are being resolved: the log tells how it ends */
 };
 
 /* Whom it asks. */

@@ -16,6 +16,7 @@
 #include "base/slice.h"
 #include "config/admission.h"
 #include "config/changes.h"
+#include "config/dns.h"
 #include "config/health_check.h"
 #include "config/overlay.h"
 #include "config/overload.h"
@@ -55,12 +56,15 @@ struct config_backend {
     struct slice id;
     struct slice url;       /* as written, for logs */
     struct slice authority; /* host[:port] as in the URL; "localhost" for a unix socket */
-    struct address address; /* resolved at load */
+    struct address address; /* len 0: not known yet, see config_expand() */
     struct config_health_check health_check;
     struct config_passive_check passive_check;
     u32 weight;
     u32 slow_start_ms;   /* until it has its full share again after it was away; 0 = at once */
     u32 connections_max; /* requests in progress over all workers; 0 = no limit */
+    struct slice name;   /* to be resolved; "" = the URL has an address */
+    u16 port;            /* of the name's addresses */
+    bool service;        /* the name has SRV records, which tell hosts and ports */
 };
 
 enum config_header_action { CONFIG_HEADER_SET, CONFIG_HEADER_ADD, CONFIG_HEADER_REMOVE };
@@ -188,6 +192,7 @@ struct config {
     struct config_admin admin;
     struct network_list trusted_proxies; /* whose forwarding fields are believed and appended to */
     struct config_error_templates error_templates;
+    struct config_dns dns;
 };
 
 /* ---- Loading ---- */

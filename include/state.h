@@ -62,14 +62,17 @@ enum state_mark {
     STATE_EJECTED = 1 << 1,     /* by passive checks */
     STATE_DRAINING = 1 << 2,    /* by the operator: what it serves goes on, nothing new comes */
     STATE_MAINTENANCE = 1 << 3, /* by the operator: something is being done to it */
+    STATE_UNRESOLVED = 1 << 4,  /* by DNS: there is no address to connect to */
     /* These bar nobody, but ask for a closer look: */
-    STATE_ON_TRIAL = 1 << 4, /* its circuit is half open: see state_circuit_try() */
-    STATE_FAILING = 1 << 5,  /* its circuit has counted failures: wants to know of good requests */
-    STATE_RAMPING = 1 << 6,  /* it is back, and not to have its full share yet: see state_ramp() */
+    STATE_ON_TRIAL = 1 << 5, /* its circuit is half open: see state_circuit_try() */
+    STATE_FAILING = 1 << 6,  /* its circuit has counted failures: wants to know of good requests */
+    STATE_RAMPING = 1 << 7,  /* it is back, and not to have its full share yet: see state_ramp() */
 };
 /* The operator's own, which nothing overrides. */
 enum { STATE_MANUAL = STATE_DRAINING | STATE_MAINTENANCE };
-enum { STATE_BARS = STATE_DOWN | STATE_EJECTED | STATE_MANUAL };
+/* What holds even where all else is overridden. */
+enum { STATE_FINAL = STATE_MANUAL | STATE_UNRESOLVED };
+enum { STATE_BARS = STATE_DOWN | STATE_EJECTED | STATE_FINAL };
 
 /* Not for the last three, nor for STATE_EJECTED: they follow from the others and from circuits.
  * From any thread; every snapshot there is shows it when this returns. Takes a lock, which is held
@@ -80,7 +83,7 @@ u32 state_backend_marks(const struct state *state, u32 slot);
 bool state_backend_usable(const struct state *state, u32 slot);
 /* Grows whenever somebody gets or loses a mark that bars it. */
 u64 state_changes(const struct state *state);
-/* "down", "ejected", "draining", "maintenance"; static. */
+/* "down", "ejected", "draining", "maintenance", "dns"; static. */
 const char *state_mark_name(enum state_mark mark);
 
 /* Who wants to hear of marks: a snapshot, which keeps them in the form that choosing needs.

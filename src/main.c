@@ -14,6 +14,7 @@
 #include "doctor.h"
 #include "proxy.h"
 #include "remote.h"
+#include "resolve.h"
 #include "ring.h"
 #include "ring/probe.h"
 #include "supervisor.h"
@@ -233,7 +234,7 @@ static int run_version(const struct arguments *arguments)
     (void)arguments;
     (void)printf("nextproxy %s\n", NEXTPROXY_VERSION);
     (void)printf("features: http/1.1 websocket proxy-protocol io_uring\n");
-    (void)printf("libraries: %s, %s\n", ring_library(), config_library());
+    (void)printf("libraries: %s, %s, %s\n", ring_library(), config_library(), resolver_library());
     return EXIT_OK;
 }
 

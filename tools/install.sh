@@ -18,6 +18,7 @@ packages() {
     build    -                   linux-headers       -                 kernel headers (libc6-dev has them)
     build    liburing-dev        liburing-dev        -                 io_uring
     build    libjansson-dev      jansson-dev         -                 reads the configuration
+    build    libc-ares-dev       c-ares-dev          -                 resolves names
     test     clang               clang               clang             second compiler, fuzzer, sanitizers
     test     libclang-rt-dev     compiler-rt         -                 sanitizer and fuzzer runtimes
     test     clang-tidy          clang-extra-tools   clang-tidy        static analysis

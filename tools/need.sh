@@ -14,6 +14,8 @@ if command -v "$PKG_CONFIG" >/dev/null 2>&1; then
     "$PKG_CONFIG" --exists 'liburing >= 2.3' ||
         need liburing "io_uring library, 2.3 or later (package liburing-dev)"
     "$PKG_CONFIG" --exists jansson || need jansson "JSON library (Debian libjansson-dev, Alpine jansson-dev)"
+    "$PKG_CONFIG" --exists libcares ||
+        need c-ares "DNS library (Debian libc-ares-dev, Alpine c-ares-dev)"
 else
     need "$PKG_CONFIG" "finds the libraries (Debian pkg-config, Alpine pkgconf)"
 fi

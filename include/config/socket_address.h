@@ -37,6 +37,9 @@ struct network_list {
 bool address_equal(const struct address *a, const struct address *b);
 /* "1.2.3.4", "::1" or "unix:" without port; returns the length written (< 64). */
 u32 address_format_ip(const struct address *address, char out[64]);
+/* With port: "1.2.3.4:80", "[::1]:80", "unix:/path"; "" without address. */
+enum { ADDRESS_TEXT_BYTES = 128 };
+void address_format(const struct address *address, char out[ADDRESS_TEXT_BYTES]);
 /* True when the peer's address is in one of the networks. */
 bool network_list_contains(const struct network_list *list, const struct address *address);
 

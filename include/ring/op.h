@@ -79,6 +79,8 @@ void ring_send_now(struct ring *ring, struct ring_op *op, int fd, const struct i
 void ring_await_room(struct ring *ring, struct ring_op *op, int fd);
 /* Waits until the fd is readable. */
 void ring_poll_readable(struct ring *ring, struct ring_op *op, int fd);
+/* Waits until the fd is writable. */
+void ring_poll_writable(struct ring *ring, struct ring_op *op, int fd);
 /* Writes to a file at its end (O_APPEND) or reads from the current position. */
 void ring_write(struct ring *ring, struct ring_op *op, int fd, const void *data, u32 len);
 void ring_read(struct ring *ring, struct ring_op *op, int fd, void *data, u32 len);

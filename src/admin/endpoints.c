@@ -74,6 +74,7 @@ static void answer_reload(struct admin *admin, const struct admin_question *ques
         [ADMIN_RELOAD_UNCHANGED] = {200, {"unchanged", 9}},
         [ADMIN_RELOAD_REFUSED] = {422, {"refused", 7}},
         [ADMIN_RELOAD_STOPPING] = {409, {"stopping", 8}},
+        [ADMIN_RELOAD_WAITING] = {202, {"waiting", 7}},
     };
     char report[ADMIN_RELOAD_REPORT_BYTES];
     struct http_writer lines = {.at = report, .end = report + sizeof(report)};

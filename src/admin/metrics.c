@@ -42,6 +42,16 @@ static void write_process(struct scrape *scrape)
                  "Restarts after crashes, since the supervisor began.", scrape->view.restarts);
     write_single(out, "health_probes_total", "counter", "Active checks begun.",
                  scrape->view.health ? health_probes(scrape->view.health) : 0);
+    write_single(out, "dns_names", "gauge",
+                 "Names of backends, and of hosts that services lead to.",
+                 scrape->view.names.names);
+    write_single(out, "dns_names_failing", "gauge", "Of these, names without an answer now.",
+                 scrape->view.names.failing);
+    write_single(out, "dns_queries_total", "counter", "Questions to name servers.",
+                 scrape->view.names.queries);
+    write_single(out, "dns_failures_total", "counter",
+                 "Of these, without an answer, or with one that cannot be used.",
+                 scrape->view.names.failures);
     write_single(out, "admin_requests_total", "counter", "Requests to the management API.",
                  scrape->admin->requests);
 }

@@ -48,6 +48,18 @@ static u64 backend_passive_failures(struct state *state, u32 slot)
     return state_circuit(state, slot).failures;
 }
 
+/* Each address of a name has figures of its own. */
+static void write_id(struct http_writer *out, const char *name,
+                     const struct config_backend *backend)
+{
+    char address[ADDRESS_TEXT_BYTES];
+    metrics_id(out, name, "backend", backend->id);
+    if (backend->name.len == 0)
+        return;
+    address_format(&backend->address, address);
+    write_format(out, ",address=\"%s\"", address);
+}
+
 static void write_backend_family(struct scrape *scrape, const struct backend_family *row)
 {
     const struct snapshot *snapshot = scrape->view.snapshot;
@@ -55,7 +67,7 @@ static void write_backend_family(struct scrape *scrape, const struct backend_fam
     metrics_family(out, row->name, row->type, row->help);
     for (u32 i = 0; i < scrape->backends && !out->full; i++) {
         u64 value = row->value(snapshot->state, snapshot->backend_slots[i]);
-        metrics_id(out, row->name, "backend", snapshot->config->backends[i].id);
+        write_id(out, row->name, &snapshot->config->backends[i]);
         if (row->micros)
             write_format(out, "} %llu.%06llu\n", number(value / 1000000), number(value % 1000000));
         else
@@ -87,7 +99,7 @@ static void write_backend_classes(struct scrape *scrape)
     for (u32 i = 0; i < scrape->backends && !out->full; i++) {
         struct state_tally tally = state_backend_tally(snapshot->state, snapshot->backend_slots[i]);
         for (u32 class = 0; class < ARRAY_COUNT(tally.responses); class ++) {
-            metrics_id(out, "backend_responses_total", "backend", snapshot->config->backends[i].id);
+            write_id(out, "backend_responses_total", &snapshot->config->backends[i]);
             write_format(out, ",class=\"%uxx\"} %llu\n", class + 1, number(tally.responses[class]));
         }
     }
@@ -104,7 +116,7 @@ static void write_backend_health(struct scrape *scrape)
     for (u32 i = 0; i < scrape->backends && !out->full; i++) {
         enum health_state state = view_health(&scrape->view, snapshot->backend_slots[i]);
         for (u32 at = 0; at < ARRAY_COUNT(states); at++) {
-            metrics_id(out, "backend_health", "backend", snapshot->config->backends[i].id);
+            write_id(out, "backend_health", &snapshot->config->backends[i]);
             write_format(out, ",state=\"%s\"} %d\n", health_state_name(states[at]),
                          states[at] == state);
         }
@@ -122,7 +134,7 @@ static void write_backend_circuits(struct scrape *scrape)
         struct circuit circuit = state_circuit(snapshot->state, snapshot->backend_slots[i]);
         const char *name = circuit_state_name((enum circuit_state)circuit.state);
         for (u32 at = 0; at < ARRAY_COUNT(states); at++) {
-            metrics_id(out, "backend_circuit", "backend", snapshot->config->backends[i].id);
+            write_id(out, "backend_circuit", &snapshot->config->backends[i]);
             write_format(out, ",state=\"%s\"} %d\n", circuit_state_name(states[at]),
                          name == circuit_state_name(states[at]));
         }
@@ -139,21 +151,21 @@ static void write_backend_latencies(struct scrape *scrape)
     metrics_family(out, name, "histogram",
                    "From the beginning of an attempt to the head of its response.");
     for (u32 i = 0; i < scrape->backends && !out->full; i++) {
-        struct slice id = snapshot->config->backends[i].id;
+        const struct config_backend *backend = &snapshot->config->backends[i];
         u32 slot = snapshot->backend_slots[i];
         struct state_latency_sums sums = state_backend_latencies(snapshot->state, slot);
         u64 sum_us = state_backend_tally(snapshot->state, slot).latency_us_sum;
         u64 count = state_latency_count(&sums);
         for (u32 bits = FIRST_BITS; bits < LAST_BITS; bits += 2) {
-            metrics_id(out, "backend_response_head_seconds_bucket", "backend", id);
+            write_id(out, "backend_response_head_seconds_bucket", backend);
             write_format(out, ",le=\"%.6f\"} %llu\n", (double)(1ull << bits) / 1e6,
                          number(state_latency_below(&sums, bits)));
         }
-        metrics_id(out, "backend_response_head_seconds_bucket", "backend", id);
+        write_id(out, "backend_response_head_seconds_bucket", backend);
         write_format(out, ",le=\"+Inf\"} %llu\n", number(count));
-        metrics_id(out, "backend_response_head_seconds_sum", "backend", id);
+        write_id(out, "backend_response_head_seconds_sum", backend);
         write_format(out, "} %.6f\n", (double)sum_us / 1e6);
-        metrics_id(out, "backend_response_head_seconds_count", "backend", id);
+        write_id(out, "backend_response_head_seconds_count", backend);
         write_format(out, "} %llu\n", number(count));
     }
 }

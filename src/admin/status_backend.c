@@ -78,6 +78,17 @@ static void write_quantiles(const struct snapshot *snapshot, u32 slot, struct ht
                  number(state_latency_quantile(&sums, 0.99)));
 }
 
+/* Of a name; null while it has none. Addresses have nothing to escape. */
+static void write_address(const struct config_backend *backend, struct http_writer *out)
+{
+    char address[ADDRESS_TEXT_BYTES];
+    address_format(&backend->address, address);
+    if (backend->name.len > 0 && backend->address.len == 0)
+        http_write(out, SLICE(",\"address\":null"));
+    else if (backend->name.len > 0)
+        write_format(out, ",\"address\":\"%s\"", address);
+}
+
 void status_backend_json(const struct admin_view *view, u32 index, struct http_writer *out)
 {
     const struct snapshot *snapshot = view->snapshot;
@@ -88,6 +99,7 @@ void status_backend_json(const struct admin_view *view, u32 index, struct http_w
     write_json(out, backend->id);
     http_write(out, SLICE(",\"url\":"));
     write_json(out, backend->url);
+    write_address(backend, out);
     write_format(out, ",\"maxConnections\":%u", backend->connections_max);
     write_format(out, ",\"weight\":%u,\"usable\":%s,\"active\":%u,\"latencyUs\":%u",
                  backend->weight, truth(state_backend_usable(snapshot->state, slot)),

@@ -88,8 +88,8 @@ static void write_backends_head(struct http_writer *out)
 /* The operator's word first, then the other judges'. */
 static const char *use(u32 marks)
 {
-    static const enum state_mark order[] = {STATE_MAINTENANCE, STATE_DRAINING, STATE_DOWN,
-                                            STATE_ON_TRIAL, STATE_EJECTED};
+    static const enum state_mark order[] = {STATE_MAINTENANCE, STATE_DRAINING, STATE_UNRESOLVED,
+                                            STATE_DOWN,        STATE_ON_TRIAL, STATE_EJECTED};
     for (u32 i = 0; i < ARRAY_COUNT(order); i++)
         if (marks & order[i])
             return state_mark_name(order[i]);
@@ -99,6 +99,14 @@ static const char *use(u32 marks)
 static double quantile_ms(const struct state_latency_sums *sums, double share)
 {
     return (double)state_latency_quantile(sums, share) / 1000;
+}
+
+static void write_address(const struct config_backend *backend, struct http_writer *out)
+{
+    char address[ADDRESS_TEXT_BYTES];
+    address_format(&backend->address, address);
+    if (backend->name.len > 0 && backend->address.len > 0)
+        write_format(out, " at %s", address);
 }
 
 static void write_backend(const struct admin_view *view, u32 index, struct http_writer *out)
@@ -116,6 +124,7 @@ static void write_backend(const struct admin_view *view, u32 index, struct http_
                  state_backend_active(snapshot->state, slot), number(tally.requests),
                  number(tally.failures), quantile_ms(&sums, 0.5), quantile_ms(&sums, 0.95),
                  quantile_ms(&sums, 0.99), (int)backend->url.len, backend->url.data);
+    write_address(backend, out);
     if (view->health && health_last(view->health, slot, &last) && !last.good)
         write_format(out, "  (%s)", last.reason);
     http_write(out, SLICE("\n"));

@@ -93,6 +93,7 @@ const char *admin_event_result_name(enum admin_event_result result)
         [ADMIN_EVENT_DONE] = "done",
         [ADMIN_EVENT_UNCHANGED] = "unchanged",
         [ADMIN_EVENT_REFUSED] = "refused",
+        [ADMIN_EVENT_WAITING] = "waiting",
     };
     return names[result];
 }

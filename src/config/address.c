@@ -104,6 +104,21 @@ u32 address_format_ip(const struct address *address, char out[64])
     return (u32)strlen(out);
 }
 
+void address_format(const struct address *address, char out[ADDRESS_TEXT_BYTES])
+{
+    char ip[64];
+    bool v6 = address->any.sa_family == AF_INET6;
+    out[0] = '\0';
+    if (address->len == 0)
+        return;
+    u32 len = address_format_ip(address, ip);
+    if (address->any.sa_family == AF_UNIX)
+        (void)snprintf(out, ADDRESS_TEXT_BYTES, "unix:%s", address->local.sun_path);
+    else
+        (void)snprintf(out, ADDRESS_TEXT_BYTES, v6 ? "[%.*s]:%u" : "%.*s:%u", (int)len, ip,
+                       ntohs(v6 ? address->v6.sin6_port : address->v4.sin_port));
+}
+
 /* ---- Networks ---- */
 
 static u8 prefix_mask(u32 bits)

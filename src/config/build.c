@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "config/address.h"
+#include "config/nameserver.h"
 #include "config/url.h"
 
 enum { TEMPLATE_BYTES_MAX = 64 << 10 };
@@ -189,22 +190,17 @@ static void listeners_build(struct builder *builder)
 
 /* ---- Backends ---- */
 
-static void backend_resolve(struct builder *builder, u32 index, const struct url *url,
-                            struct config_backend *to)
+/* A name is resolved later, again and again: see config_expand(). */
+static void backend_locate(const struct url *url, struct config_backend *to)
 {
-    if (address_parse_ip(url->name, url->port, &to->address))
+    bool found = url->path.len > 0 ? address_from_path(url->path, &to->address)
+                                   : address_parse_ip(url->name, url->port, &to->address);
+    if (found)
         return;
-    struct path path = path_member("backends", index, "url");
-    struct arena *scratch = &builder->reader->problems->arena;
-    const char *why = builder->world->resolve(scratch, url->name, &to->address);
-    if (why != NULL)
-        reader_complain(
-            builder->reader, &path,
-            "the name \"%.*s\" cannot be resolved: %s; allowed is an address, or a name "
-            "that DNS or /etc/hosts knows when nextproxy starts",
-            (int)url->name.len, url->name.data, why);
-    else
-        address_set_port(&to->address, url->port);
+    to->address = (struct address){.len = 0};
+    to->name = url->name;
+    to->port = url->port;
+    to->service = url->service;
 }
 
 static void backend_build(struct builder *builder, u32 index, struct config_backend *to)
@@ -222,12 +218,7 @@ static void backend_build(struct builder *builder, u32 index, struct config_back
     if (url_parse(from->url, &url) != NULL)
         return; /* a problem already */
     to->authority = url.authority;
-    if (url.path.len == 0) {
-        backend_resolve(builder, index, &url, to);
-    } else {
-        bool fits = address_from_path(url.path, &to->address);
-        ASSERT(fits);
-    }
+    backend_locate(&url, to);
 }
 
 void backends_build(struct builder *builder)
@@ -259,6 +250,18 @@ static u32 cpus_allowed(void)
     if (sched_getaffinity(0, sizeof(set), &set) != 0)
         return 1; /* only on machines with more than 1024 CPUs, where "auto" is the wrong choice */
     return (u32)CPU_COUNT(&set);
+}
+
+static struct config_dns dns_build(struct arena *arena, const struct settings_dns *settings)
+{
+    const struct settings_strings *texts = &settings->servers;
+    struct address *servers = arena_alloc(arena, texts->count * sizeof(*servers));
+    struct config_dns dns = settings->values;
+    dns.servers = servers;
+    dns.server_count = 0;
+    for (u32 i = 0; i < texts->count; i++)
+        dns.server_count += nameserver_parse(texts->at[i], &servers[dns.server_count]);
+    return dns;
 }
 
 static void template_load(struct builder *builder, const char *key, struct slice file,
@@ -313,6 +316,7 @@ void config_build(struct builder *builder)
     routes_build(builder);
     logging_check(builder);
     admin_build(builder);
+    config->dns = dns_build(&config->arena, &settings->dns);
     config->trusted_proxies = networks_build(&config->arena, &settings->trusted_proxies);
     template_load(builder, "html", settings->error_templates.html, &config->error_templates.html);
     template_load(builder, "json", settings->error_templates.json, &config->error_templates.json);

@@ -1,10 +1,21 @@
 /* The enums that settings choose from, by name. */
 #include "config/choices.h"
 
+/* "PREFER_IPV4" is "prefer-ipv4". */
+static bool name_is(struct slice name, const char *wanted)
+{
+    if (name.len != strlen(wanted))
+        return false;
+    for (u32 i = 0; i < name.len; i++)
+        if ((name.data[i] == '_' ? '-' : ascii_lower(name.data[i])) != ascii_lower(wanted[i]))
+            return false;
+    return true;
+}
+
 static bool name_find(struct slice name, u32 *value, u32 count, const char *(*name_of)(u32 value))
 {
     for (u32 i = 0; i < count; i++)
-        if (slice_equal_nocase(name, slice_of_string(name_of(i)))) {
+        if (name_is(name, name_of(i))) {
             *value = i;
             return true;
         }
@@ -129,3 +140,23 @@ const struct setting_choice choice_retry_methods = {
     retry_methods_name,
     retry_methods_find,
 };
+
+static const char *family_name(u32 value)
+{
+    static const char *const names[CONFIG_FAMILY_COUNT] = {
+        [CONFIG_FAMILY_PREFER_IPV4] = "prefer-ipv4",
+        [CONFIG_FAMILY_PREFER_IPV6] = "prefer-ipv6",
+        [CONFIG_FAMILY_IPV4] = "ipv4",
+        [CONFIG_FAMILY_IPV6] = "ipv6",
+        [CONFIG_FAMILY_ALL] = "all",
+    };
+    ASSERT(value < CONFIG_FAMILY_COUNT);
+    return names[value];
+}
+
+static bool family_find(struct slice name, u32 *value)
+{
+    return name_find(name, value, CONFIG_FAMILY_COUNT, family_name);
+}
+
+const struct setting_choice choice_family = {CONFIG_FAMILY_COUNT, family_name, family_find};

@@ -8,6 +8,7 @@ extern const struct setting_choice choice_strategy;
 extern const struct setting_choice choice_log_severity;
 extern const struct setting_choice choice_priority;
 extern const struct setting_choice choice_probe;
+extern const struct setting_choice choice_family;
 extern const struct setting_choice choice_probe_method;
 extern const struct setting_choice choice_retry_methods;
 

@@ -116,9 +116,10 @@ static bool url_secret(struct slice value)
 
 const struct setting_form form_url = {
     .complaint = url_complaint,
-    .allowed = "http://host, http://host:port or unix:/path",
+    .allowed = "http://host, http://host:port, http+srv://name or unix:/path",
     .pattern = "^([Hh][Tt][Tt][Pp]://"
                "([A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?/?"
+               "|[Hh][Tt][Tt][Pp]\\+[Ss][Rr][Vv]://[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*/?"
                "|[Uu][Nn][Ii][Xx]:/.{0,106})$",
     .secret = url_secret,
 };

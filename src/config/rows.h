@@ -84,5 +84,6 @@ extern const struct settings_table settings_backend_passive_check;
 extern const struct settings_table settings_retry;
 extern const struct settings_table settings_route_retry;
 extern const struct settings_table settings_overload;
+extern const struct settings_table settings_dns_table;
 
 #endif

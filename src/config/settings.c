@@ -325,6 +325,8 @@ static const struct setting root_rows[] = {
     {.key = "retry", .type = SETTING_OBJECT, MEMBER(struct settings, retry),
      .table = &settings_retry,
      .text = "What is tried again on another backend, up to `proxy.retries` times."},
+    {.key = "dns", .type = SETTING_OBJECT, MEMBER(struct settings, dns),
+     .table = &settings_dns_table, .text = "How names in the URLs of backends are resolved."},
 };
 const struct settings_table settings_root = TABLE(struct settings, root_rows);
 

@@ -18,6 +18,7 @@ enum {
     SETTINGS_NETWORKS_MAX = 1024,
     SETTINGS_FIELDS_MAX = 64,
     SETTINGS_PRIORITY_VALUES_MAX = 16,
+    SETTINGS_NAMESERVERS_MAX = 8,
     SETTINGS_KEY_BYTES_MAX = 32,
     SETTINGS_DEPTH_MAX = 8, /* no setting lies deeper: routes[0].requestHeaders.set["X-A"] is 5 */
 };
@@ -202,6 +203,11 @@ struct settings_admin {
     bool enabled;
 };
 
+struct settings_dns {
+    struct settings_strings servers;
+    struct config_dns values; /* without the servers */
+};
+
 struct settings {
     struct slice schema; /* "$schema": for editors only */
     struct settings_proxy proxy;
@@ -220,8 +226,9 @@ struct settings {
     struct settings_admin admin;
     struct settings_strings trusted_proxies;
     struct config_error_templates error_templates; /* here the names of the files */
-    u32 workers;                                   /* 0 = "auto" */
-    u32 active_max;                                /* these are of the default route */
+    struct settings_dns dns;
+    u32 workers;    /* 0 = "auto" */
+    u32 active_max; /* these are of the default route */
     u32 queue_max;
     struct settings_admission admission;
     struct settings_retry retry;

@@ -62,8 +62,10 @@ static const struct setting backend_rows[] = {
     {.key = "url", .type = SETTING_STRING, MEMBER(struct settings_backend, url),
      .form = &form_url, .required = true,
      .text = "Where the backend is: `http://host:port` (port 80 when left out), an IPv6 address in "
-             "brackets, or `unix:/path`. A name is resolved when the configuration is loaded; an "
-             "IPv4 address is preferred when it has both."},
+             "brackets, or `unix:/path`. A name is resolved while the proxy runs, as often as its "
+             "answers ask for, and each of its addresses takes part as a backend. "
+             "`http+srv://_http._tcp.example.com` takes hosts, ports and weights from the SRV "
+             "records of that name. See `dns`."},
     {.key = "weight", .type = SETTING_INTEGER, MEMBER(struct settings_backend, weight),
      .min = 0, .max = 1000, .fallback = "1",
      .text = "Share of the requests relative to the other backends. 0 = never chosen; a pool needs "

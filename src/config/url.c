@@ -1,4 +1,5 @@
-/* The URL of a backend: http://host[:port] or unix:/path, and a helpful word for all else. */
+/* The URL of a backend: http://host[:port], http+srv://name or unix:/path, and a helpful word for
+ * all else. */
 #include "config/url.h"
 
 #include "config/address.h"
@@ -60,12 +61,12 @@ static const char *host_take(struct slice *rest, struct url *url)
     *rest = slice_of(rest->data + len, rest->len - len);
 
     struct address address;
-    bool literal = address_parse_ip(url->name, 0, &address);
+    url->literal = address_parse_ip(url->name, 0, &address);
     if (bracket)
-        return literal && address.any.sa_family == AF_INET6
+        return url->literal && address.any.sa_family == AF_INET6
                    ? NULL
                    : "an IPv6 address inside the brackets, like http://[::1]:8080";
-    if (literal)
+    if (url->literal)
         return NULL;
     if (url->name.len > 0 && looks_like_ipv4(url->name))
         return "an IPv4 address of four numbers from 0 to 255";
@@ -104,6 +105,20 @@ static const char *http_url_parse(struct slice rest, struct url *url)
     return authority_parse(slice_of(rest.data, rest.len - (slash != NULL)), url);
 }
 
+static const char *service_url_parse(struct slice rest, struct url *url)
+{
+    const char *complaint = http_url_parse(rest, url);
+    if (complaint != NULL)
+        return complaint;
+    url->service = true;
+    if (url->literal)
+        return "a name behind http+srv://, like http+srv://_http._tcp.example.com";
+    if (url->authority.len > url->name.len)
+        return "a URL without port behind http+srv://: the SRV records of the name tell the ports";
+    url->port = 0;
+    return NULL;
+}
+
 static bool scheme_take(struct slice *text, struct slice scheme)
 {
     if (text->len < scheme.len || !slice_equal_nocase(slice_of(text->data, scheme.len), scheme))
@@ -119,6 +134,8 @@ const char *url_parse(struct slice text, struct url *url)
         return "a URL of at most 512 bytes";
     if (scheme_take(&text, SLICE("http://")))
         return http_url_parse(text, url);
+    if (scheme_take(&text, SLICE("http+srv://")))
+        return service_url_parse(text, url);
     if (scheme_take(&text, SLICE("https://")))
         return "a URL that begins with http://: TLS to backends comes with a later release";
     if (!scheme_take(&text, SLICE("unix:")))

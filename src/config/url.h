@@ -8,7 +8,9 @@ struct url {
     struct slice authority; /* host[:port] as written; "localhost" for a unix socket */
     struct slice name;      /* the host without brackets, for resolving; empty for a unix socket */
     struct slice path;      /* of a unix socket, else empty */
-    u16 port;
+    u16 port;               /* 0 with `service` */
+    bool literal;           /* the host is an address */
+    bool service;           /* http+srv: the host is a name with SRV records */
 };
 
 /* NULL when `text` is the URL of a backend, else what is allowed, as one phrase. */

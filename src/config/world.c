@@ -1,43 +1,12 @@
-/* Names and files, by the system. Runs at start-up and on the control thread only: it may block. */
+/* Files, by the system. Runs at start-up and on the control thread only: it may block. */
 #include "config/world.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 enum { FIRST_READ_BYTES = 16 << 10 };
-
-/* IPv4 first: "localhost" has both, and a server that is bound to one only is bound to that. */
-static const struct addrinfo *answer_choose(const struct addrinfo *answers)
-{
-    for (const struct addrinfo *at = answers; at != NULL; at = at->ai_next)
-        if (at->ai_family == AF_INET)
-            return at;
-    for (const struct addrinfo *at = answers; at != NULL; at = at->ai_next)
-        if (at->ai_family == AF_INET6)
-            return at;
-    return NULL;
-}
-
-static const char *resolve(struct arena *arena, struct slice name, struct address *address)
-{
-    /* Without AI_ADDRCONFIG: it hides ::1 and 127.0.0.1 where only loopback is up. */
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *answers = NULL;
-    int failure = getaddrinfo(arena_copy(arena, name).data, NULL, &hints, &answers);
-    if (failure != 0)
-        return failure == EAI_SYSTEM ? strerror(errno) : gai_strerror(failure);
-    const struct addrinfo *chosen = answer_choose(answers);
-    *address = (struct address){0};
-    if (chosen != NULL) {
-        memcpy(&address->any, chosen->ai_addr, chosen->ai_addrlen);
-        address->len = chosen->ai_addrlen;
-    }
-    freeaddrinfo(answers);
-    return chosen != NULL ? NULL : "the name has no IPv4 or IPv6 address";
-}
 
 /* Reads to the end into growing memory; false with errno. */
 static bool bytes_read(int fd, usize bytes_max, char **bytes, usize *len)
@@ -80,4 +49,4 @@ static const char *file_read(struct arena *arena, const char *file, usize bytes_
     return why;
 }
 
-const struct config_world config_world_system = {resolve, file_read};
+const struct config_world config_world_system = {file_read};

@@ -1,18 +1,16 @@
-/* The two things that reading a configuration needs from outside, replaceable in tests. */
+/* What reading a configuration needs from outside, replaceable in tests. */
 #ifndef NEXTPROXY_CONFIG_WORLD_H
 #define NEXTPROXY_CONFIG_WORLD_H
 
 #include "config.h"
 
 struct config_world {
-    /* Finds an address (without port) of a host name. NULL, or why there is none. */
-    const char *(*resolve)(struct arena *arena, struct slice name, struct address *address);
     /* Reads a whole file into the arena. NULL, or why not. */
     const char *(*file_read)(struct arena *arena, const char *file, usize bytes_max,
                              struct slice *content);
 };
 
-/* The system's resolver and files. */
+/* The system's files. */
 extern const struct config_world config_world_system;
 
 /* config_parse in a world of one's own. */

@@ -45,19 +45,29 @@ enum config_overlay_verdict control_remove_backend(void *context, struct slice i
     return change(context, &(struct live_change){.removed = id}, problems);
 }
 
-void control_mark_backend(void *context, u32 backend, u32 marks)
+/* False when it has these marks already. */
+static bool mark_slot(struct state *state, u32 slot, u32 marks)
 {
     static const enum state_mark each[] = {STATE_DRAINING, STATE_MAINTENANCE};
+    u32 before = state_backend_marks(state, slot) & STATE_MANUAL;
+    for (u32 i = 0; i < ARRAY_COUNT(each); i++)
+        if ((before ^ marks) & each[i])
+            state_backend_mark(state, slot, each[i], marks & each[i]);
+    return before != marks;
+}
+
+/* All addresses of a name: they are one backend to the operator. */
+void control_mark_backend(void *context, u32 backend, u32 marks)
+{
     struct control *control = context;
     const struct snapshot *snapshot = live_snapshot(control->live);
     const struct config_backend *config = &snapshot->config->backends[backend];
-    u32 slot = snapshot->backend_slots[backend];
-    u32 before = state_backend_marks(snapshot->state, slot) & STATE_MANUAL;
-    if (before == marks)
+    bool changed = false;
+    for (u32 i = 0; i < snapshot->config->backend_count; i++)
+        if (slice_equal(snapshot->config->backends[i].id, config->id))
+            changed |= mark_slot(snapshot->state, snapshot->backend_slots[i], marks);
+    if (!changed)
         return;
-    for (u32 i = 0; i < ARRAY_COUNT(each); i++)
-        if ((before ^ marks) & each[i])
-            state_backend_mark(snapshot->state, slot, each[i], marks & each[i]);
     const char *now = marks == 0 ? "ready" : state_mark_name((enum state_mark)marks);
     char line[128];
     (void)snprintf(line, sizeof(line), "The operator has set the backend to: %s", now);

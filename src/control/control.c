@@ -14,8 +14,9 @@ enum { FLUSH_MS = 2000, RETIRE_MS = 100 };
 void control_log(struct control *control, struct log_event *event)
 {
     struct log_buffer *own = control->buffers[LOG_FILE_ERROR][control->config->workers];
-    if (!own || !control->live ||
-        event->severity < live_snapshot(control->live)->config->logging.severity_min)
+    const struct config *config =
+        control->live ? live_snapshot(control->live)->config : control->config;
+    if (!own || event->severity < config->logging.severity_min)
         return;
     event->wall_ns = clock_wall_ns();
     (void)log_event_write(own, event);
@@ -147,6 +148,7 @@ int control_run(const struct control_options *options)
     if (control.management)
         management_destroy(control.management);
     end_health(&control);
+    control_end_names(&control);
     /* Workers that were not all there have accepted nothing. The supervisor removes the files when
      * nobody is to use them any more. */
     if (control.listeners)

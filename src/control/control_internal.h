@@ -12,6 +12,7 @@
 #include "control/watch.h"
 #include "health.h"
 #include "log.h"
+#include "resolve.h"
 #include "ring.h"
 #include "worker.h"
 
@@ -26,6 +27,8 @@ struct control {
     struct health *health;
     struct team *team;
     struct pressure pressure;
+    struct resolver *resolver;
+    struct wheel_timer patience; /* set while a reload waits for names */
     struct worker **workers;
     struct log_buffer **buffers[LOG_FILE_COUNT]; /* one per worker, then control's own */
     struct log_writer *log_writer;
@@ -62,8 +65,9 @@ void control_hear_live(void *context, enum log_severity severity, const char *me
 MUST_CHECK bool control_catch_signals(struct control *control);
 /* From now on signals are obeyed; with a supervisor, what it says instead. */
 void control_obey(struct control *control);
-/* Reads the configuration again; live logs what comes of it. */
-enum live_reload control_reload(struct control *control, enum log_severity same_severity);
+/* Reads the configuration again; live logs what comes of it. `patient` as in live_reload(). */
+enum live_reload control_reload(struct control *control, enum log_severity same_severity,
+                                bool patient);
 
 /* ---- parent.c ---- */
 
@@ -87,6 +91,17 @@ enum config_overlay_verdict control_remove_backend(void *context, struct slice i
                                                    struct config_problems *problems);
 /* The operator's marks on a backend of this index, to be exactly `marks`. */
 void control_mark_backend(void *context, u32 backend, u32 marks);
+
+/* ---- names.c ---- */
+
+/* The names of the configuration are looked for; returns when they are known, or after
+ * dns.startWait. False without memory. */
+MUST_CHECK bool control_find_names(struct control *control);
+/* A reload waits for the resolver, for so long at most. */
+void control_wait_for_names(struct control *control);
+/* Where a backend's name leads has changed: an event. */
+void control_hear_moved(void *context, const struct config_backend *backend, const char *message);
+void control_end_names(struct control *control);
 
 /* ---- start.c ---- */
 

@@ -38,21 +38,47 @@ void live_base_leave(struct base *base)
     free(base);
 }
 
+static u32 find_endpoints(void *context, const struct config_backend *backend,
+                          struct config_endpoint out[CONFIG_ENDPOINTS_MAX])
+{
+    return resolver_find(context, backend, out);
+}
+
+struct config *live_expand(const struct live *live, const struct config *config)
+{
+    const struct config_names names = {find_endpoints, live->resolver};
+    return config_has_names(config) ? config_expand(config, &names) : NULL;
+}
+
+const struct config *live_config(const struct live *live)
+{
+    const struct generation *newest = live->newest;
+    return newest->derived ? newest->derived : newest->base->config;
+}
+
 bool live_begin(struct live *live, struct base *base, struct config *derived)
 {
     u64 version = live->newest ? live->newest->snapshot->version + 1 : 1;
     const struct config *config = derived ? derived : base->config;
+    struct config *expanded = live_expand(live, config);
     struct generation *generation = calloc(1, sizeof(*generation));
     struct snapshot *snapshot =
-        generation ? snapshot_create(config, live->state, live->first->workers, version,
-                                     live->newest ? live->newest->snapshot : NULL)
-                   : NULL;
+        generation
+            ? snapshot_create(expanded ? expanded : config, live->state, live->first->workers,
+                              version, live->newest ? live->newest->snapshot : NULL)
+            : NULL;
     if (!snapshot) {
+        config_destroy(expanded);
         free(generation);
         return false;
     }
-    *generation = (struct generation){
-        .older = live->newest, .snapshot = snapshot, .derived = derived, .base = base};
+    if (live->newest)
+        live_inherit_marks(live->newest->snapshot, snapshot);
+    *generation = (struct generation){.older = live->newest,
+                                      .snapshot = snapshot,
+                                      .derived = derived,
+                                      .expanded = expanded,
+                                      .base = base};
     base->users++;
     live->newest = generation;
     return true;
@@ -61,17 +87,20 @@ bool live_begin(struct live *live, struct base *base, struct config *derived)
 static void end_generation(struct generation *generation)
 {
     snapshot_destroy(generation->snapshot);
+    config_destroy(generation->expanded);
     config_destroy(generation->derived);
     live_base_leave(generation->base);
     free(generation);
 }
 
-struct live *live_create(const struct config *first, struct live_listener listener)
+struct live *live_create(const struct config *first, struct resolver *resolver,
+                         struct live_listener listener)
 {
     struct live *live = calloc(1, sizeof(*live));
     struct base *base = live_base_create(first, NULL);
     if (live) {
-        *live = (struct live){.first = first, .listener = listener, .state = state_create()};
+        *live = (struct live){
+            .first = first, .listener = listener, .resolver = resolver, .state = state_create()};
         config_overlay_init(&live->overlay);
         if (base && live->state && live_begin(live, base, NULL))
             return live;

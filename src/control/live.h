@@ -6,6 +6,7 @@
 #define NEXTPROXY_CONTROL_LIVE_H
 
 #include "log.h"
+#include "resolve.h"
 #include "snapshot.h"
 #include "worker.h"
 
@@ -14,6 +15,8 @@ struct live;
 /* Where live says what it did: one line of the error log. */
 struct live_listener {
     void (*say)(void *context, enum log_severity severity, const char *message);
+    /* Where a backend's name leads has changed. */
+    void (*moved)(void *context, const struct config_backend *backend, const char *message);
     void *context;
 };
 
@@ -23,8 +26,10 @@ struct live_workers {
     u32 count;
 };
 
-/* NULL when memory is refused. `first` stays the caller's and outlives all. */
-MUST_CHECK struct live *live_create(const struct config *first, struct live_listener listener);
+/* NULL when memory is refused. `first` and `resolver`, which follows it already, stay the caller's
+ * and outlive all. */
+MUST_CHECK struct live *live_create(const struct config *first, struct resolver *resolver,
+                                    struct live_listener listener);
 /* Only when no worker runs any more. */
 void live_destroy(struct live *live);
 
@@ -35,13 +40,17 @@ enum live_reload {
     LIVE_REPLACED,
     LIVE_SAME,    /* the file says what it said before */
     LIVE_REFUSED, /* nothing has changed */
+    LIVE_WAITING, /* the same, so far: the resolver looks for names that are new */
 };
 
 /* Reads the file again and has the workers follow it. When anything is wrong with it, or a setting
  * has changed that needs a restart, nothing changes; either way the log says what and why.
- * `same_severity` is for the case that the file says what it said before. */
+ * `same_severity` is for the case that the file says what it said before.
+ *
+ * With `patient` it is left as it is while names in it have not been looked for to an end: to be
+ * called again when they have, or when it takes too long. */
 enum live_reload live_reload(struct live *live, const struct live_workers *workers,
-                             enum log_severity same_severity);
+                             enum log_severity same_severity, bool patient);
 
 /* ---- Changes at run time ---- */
 
@@ -59,6 +68,14 @@ enum config_overlay_verdict live_change(struct live *live, const struct live_wor
                                         struct config_problems *problems);
 /* What was changed so far. Until the next change or reload. */
 const struct config_overlay *live_overlay(const struct live *live);
+
+/* ---- Names ---- */
+
+/* Has the workers follow the same configuration when its names lead elsewhere than before, and the
+ * log say so. False when they do not. */
+bool live_refresh(struct live *live, const struct live_workers *workers);
+/* How long a reload may be patient. */
+u32 live_patience_ms(const struct live *live);
 
 /* Frees the earlier configurations that no worker uses any more. Returns how many are still used:
  * then it is to be called again after a while. */

@@ -87,17 +87,6 @@ static void announce(struct live *live, const char *verb, const struct config_ch
              earlier == 1 ? "version is" : "versions are");
 }
 
-/* Names may lead elsewhere although no setting has changed. */
-static bool same_addresses(const struct config *a, const struct config *b)
-{
-    if (a->backend_count != b->backend_count)
-        return false;
-    for (u32 i = 0; i < a->backend_count; i++)
-        if (!address_equal(&a->backends[i].address, &b->backends[i].address))
-            return false;
-    return true;
-}
-
 /* ---- What was changed at run time, and the file ---- */
 
 /* What is to be served next. */
@@ -143,6 +132,7 @@ static bool candidate_serve(struct live *live, struct candidate *candidate,
         return false;
     config_overlay_deinit(&live->overlay);
     live->overlay = candidate->overlay;
+    live_follow_names(live, NULL);
     for (u32 i = 0; i < workers->count; i++)
         worker_adopt(workers->at[i], live_snapshot(live));
     return true;
@@ -202,15 +192,13 @@ static bool differ(const struct config *before, const struct config *after)
     config_diff(before, after, &changes);
     bool any = changes.count + changes.more > 0;
     config_changes_deinit(&changes);
-    return any || !same_addresses(before, after);
+    return any;
 }
 
 /* Whether there is a reason to serve the candidate, besides `changes`. */
 static bool worth_serving(struct live *live, const struct candidate *candidate)
 {
-    const struct config *served = live_snapshot(live)->config;
-    return !same_addresses(served, candidate_config(candidate)) ||
-           overlay_entries(&candidate->overlay) != overlay_entries(&live->overlay) ||
+    return overlay_entries(&candidate->overlay) != overlay_entries(&live->overlay) ||
            (candidate->derived && differ(live->newest->base->config, candidate->base->config));
 }
 
@@ -225,7 +213,7 @@ static enum live_reload reload_with(struct live *live, struct candidate *candida
     config_overlay_settle(&candidate->overlay, candidate->base->config,
                           (struct config_overlay_listener){say_nothing, NULL});
     candidate_reconcile(live, candidate);
-    config_diff(live_snapshot(live)->config, candidate_config(candidate), &changes);
+    config_diff(live_config(live), candidate_config(candidate), &changes);
     if (changes.count + changes.more == 0 && !worth_serving(live, candidate)) {
         result = LIVE_SAME;
         live_say(live, same_severity, "Reloaded: nothing has changed");
@@ -242,13 +230,27 @@ static enum live_reload reload_with(struct live *live, struct candidate *candida
     return result;
 }
 
+/* True when there is something to wait for. */
+static bool must_wait(struct live *live, const struct config *next)
+{
+    live_follow_names(live, next);
+    if (resolver_settled(live->resolver))
+        return false;
+    live_say(live, LOG_INFO, "The reload waits for names that are new to be resolved");
+    return true;
+}
+
 enum live_reload live_reload(struct live *live, const struct live_workers *workers,
-                             enum log_severity same_severity)
+                             enum log_severity same_severity, bool patient)
 {
     u64 start_ns = clock_monotonic_ns();
     struct config *next = read_again(live);
     if (!next)
         return LIVE_REFUSED;
+    if (patient && must_wait(live, next)) {
+        config_destroy(next);
+        return LIVE_WAITING;
+    }
     struct candidate candidate = {.base = live_base_create(next, next)};
     if (!candidate.base) {
         config_destroy(next);
@@ -256,9 +258,32 @@ enum live_reload live_reload(struct live *live, const struct live_workers *worke
         return LIVE_REFUSED;
     }
     enum live_reload result = reload_with(live, &candidate, workers, same_severity, start_ns);
-    if (result != LIVE_REPLACED)
+    if (result != LIVE_REPLACED) {
         candidate_drop(&candidate, true);
+        live_follow_names(live, NULL);
+    }
     return result;
+}
+
+bool live_refresh(struct live *live, const struct live_workers *workers)
+{
+    struct config_problems problems;
+    const struct generation *before = live->newest;
+    struct config *expanded = live_expand(live, live_config(live));
+    bool same = !expanded || live_same_endpoints(before->expanded, expanded);
+    config_destroy(expanded);
+    if (same)
+        return false;
+    struct candidate candidate = {.base = before->base};
+    config_overlay_copy(&candidate.overlay, &live->overlay);
+    if (candidate_derive(&candidate, &problems) && candidate_serve(live, &candidate, workers)) {
+        live_say_moves(live, before->expanded, live->newest->expanded);
+    } else {
+        live_say(live, LOG_ERROR, "Names lead elsewhere: no memory for another configuration");
+        candidate_drop(&candidate, false);
+    }
+    config_problems_deinit(&problems);
+    return live->newest != before;
 }
 
 /* ---- Changing ---- */
@@ -267,7 +292,7 @@ static enum config_overlay_verdict candidate_change(struct live *live, struct ca
                                                     const struct live_change *change,
                                                     struct config_problems *problems)
 {
-    const struct config *served = live_snapshot(live)->config;
+    const struct config *served = live_config(live);
     enum config_overlay_verdict verdict =
         change->removed.len > 0
             ? config_overlay_remove(&candidate->overlay, served, change->removed, problems)
@@ -291,7 +316,7 @@ enum config_overlay_verdict live_change(struct live *live, const struct live_wor
         candidate_drop(&candidate, false);
         return verdict;
     }
-    config_diff(live_snapshot(live)->config, candidate_config(&candidate), &changes);
+    config_diff(live_config(live), candidate_config(&candidate), &changes);
     if (candidate_serve(live, &candidate, workers)) {
         announce(live, "Changed", &changes, clock_monotonic_ns() - start_ns);
     } else {

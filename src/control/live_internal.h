@@ -16,12 +16,14 @@ struct generation {
     struct snapshot *snapshot;
     struct config
         *derived; /* from the base, with what was changed at run time; NULL: nothing was */
+    struct config *expanded; /* that, with the addresses of names; NULL: there are none */
     struct base *base;
 };
 
 struct live {
     const struct config *first;
     struct live_listener listener;
+    struct resolver *resolver;
     struct state *state;
     struct generation *newest;
     struct config_overlay overlay; /* what was changed at run time */
@@ -30,6 +32,21 @@ struct live {
 /* Tells the listener. */
 void live_say(struct live *live, enum log_severity severity, const char *format, ...)
     PRINTF_LIKE(3, 4);
+
+/* What the newest generation serves, before names become addresses. */
+const struct config *live_config(const struct live *live);
+/* The same with addresses; NULL when it has no names. The caller destroys it. */
+struct config *live_expand(const struct live *live, const struct config *config);
+
+/* Of live_names.c: the operator's marks are those of a backend, whatever address it has: new ones
+ * of a backend in `before` get them too. */
+void live_inherit_marks(const struct snapshot *before, const struct snapshot *after);
+/* The names of what is served, and of `next` (NULL = nothing), are looked for from now on. */
+void live_follow_names(struct live *live, const struct config *next);
+/* True when these two lead to the same addresses. */
+bool live_same_endpoints(const struct config *a, const struct config *b);
+/* Tells the listener, backend by backend, how `after` differs. */
+void live_say_moves(struct live *live, const struct config *before, const struct config *after);
 
 /* A base that nobody uses yet; NULL when memory is refused. */
 struct base *live_base_create(const struct config *config, struct config *owned);

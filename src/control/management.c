@@ -47,6 +47,7 @@ static void view(void *context, struct admin_view *out)
     };
     out->event_count = history_list(&management->history, out->events);
     memcpy(out->event_counts, management->history.counts, sizeof(out->event_counts));
+    resolver_figures(management->with.resolver, &out->names);
     for (u32 file = 0; file < LOG_FILE_COUNT; file++)
         out->log_dropped[file] = dropped(management, (enum log_file)file);
 }
@@ -63,6 +64,7 @@ static enum admin_reload reload(void *context, struct http_writer *report)
         [LIVE_REPLACED] = ADMIN_RELOADED,
         [LIVE_SAME] = ADMIN_RELOAD_UNCHANGED,
         [LIVE_REFUSED] = ADMIN_RELOAD_REFUSED,
+        [LIVE_WAITING] = ADMIN_RELOAD_WAITING,
     };
     struct management *management = context;
     const struct management_options *with = &management->with;

@@ -20,6 +20,7 @@ struct management_options {
     struct wheel *wheel;
     struct live *live;
     const struct health *health;
+    const struct resolver *resolver;
     struct worker *const *const *workers;
     const u32 *started;                                       /* how many of them there are */
     const u32 *stops_asked;                                   /* > 0: the proxy is being stopped */

@@ -26,12 +26,14 @@ static void tell_management(struct control *control, enum live_reload result)
         [LIVE_REPLACED] = ADMIN_EVENT_DONE,
         [LIVE_SAME] = ADMIN_EVENT_UNCHANGED,
         [LIVE_REFUSED] = ADMIN_EVENT_REFUSED,
+        [LIVE_WAITING] = ADMIN_EVENT_WAITING,
     };
     if (control->management)
         management_event_ends(control->management, results[result]);
 }
 
-enum live_reload control_reload(struct control *control, enum log_severity same_severity)
+enum live_reload control_reload(struct control *control, enum log_severity same_severity,
+                                bool patient)
 {
     if (control->watch)
         watch_loaded(control->watch);
@@ -41,14 +43,26 @@ enum live_reload control_reload(struct control *control, enum log_severity same_
         management_event_begins(control->management, ADMIN_EVENT_RELOAD);
     control_tell(control, "RELOADING=1\nMONOTONIC_USEC=%llu",
                  (unsigned long long)(clock_monotonic_ns() / NS_PER_US));
-    enum live_reload result = live_reload(control->live, &workers, same_severity);
+    wheel_clear(&control->wheel, &control->patience);
+    enum live_reload result = live_reload(control->live, &workers, same_severity, patient);
     if (live_snapshot(control->live) != before)
         health_follow(control->health, live_snapshot(control->live));
     tell_management(control, result);
+    if (result == LIVE_WAITING) {
+        control_wait_for_names(control);
+        return result;
+    }
     control_tell(control, "READY=1\nSTATUS=%s, configuration version %llu",
                  result == LIVE_REFUSED ? "Serving, but the last reload was refused" : "Serving",
                  (unsigned long long)live_snapshot(control->live)->version);
     return result;
+}
+
+/* The operator may know of other addresses before their time to live is over. */
+static void reload_all(struct control *control)
+{
+    resolver_ask_again(control->resolver);
+    (void)control_reload(control, LOG_INFO, true);
 }
 
 static void reload(struct control *control, const char *text)
@@ -57,7 +71,7 @@ static void reload(struct control *control, const char *text)
     if (control->stops_asked > 0)
         control_note(control, LOG_WARN, "reload", "Not reloaded: the proxy is stopping");
     else
-        (void)control_reload(control, LOG_INFO);
+        reload_all(control);
 }
 
 static void command(struct control *control, enum worker_command command, const char *message)

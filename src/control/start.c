@@ -72,7 +72,7 @@ static bool create_health(struct control *control)
 
 static enum live_reload on_reload_asked(void *context)
 {
-    return control_reload(context, LOG_INFO);
+    return control_reload(context, LOG_INFO, true);
 }
 
 static bool open_management(struct control *control)
@@ -83,6 +83,7 @@ static bool open_management(struct control *control)
         .wheel = &control->wheel,
         .live = control->live,
         .health = control->health,
+        .resolver = control->resolver,
         .workers = (struct worker *const *const *)&control->workers,
         .started = &control->started,
         .stops_asked = &control->stops_asked,
@@ -204,7 +205,7 @@ static void on_file_changed(void *context)
     if (control->stops_asked > 0 || !live_snapshot(control->live)->config->reload_watch)
         return;
     control_note(control, LOG_DEBUG, "reload", "The configuration file may have changed");
-    (void)control_reload(control, LOG_DEBUG);
+    (void)control_reload(control, LOG_DEBUG, true);
 }
 
 static void watch_file(struct control *control, const struct control_options *options)
@@ -236,8 +237,10 @@ bool control_start(struct control *control, const struct control_options *option
         return false;
     if (!create_buffers(control))
         return refuse(control, no_memory);
-    control->live =
-        live_create(control->config, (struct live_listener){control_hear_live, control});
+    if (!control_find_names(control))
+        return refuse(control, no_memory);
+    const struct live_listener listener = {control_hear_live, control_hear_moved, control};
+    control->live = live_create(control->config, control->resolver, listener);
     if (!control->live || !create_health(control))
         return refuse(control, no_memory);
     control_obey(control);

@@ -220,7 +220,8 @@ void health_follow(struct health *health, struct snapshot *snapshot)
     health->snapshot = snapshot;
     health->round++;
     for (u32 i = 0; i < snapshot->config->backend_count; i++)
-        if (snapshot->config->backends[i].health_check.enabled)
+        if (snapshot->config->backends[i].health_check.enabled &&
+            snapshot->config->backends[i].address.len > 0)
             adopt(health, i);
         else
             dismiss(health, i);

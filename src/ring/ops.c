@@ -118,6 +118,13 @@ void ring_poll_readable(struct ring *ring, struct ring_op *op, int fd)
     ring_arm(op, sqe, RING_OP_POLL);
 }
 
+void ring_poll_writable(struct ring *ring, struct ring_op *op, int fd)
+{
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    io_uring_prep_poll_add(sqe, fd, POLLOUT);
+    ring_arm(op, sqe, RING_OP_POLL);
+}
+
 void ring_write(struct ring *ring, struct ring_op *op, int fd, const void *data, u32 len)
 {
     struct io_uring_sqe *sqe = ring_sqe(ring);

@@ -15,7 +15,7 @@ static u32 backend_of(const struct snapshot *snapshot, u32 slot)
 
 static bool is_judged(u32 marks)
 {
-    return (marks & STATE_MANUAL) == 0;
+    return (marks & STATE_FINAL) == 0;
 }
 
 static bool is_up(u32 marks)

@@ -6,11 +6,23 @@
 #include "snapshot/tables.h"
 
 /* What tells one backend from another while configurations come and go: with another URL it is
- * another backend, even under the same id. */
+ * another backend, even under the same id. So is each address of a name. */
 static struct slice backend_key(struct arena *arena, const struct config_backend *backend)
 {
-    return slice_of_string(arena_printf(arena, "%.*s %.*s", (int)backend->id.len, backend->id.data,
-                                        (int)backend->url.len, backend->url.data));
+    char address[ADDRESS_TEXT_BYTES] = "";
+    if (backend->name.len > 0)
+        address_format(&backend->address, address);
+    return slice_of_string(arena_printf(arena, "%.*s %.*s %s", (int)backend->id.len,
+                                        backend->id.data, (int)backend->url.len, backend->url.data,
+                                        address));
+}
+
+static u32 take_backend(struct snapshot *snapshot, const struct config_backend *backend)
+{
+    u32 slot = state_take(snapshot->state, STATE_BACKEND, backend_key(&snapshot->arena, backend));
+    if (slot != STATE_SLOT_NONE && backend->address.len == 0) /* for as long as it has this key */
+        state_backend_mark(snapshot->state, slot, STATE_UNRESOLVED, true);
+    return slot;
 }
 
 static bool take_slots(struct snapshot *snapshot)
@@ -21,8 +33,7 @@ static bool take_slots(struct snapshot *snapshot)
     u32 *routes = arena_alloc(arena, config->route_count * sizeof(u32));
     bool all = true;
     for (u32 i = 0; i < config->backend_count; i++) {
-        backends[i] =
-            state_take(snapshot->state, STATE_BACKEND, backend_key(arena, &config->backends[i]));
+        backends[i] = take_backend(snapshot, &config->backends[i]);
         all = all && backends[i] != STATE_SLOT_NONE;
     }
     for (u32 i = 0; i < config->route_count; i++) {
@@ -76,6 +87,9 @@ static struct balance_backend *list_members(struct snapshot *snapshot,
         const struct config_backend *backend = &snapshot->config->backends[config->backends[i]];
         members[i].weight = backend->weight;
         members[i].key = hash_bytes(backend->id.data, backend->id.len, 0);
+        if (backend->name.len > 0)
+            members[i].key =
+                hash_bytes(&backend->address.any, backend->address.len, members[i].key);
     }
     return members;
 }

@@ -174,6 +174,8 @@ const char *state_mark_name(enum state_mark mark)
         return "failing";
     case STATE_RAMPING:
         return "ramping";
+    case STATE_UNRESOLVED:
+        return "dns";
     }
     ASSERT(false);
     return "";

@@ -182,7 +182,6 @@ def test_bad_environment(config):
 @pytest.mark.parametrize("value, place, allowed", [
     ("http://127.0.0.1:1,htp://a", "backends[1].url", "begins with http:// or unix:/"),
     ("http://127.0.0.1:70000", "backends[0].url", "a port from 1 to 65535"),
-    ("http://nowhere.invalid:80", "backends[0].url", "an address, or a name that"),
     ("", "backends[0].url", "begins with http:// or unix:/"),
     ("http://127.0.0.1:1,", "backends[1].url", "begins with http:// or unix:/")])
 def test_bad_backends_from_the_environment(config, value, place, allowed):

@@ -40,18 +40,22 @@ endif
 # liburing 2.3 does not say its own version.
 PKG_CONFIG ?= pkg-config
 URING_VERSION := $(or $(shell $(PKG_CONFIG) --modversion liburing 2>/dev/null),unknown)
-NP_CPPFLAGS := -Iinclude -Isrc -I. -D_GNU_SOURCE -DLIBURING_VERSION='"$(URING_VERSION)"' -DNEXTPROXY_VERSION='"$(VERSION)"' $(CPPFLAGS)
+# What c-ares 1.18 (Debian 12) offers is deprecated in later versions.
+NP_CPPFLAGS := -Iinclude -Isrc -I. -D_GNU_SOURCE -DLIBURING_VERSION='"$(URING_VERSION)"' -DNEXTPROXY_VERSION='"$(VERSION)"' \
+               -DCARES_NO_DEPRECATED $(CPPFLAGS)
 NP_CFLAGS   := -std=gnu17 $(OPT) $(WARNINGS) $(HARDENING) $(SANITIZE_FLAGS) $(LTO_FLAGS) -fPIE \
                -pthread $(EXTRA_CFLAGS) $(CFLAGS)
 NP_LDFLAGS  := -pie -pthread $(OPT) $(SANITIZE_FLAGS) $(LTO_FLAGS) -Wl,-z,relro,-z,now,-z,noexecstack \
                $(EXTRA_LDFLAGS) $(LDFLAGS)
 
 # liburing is linked statically where the archive exists: it is small, on the hot path, and its
-# functions then need no PLT. jansson runs at start-up only.
+# functions then need no PLT. jansson and c-ares run on control
+# only.
 URING_DIR  := $(shell $(PKG_CONFIG) --variable=libdir liburing 2>/dev/null)
 URING_LIB  := $(or $(wildcard $(URING_DIR)/liburing.a),-luring)
 JANSSON_LIB := $(or $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null),-ljansson)
-NP_LDLIBS  := $(URING_LIB) $(JANSSON_LIB) -lm $(LDLIBS)
+CARES_LIB  := $(or $(shell $(PKG_CONFIG) --libs libcares 2>/dev/null),-lcares)
+NP_LDLIBS  := $(URING_LIB) $(JANSSON_LIB) $(CARES_LIB) -lm $(LDLIBS)
 
 FLAGS_STAMP := $(BUILD)/flags
 FLAGS_TEXT   = $(CC) $(NP_CPPFLAGS) $(NP_CFLAGS) $(NP_LDFLAGS) $(NP_LDLIBS)

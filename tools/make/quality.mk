@@ -73,7 +73,7 @@ format-check: ## fail if `make format` would change a file
 
 # --- musl -------------------------------------------------------------------------------------------
 # Compiles everything against musl's headers, so that Dockerfile.alpine keeps building. Kernel,
-# liburing and jansson headers have no C library in them and are borrowed from the system.
+# liburing, jansson and c-ares headers have no C library in them and are borrowed from the system.
 MUSL_CC := musl-gcc
 MUSL_OBJECTS := $(SOURCES:%.c=$(BUILD)/musl/%.o)
 MUSL_INCLUDE := $(BUILD)/musl/include
@@ -92,7 +92,7 @@ $(BUILD)/musl/%.o: %.c $(MUSL_INCLUDE)/ready $(HEADERS)
 $(MUSL_INCLUDE)/ready:
 	@command -v $(MUSL_CC) >/dev/null || { echo 'musl-gcc is missing: tools/install.sh test'; exit 1; }
 	@mkdir -p $(@D)
-	@for header in linux asm-generic liburing liburing.h jansson.h jansson_config.h; do \
+	@for header in linux asm-generic liburing liburing.h jansson.h jansson_config.h ares.h ares_build.h ares_rules.h ares_version.h; do \
 	  if [ -e /usr/include/$$header ]; then ln -sfn /usr/include/$$header $(@D)/$$header; \
 	  else ln -sfn $(SYSTEM_ARCH_INCLUDE)/$$header $(@D)/$$header; fi; done
 	@ln -sfn $(SYSTEM_ARCH_INCLUDE)/asm $(@D)/asm

@@ -1,4 +1,4 @@
-/* A small world for configurations: a few names, a few files, and problems as one text. */
+/* A small world for configurations: a few files, and problems as one text. */
 #ifndef NEXTPROXY_TEST_CONFIG_FIXTURE_H
 #define NEXTPROXY_TEST_CONFIG_FIXTURE_H
 
@@ -13,17 +13,6 @@
 #include "config/address.h"
 #include "config/world.h"
 
-static const char *fake_resolve(struct arena *arena, struct slice name, struct address *address)
-{
-    (void)arena;
-    bool found = false;
-    if (slice_equal(name, SLICE("four.example")))
-        found = address_parse_ip(SLICE("192.0.2.4"), 0, address);
-    else if (slice_equal(name, SLICE("six.example")))
-        found = address_parse_ip(SLICE("2001:db8::6"), 0, address);
-    return found ? NULL : "Name or service not known";
-}
-
 static const char *fake_file_read(struct arena *arena, const char *file, usize bytes_max,
                                   struct slice *content)
 {
@@ -34,7 +23,7 @@ static const char *fake_file_read(struct arena *arena, const char *file, usize b
     return NULL;
 }
 
-static const struct config_world fake_world = {fake_resolve, fake_file_read};
+static const struct config_world fake_world = {fake_file_read};
 
 /* Tables read better with 'single' quotes: a copy with double ones. The caller frees it. */
 static char *unquote(const char *json)

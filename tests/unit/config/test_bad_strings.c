@@ -91,10 +91,26 @@ static const struct bad bad_urls[] = {
     {"{'backends':[{'url':'http://four.example.'}]}",
      "c.json:1:21: backends[0].url: \"http://four.example.\" is not allowed: a host name of "
      "letters, digits, \"-\", \"_\", \".\"\n"},
-    {"{'backends':[{'url':'http://nosuch.example'}]}",
-     "c.json:1:21: backends[0].url: the name \"nosuch.example\" cannot be resolved: Name or "
-     "service not known; allowed is "
-     "an address, or a name that DNS or /etc/hosts knows when nextproxy starts\n"},
+    {"{'backends':[{'url':'http+srv://127.0.0.1'}]}",
+     "c.json:1:21: backends[0].url: \"http+srv://127.0.0.1\" is not allowed: a name behind "
+     "http+srv://, like http+srv://_http._tcp.example.com\n"},
+    {"{'backends':[{'url':'http+srv://_http._tcp.example:80'}]}",
+     "c.json:1:21: backends[0].url: \"http+srv://_http._tcp.example:80\" is not allowed: a URL "
+     "without port behind http+srv://: the SRV records of the name tell the ports\n"},
+    {"{'dns':{'servers':['dns.example','1.2.3.4:','::1:x','[::1]','127.1','1.2.3.4/','']}," BACKENDS
+     "}",
+     "c.json:1:20: dns.servers[0]: \"dns.example\" is not allowed: an address with or without "
+     "port, like 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53\n"
+     "c.json:1:34: dns.servers[1]: \"1.2.3.4:\" is not allowed: an address with or without "
+     "port, like 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53\n"
+     "c.json:1:45: dns.servers[2]: \"::1:x\" is not allowed: an address with or without "
+     "port, like 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53\n"
+     "c.json:1:61: dns.servers[4]: \"127.1\" is not allowed: an address with or without "
+     "port, like 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53\n"
+     "c.json:1:69: dns.servers[5]: \"1.2.3.4/\" is not allowed: an address with or without "
+     "port, like 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53\n"
+     "c.json:1:80: dns.servers[6]: \"\" is not allowed: an address with or without "
+     "port, like 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53\n"},
     {"{'backends':[{'url':'unix:'}]}",
      "c.json:1:21: backends[0].url: \"unix:\" is not allowed: unix: and an absolute path of at "
      "most 107 bytes, like unix:/run/app.sock\n"},

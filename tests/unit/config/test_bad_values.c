@@ -30,11 +30,11 @@ static const struct bad bad_types[] = {
     {"{'backends':['http://127.0.0.1:1']}",
      "c.json:1:14: backends[0]: \"http://127.0.0.1:1\" is not allowed: an object\n"},
     {"{'backends':[{'url':80}]}",
-     "c.json:1:21: backends[0].url: 80 is not allowed: http://host, http://host:port or "
-     "unix:/path (write it with quotes)\n"},
+     "c.json:1:21: backends[0].url: 80 is not allowed: http://host, http://host:port, "
+     "http+srv://name or unix:/path (write it with quotes)\n"},
     {"{'backends':[{'url':['http://127.0.0.1:1']}]}",
-     "c.json:1:21: backends[0].url: a list is not allowed: http://host, http://host:port or "
-     "unix:/path\n"},
+     "c.json:1:21: backends[0].url: a list is not allowed: http://host, http://host:port, "
+     "http+srv://name or unix:/path\n"},
     {"{'loadBalancing':{'strategy':1}," BACKENDS "}",
      "c.json:1:30: loadBalancing.strategy: 1 is not allowed: one of round-robin, random, "
      "power-of-two-choices, ip-hash, least-connections, least-latency\n"},
@@ -102,7 +102,8 @@ static const struct bad bad_ranges[] = {
     {"{}",
      "c.json:1:1: backends: is missing: a list of 1 to 4096 objects\n"},
     {"{'backends':[{}]}",
-     "c.json:1:14: backends[0].url: is missing: http://host, http://host:port or unix:/path\n"},
+     "c.json:1:14: backends[0].url: is missing: http://host, http://host:port, "
+     "http+srv://name or unix:/path\n"},
     {"{'workers':0," BACKENDS "}",
      "c.json:1:12: workers: 0 is not allowed: \"auto\" or a whole number of threads from 1 to "
      "1024\n"},
@@ -195,7 +196,8 @@ static const struct bad bad_unknown[] = {
      "\"interval\"?)\n"},
     {"{'backends':[{'url':'http://127.0.0.1:1'},{'URL':'http://127.0.0.1:2'}]}",
      "c.json:1:44: backends[1].URL: unknown setting (did you mean \"url\"?)\n"
-     "c.json:1:43: backends[1].url: is missing: http://host, http://host:port or unix:/path\n"},
+     "c.json:1:43: backends[1].url: is missing: http://host, http://host:port, "
+     "http+srv://name or unix:/path\n"},
     {"{'rateLimit':{'window_ms':5}," BACKENDS "}",
      "c.json:1:15: rateLimit.window_ms: unknown setting (did you mean \"windowMs\"?)\n"},
     {"{'rateLimit':{'':5}," BACKENDS "}",

@@ -88,9 +88,6 @@ static const struct bad bad_contradictions[] = {
      "white space, query or fragment, and at most 1024 bytes\n"
      "c.json:4:53: workers: 0 is not allowed: \"auto\" or a whole number of threads from 1 to "
      "1024\n"
-     "c.json:3:19: backends[1].url: the name \"nosuch.example\" cannot be resolved: Name or "
-     "service not known; allowed is "
-     "an address, or a name that DNS or /etc/hosts knows when nextproxy starts\n"
      "c.json:3:9: backends[1].id: \"a\" is not allowed: backends[0] has this id\n"
      "c.json:4:25: routes[0].backends[0]: \"b\" is not the id of a backend\n"},
 };

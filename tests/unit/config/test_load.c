@@ -1,7 +1,6 @@
 /* What a good configuration becomes: defaults, inheritance, listeners, backends, notes, files. */
 #include "fixture.h"
 
-#include <netdb.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -169,9 +168,9 @@ static void test_backends(void **state)
     struct loaded loaded = load_good(
         "{'backends':[{'url':'http://127.0.0.1:3001'},{'url':'HTTP://four.example/','weight':7},"
         "{'id':'s','url':'http://six.example:81'},{'url':'http://[::1]:82','weight':0},"
-        "{'url':'unix:/run/app.sock'}]}");
+        "{'url':'unix:/run/app.sock'},{'url':'HTTP+SRV://_http._tcp.example/'}]}");
     const struct config_backend *backends = loaded.config->backends;
-    assert_int_equal(loaded.config->backend_count, 5);
+    assert_int_equal(loaded.config->backend_count, 6);
     assert_slice(backends[0].id, "backend-1");
     assert_slice(backends[0].authority, "127.0.0.1:3001");
     assert_int_equal(backends[0].weight, 1);
@@ -179,14 +178,22 @@ static void test_backends(void **state)
     assert_slice(backends[1].url, "HTTP://four.example/");
     assert_slice(backends[1].authority, "four.example");
     assert_int_equal(backends[1].weight, 7);
-    assert_address(&backends[1].address, "192.0.2.4", 80);
+    assert_int_equal(backends[1].address.len, 0);
+    assert_slice(backends[1].name, "four.example");
+    assert_int_equal(backends[1].port, 80);
+    assert_false(backends[1].service);
     assert_slice(backends[2].id, "s");
-    assert_address(&backends[2].address, "2001:db8::6", 81);
+    assert_int_equal(backends[2].port, 81);
     assert_slice(backends[3].id, "backend-4");
     assert_slice(backends[3].authority, "[::1]:82");
     assert_address(&backends[3].address, "::1", 82);
     assert_slice(backends[4].authority, "localhost");
     assert_string_equal(backends[4].address.local.sun_path, "/run/app.sock");
+    assert_int_equal(backends[4].name.len + backends[3].name.len + backends[0].name.len, 0);
+    assert_slice(backends[5].name, "_http._tcp.example");
+    assert_slice(backends[5].authority, "_http._tcp.example");
+    assert_true(backends[5].service);
+    assert_true(config_has_names(loaded.config));
     unload(&loaded);
 }
 
@@ -310,11 +317,10 @@ static void test_system(void **state)
     file_write("large", "");
     assert_int_equal(truncate("large", (64 << 10) + 1), 0);
     assert_null(config_load("bad.json", NULL, &problems));
-    assert_int_equal(problems.count, 3);
-    assert_string_equal(problems.at[0].path, "backends[0].url");
-    assert_string_equal(problems.at[1].text,
+    assert_int_equal(problems.count, 2);
+    assert_string_equal(problems.at[0].text,
                         "\"large\" cannot be read: it is larger than 65536 bytes");
-    assert_string_equal(problems.at[2].text, "\".\" cannot be read: Is a directory");
+    assert_string_equal(problems.at[1].text, "\".\" cannot be read: Is a directory");
     config_problems_deinit(&problems);
 
     assert_null(config_load("none.json", NULL, &problems));
@@ -326,23 +332,26 @@ static void test_system(void **state)
     assert_int_equal(rmdir(directory), 0);
 }
 
-/* A name with both kinds of address gets the IPv4 one; see answer_choose. */
-static void test_localhost(void **state)
+static void test_nameservers(void **state)
 {
+    static const struct {
+        const char *ip;
+        u16 port;
+    } expected[] = {
+        {"192.0.2.1", 53},   {"192.0.2.2", 5353},   {"2001:db8::1", 53},
+        {"2001:db8::2", 53}, {"2001:db8::3", 5353},
+    };
     (void)state;
-    /* A machine without /etc/hosts, such as a bare container, may not know the name. */
-    struct addrinfo *known = NULL;
-    const struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
-    if (getaddrinfo("localhost", NULL, &hints, &known) != 0)
-        skip();
-    freeaddrinfo(known);
-    struct config_problems problems;
-    struct slice json = SLICE("{\"backends\":[{\"url\":\"http://localhost:81\"}]}");
-    struct config *config = config_parse(json, "c.json", NULL, &problems);
-    assert_non_null(config);
-    assert_address(&config->backends[0].address, "127.0.0.1", 81);
-    config_destroy(config);
-    config_problems_deinit(&problems);
+    struct loaded loaded =
+        load_good("{'dns':{'servers':['192.0.2.1','192.0.2.2:5353','2001:db8::1','[2001:db8::2]',"
+                  "'[2001:db8::3]:5353'],'family':'PREFER_IPV6'}," BACKENDS "}");
+    const struct config_dns *dns = &loaded.config->dns;
+    assert_int_equal(dns->server_count, ARRAY_COUNT(expected));
+    for (u32 i = 0; i < ARRAY_COUNT(expected); i++)
+        assert_address(&dns->servers[i], expected[i].ip, expected[i].port);
+    assert_int_equal(dns->family, CONFIG_FAMILY_PREFER_IPV6);
+    assert_int_equal(dns->timeout_ms, 1000);
+    unload(&loaded);
 }
 
 int main(void)
@@ -354,7 +363,7 @@ int main(void)
         cmocka_unit_test(test_backends),        cmocka_unit_test(test_strategy_spellings),
         cmocka_unit_test(test_notes),           cmocka_unit_test(test_health_check),
         cmocka_unit_test(test_status_ranges),   cmocka_unit_test(test_template),
-        cmocka_unit_test(test_system),          cmocka_unit_test(test_localhost),
+        cmocka_unit_test(test_system),          cmocka_unit_test(test_nameservers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

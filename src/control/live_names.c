@@ -1,0 +1,168 @@
+/* See live.h. Backends with names, which have an entry for each of their addresses: those of one
+ * backend stand together, in the order of the configuration. */
+#include <stdio.h>
+
+#include "control/live_internal.h"
+
+enum { MOVE_BYTES_MAX = 1024 };
+
+/* The entries of one backend. */
+struct run {
+    const struct config *config;
+    u32 first;
+    u32 end;
+};
+
+static struct run run_from(const struct config *config, u32 first)
+{
+    struct run run = {config, first, first};
+    while (run.end < config->backend_count &&
+           slice_equal(config->backends[run.end].id, config->backends[first].id))
+        run.end++;
+    return run;
+}
+
+/* The run with this id, looked for from `*at` on, where most are. */
+static bool run_find(const struct config *config, struct slice id, u32 *at, struct run *out)
+{
+    for (u32 i = 0; i < config->backend_count; i++) {
+        u32 index = (*at + i) % config->backend_count;
+        if (!slice_equal(config->backends[index].id, id))
+            continue;
+        *out = run_from(config, index);
+        *at = index;
+        return true;
+    }
+    return false;
+}
+
+/* ---- Marks ---- */
+
+static bool run_has_slot(const struct snapshot *snapshot, const struct run *run, u32 slot)
+{
+    for (u32 i = run->first; i < run->end; i++)
+        if (snapshot->backend_slots[i] == slot)
+            return true;
+    return false;
+}
+
+static u32 run_marks(const struct snapshot *snapshot, const struct run *run)
+{
+    u32 marks = 0;
+    for (u32 i = run->first; i < run->end; i++)
+        marks |= state_backend_marks(snapshot->state, snapshot->backend_slots[i]);
+    return marks & STATE_MANUAL;
+}
+
+static void mark_all(const struct snapshot *snapshot, u32 slot, u32 marks)
+{
+    static const enum state_mark each[] = {STATE_DRAINING, STATE_MAINTENANCE};
+    for (u32 i = 0; i < ARRAY_COUNT(each); i++)
+        if (marks & each[i])
+            state_backend_mark(snapshot->state, slot, each[i], true);
+}
+
+void live_inherit_marks(const struct snapshot *before, const struct snapshot *after)
+{
+    struct run run;
+    u32 at = 0;
+    for (u32 i = 0; i < after->config->backend_count; i++) {
+        const struct config_backend *backend = &after->config->backends[i];
+        u32 slot = after->backend_slots[i];
+        if (backend->name.len > 0 && run_find(before->config, backend->id, &at, &run) &&
+            slice_equal(before->config->backends[run.first].url, backend->url) &&
+            !run_has_slot(before, &run, slot))
+            mark_all(after, slot, run_marks(before, &run));
+    }
+}
+
+/* ---- Moves ---- */
+
+bool live_same_endpoints(const struct config *a, const struct config *b)
+{
+    if (a->backend_count != b->backend_count)
+        return false;
+    for (u32 i = 0; i < a->backend_count; i++)
+        if (!address_equal(&a->backends[i].address, &b->backends[i].address) ||
+            a->backends[i].weight != b->backends[i].weight)
+            return false;
+    return true;
+}
+
+/* NULL when it is not in the run. */
+static const struct config_backend *run_with(const struct run *run, const struct address *address)
+{
+    for (u32 i = run->first; i < run->end; i++)
+        if (address_equal(&run->config->backends[i].address, address))
+            return &run->config->backends[i];
+    return NULL;
+}
+
+struct line {
+    char text[MOVE_BYTES_MAX];
+    usize len;
+};
+
+static void line_add(struct line *line, const struct address *address, const char *what)
+{
+    char text[ADDRESS_TEXT_BYTES];
+    address_format(address, text);
+    if (line->len + strlen(text) + strlen(what) + sizeof(", ...") > sizeof(line->text))
+        return; /* /status shows all */
+    line->len += (usize)snprintf(line->text + line->len, sizeof(line->text) - line->len, "%s%s %s",
+                                 line->len > 0 ? ", " : "", text, what);
+}
+
+static void say_move(struct live *live, const struct run *before, const struct run *after)
+{
+    struct line line = {.len = 0};
+    char message[MOVE_BYTES_MAX + 128];
+    u32 count = after->end - after->first;
+    for (u32 i = after->first; i < after->end; i++) {
+        const struct config_backend *now = &after->config->backends[i];
+        const struct config_backend *earlier = run_with(before, &now->address);
+        if (now->address.len == 0)
+            count = 0;
+        else if (!earlier)
+            line_add(&line, &now->address, "added");
+        else if (earlier->weight != now->weight)
+            line_add(&line, &now->address, "has another weight");
+    }
+    for (u32 i = before->first; i < before->end; i++)
+        if (before->config->backends[i].address.len > 0 &&
+            !run_with(after, &before->config->backends[i].address))
+            line_add(&line, &before->config->backends[i].address, "removed");
+    const struct config_backend *backend = &after->config->backends[after->first];
+    (void)snprintf(message, sizeof(message), "\"%.*s\" leads to %u address%s: %s",
+                   (int)backend->name.len, backend->name.data, count, count == 1 ? "" : "es",
+                   line.text);
+    if (line.len > 0)
+        live->listener.moved(live->listener.context, backend, message);
+}
+
+void live_say_moves(struct live *live, const struct config *before, const struct config *after)
+{
+    struct run from;
+    u32 at = 0;
+    for (u32 i = 0; i < after->backend_count;) {
+        struct run to = run_from(after, i);
+        if (after->backends[i].name.len > 0 &&
+            run_find(before, after->backends[i].id, &at, &from) &&
+            slice_equal(before->backends[from.first].url, after->backends[i].url))
+            say_move(live, &from, &to);
+        i = to.end;
+    }
+}
+
+/* ---- Following ---- */
+
+void live_follow_names(struct live *live, const struct config *next)
+{
+    const struct config *wanted[] = {live_config(live), next};
+    resolver_follow(live->resolver, wanted, next ? 2 : 1);
+}
+
+u32 live_patience_ms(const struct live *live)
+{
+    return live_config(live)->dns.start_wait_ms;
+}

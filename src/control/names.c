@@ -1,0 +1,103 @@
+/* Names of backends: control looks for them, and has the workers follow where they lead. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "control/control_internal.h"
+
+enum { END_MS = 2000 };
+
+static void on_said(void *context, enum log_severity severity, const char *error,
+                    const char *message)
+{
+    control_log(context, &(struct log_event){
+                             .severity = severity,
+                             .type = SLICE("dns"),
+                             .error = slice_of_string(error),
+                             .message = slice_of_string(message),
+                         });
+}
+
+void control_hear_moved(void *context, const struct config_backend *backend, const char *message)
+{
+    control_log(context, &(struct log_event){
+                             .severity = LOG_INFO,
+                             .type = SLICE("dns"),
+                             .backend_id = backend->id,
+                             .url = backend->url,
+                             .message = slice_of_string(message),
+                         });
+}
+
+/* ---- Reloads that wait ---- */
+
+static bool is_waiting(const struct control *control)
+{
+    return control->patience.deadline_ns > 0;
+}
+
+static void on_impatient(struct wheel_timer *timer)
+{
+    struct control *control = container_of(timer, struct control, patience);
+    if (control->stops_asked == 0)
+        (void)control_reload(control, LOG_INFO, false);
+}
+
+void control_wait_for_names(struct control *control)
+{
+    wheel_set(&control->wheel, &control->patience,
+              ring_now_ns(control->ring) + live_patience_ms(control->live) * NS_PER_MS + 1);
+}
+
+static void on_change(void *context)
+{
+    struct control *control = context;
+    const struct live_workers workers = {control->workers, control->started};
+    if (!control->live || control->stops_asked > 0)
+        return; /* the first snapshot is still to be made; or no other one is wanted */
+    if (live_refresh(control->live, &workers))
+        health_follow(control->health, live_snapshot(control->live));
+    if (is_waiting(control) && resolver_settled(control->resolver))
+        (void)control_reload(control, LOG_INFO, false);
+}
+
+/* ---- Beginning and end ---- */
+
+/* Workers must not begin without addresses that are a moment away. */
+static void wait_for_names(struct control *control)
+{
+    u64 deadline_ns = ring_now_ns(control->ring) + control->config->dns.start_wait_ms * NS_PER_MS;
+    while (!resolver_settled(control->resolver) && ring_now_ns(control->ring) < deadline_ns) {
+        u64 wake_ns = min_u64(deadline_ns, wheel_next_ns(&control->wheel));
+        wheel_run(&control->wheel, ring_turn(control->ring, wake_ns));
+    }
+}
+
+bool control_find_names(struct control *control)
+{
+    const struct resolve_options options = {
+        .ring = control->ring,
+        .wheel = &control->wheel,
+        .listener = {on_change, on_said, control},
+        .seed = hash_mix64(clock_wall_ns()),
+    };
+    wheel_timer_init(&control->patience, on_impatient);
+    control->resolver = resolver_create(&options);
+    if (!control->resolver)
+        return false;
+    resolver_follow(control->resolver, &control->config, 1);
+    wait_for_names(control);
+    return true;
+}
+
+void control_end_names(struct control *control)
+{
+    if (!control->resolver)
+        return;
+    u64 deadline_ns = clock_monotonic_ns() + END_MS * NS_PER_MS;
+    resolver_stop(control->resolver);
+    while (!resolver_is_quiet(control->resolver) && ring_now_ns(control->ring) < deadline_ns)
+        (void)ring_turn(control->ring, deadline_ns);
+    if (resolver_is_quiet(control->resolver)) /* else the kernel may still use its memory */
+        resolver_destroy(control->resolver);
+}

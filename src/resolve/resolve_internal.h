@@ -1,0 +1,125 @@
+/* What the parts of resolve share: names, what is asked for them, and all of them together. */
+#ifndef NEXTPROXY_RESOLVE_INTERNAL_H
+#define NEXTPROXY_RESOLVE_INTERNAL_H
+
+#include <ares.h>
+
+#include "base/hash.h"
+#include "resolve.h"
+#include "resolve/message.h"
+#include "resolve/sockets.h"
+
+enum {
+    NAME_BUCKETS = 1024,
+    LOOKUPS_MAX = 2,
+    ASKING_MAX = 64, /* names at once: a burst of packets would be lost in part */
+};
+
+enum lookup_result {
+    LOOKUP_NONE, /* not asked, or not to an end */
+    LOOKUP_GOOD,
+    LOOKUP_EMPTY, /* there is the name, but no such record */
+    LOOKUP_FAILED,
+};
+
+struct name;
+
+/* One question about a name. */
+struct lookup {
+    struct name *name;
+    struct message_record *records; /* of the last good answer */
+    u32 count;
+    u32 ttl_ms;
+    enum message_type type;
+    enum lookup_result result; /* of the last time */
+    int status;                /* of c-ares, the same */
+};
+
+enum name_kind { NAME_HOST, NAME_SERVICE };
+enum name_state { NAME_NEW, NAME_GOOD, NAME_FAILING };
+
+/* A name that is wanted, for as long as it is. */
+struct name {
+    struct list node;  /* in a bucket, or alone when nobody wants it any more */
+    struct list due;   /* in resolver.due, when it is to be asked for */
+    struct list every; /* in resolver.names */
+    struct wheel_timer timer;
+    struct resolver *resolver;
+    struct lookup lookups[LOOKUPS_MAX]; /* A and AAAA, or SRV alone */
+    u32 pending;                        /* lookups under way */
+    u32 failures;                       /* in a row */
+    enum name_kind kind;
+    enum name_state state;
+    bool wanted;   /* by a configuration */
+    bool needed;   /* by that, or by the service whose host it is */
+    bool canceled; /* what is under way ends without a result */
+    bool gone;     /* nobody needs it: it is freed when nothing is under way */
+    char text[MESSAGE_NAME_BYTES];
+};
+
+struct resolver {
+    struct resolve_options with;
+    ares_channel channel; /* NULL: there is none yet, or none could be opened */
+    struct sockets sockets;
+    struct wheel_timer ares_timer;
+    struct wheel_timer pump_timer;
+    struct wheel_timer change_timer;
+    struct rng rng;
+    struct config_dns settings;
+    struct address *servers; /* of the settings */
+    struct list names;
+    struct list due;
+    struct list *buckets; /* NAME_BUCKETS */
+    u32 count;            /* names */
+    u32 asking;           /* names with something under way */
+    u64 queries;
+    u64 failures;
+    bool stopped;
+};
+
+/* ---- names.c ---- */
+
+/* By its text in lower case; NULL when it is not there. */
+struct name *name_find(const struct resolver *resolver, enum name_kind kind, const char *text);
+/* The same, or a new one that is due; NULL without memory. */
+struct name *name_take(struct resolver *resolver, enum name_kind kind, const char *text);
+/* Hosts of services that have come or gone; names that nobody needs any more are dropped. */
+void names_collect(struct resolver *resolver);
+void name_free(struct name *name);
+/* How many lookups its kind and the settings ask for, beginning with lookups[*first]. */
+u32 name_lookups(const struct name *name, u32 *first);
+/* The lookup whose records count if it has any, of a host. */
+const struct lookup *host_preferred(const struct name *name);
+/* The lookup whose records count, of a host. With CONFIG_FAMILY_ALL both do: the first. */
+const struct lookup *host_lookup(const struct name *name);
+
+/* ---- servers.c ---- */
+
+/* Opens the channel anew: servers and settings may have changed. What is under way starts over. */
+void servers_open(struct resolver *resolver);
+void servers_close(struct resolver *resolver);
+
+/* ---- query.c ---- */
+
+/* The name is to be asked for as soon as there is room. */
+void name_make_due(struct name *name);
+void query_timers_init(struct resolver *resolver);
+/* on_change is called soon. */
+void note_change(struct resolver *resolver);
+
+/* ---- hosts.c ---- */
+
+/* From /etc/hosts, or because of what the name means (RFC 6761 §6.3). False: DNS is to be asked. */
+bool hosts_find(struct resolver *resolver, const char *text, enum message_type type,
+                struct message_answer *answer);
+
+/* ---- reasons.c ---- */
+
+/* What a status of c-ares means, as a word and as the end of a sentence. */
+struct reason {
+    const char *word;
+    const char *text;
+};
+const struct reason *reason_of(int status);
+
+#endif
