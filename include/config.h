@@ -23,6 +23,7 @@
 #include "config/passive_check.h"
 #include "config/retry.h"
 #include "config/socket_address.h"
+#include "config/sticky.h"
 #include "http.h"
 #include "log.h"
 
@@ -102,7 +103,9 @@ struct config_route {
     u32 queue_max;  /* reqQueueLength: exchanges that wait for a place, over all workers */
     struct config_admission admission;
     bool wildcard;
-    bool limited; /* not every exchange may go at once: see src/proxy/queue.h */
+    bool limited;       /* not every exchange may go at once: see src/proxy/queue.h */
+    bool sticky_cookie; /* sticky.enabled, by cookie */
+    struct config_sticky sticky;
     struct config_retry retry;
 };
 
@@ -144,12 +147,6 @@ struct config_error_templates {
     struct slice json;
 };
 
-struct config_sticky { /* active from a later release on */
-    struct slice cookie_name;
-    u32 ttl_ms;
-    bool enabled;
-};
-
 struct config_rate_limit { /* active from a later release on */
     u32 window_ms;
     u32 requests_max;
@@ -186,7 +183,7 @@ struct config {
     struct config_overload overload;
     struct config_upstream upstream;
     struct config_logging logging;
-    struct config_sticky sticky;
+    struct slice sticky_key; /* of the cookies; "" = the state's */
     struct config_rate_limit rate_limit;
     bool reload_watch; /* the file is read again when it changes */
     struct config_admin admin;

@@ -66,6 +66,15 @@ enum retry_denial {
     RETRY_DENIAL_COUNT,
 };
 
+/* What became of the sessions of clients, where the route has such. */
+enum session_outcome {
+    SESSION_KEPT,    /* answered by the client's backend */
+    SESSION_NEW,     /* the client had none, or none that counts */
+    SESSION_MOVED,   /* its backend could not be had: answered by another one */
+    SESSION_IGNORED, /* cookies that were forged, too old, or of a backend that is not there */
+    SESSION_OUTCOME_COUNT,
+};
+
 /* One worker's figures, written by it alone; others read them relaxed. */
 struct proxy_counters {
     u64 clients_accepted;
@@ -78,6 +87,7 @@ struct proxy_counters {
     u64 responses_by_class[6]; /* [0] = none was sent, [1] 1xx ... [5] 5xx */
     u64 retries;
     u64 retries_denied[RETRY_DENIAL_COUNT];
+    u64 sessions[SESSION_OUTCOME_COUNT];
     u64 upstreams_opened;
     u64 upstreams_reused;
     u64 bytes_from_clients;
@@ -152,6 +162,7 @@ const struct proxy_counters *proxy_counters(const struct proxy *proxy);
 void proxy_figures_read(const struct proxy *proxy, struct proxy_figures *out);
 const char *fault_name(enum fault fault);
 const char *retry_denial_name(enum retry_denial denial);
+const char *session_outcome_name(enum session_outcome outcome);
 
 /* One row of the memory plan: what one worker takes and what happens when it is used up. */
 struct proxy_budget_row {

@@ -32,11 +32,19 @@ struct snapshot_tallies {
     u32 panic;   /* 1: so few are up that all that are judged are used */
 };
 
+/* How the cookies of sticky sessions name a member of a pool. */
+struct snapshot_handle {
+    u64 value;
+    u32 member;
+};
+
 struct snapshot_pool {
     struct balance_load load;
     u64 *usable;               /* load.usable, to be written */
     struct balance **balances; /* per worker */
     struct snapshot_tallies tallies;
+    const struct snapshot_handle *handles; /* by value; NULL = no route has sessions by cookie */
+    const u64 *handle_of;                  /* by member */
 };
 
 /* A place of a backend in a pool. */
@@ -66,6 +74,7 @@ struct snapshot {
     u32 worker_count;
     struct arena arena;
     struct snapshot_tables tables;
+    struct siphash_key session_key;
 };
 
 /* NULL when `state` has no slots left. What is costly to work out and as it was in `previous` (NULL
@@ -82,6 +91,10 @@ struct snapshot_tallies snapshot_pool_tallies(const struct snapshot *snapshot, u
 /* True while a worker holds it. One that has gone on to a later snapshot, and has let go of this
  * one, does not take it again. */
 bool snapshot_pinned(const struct snapshot *snapshot);
+
+/* The member of the pool that has this handle, or BALANCE_NONE. Only for pools with handles. From
+ * any thread. */
+u32 snapshot_member(const struct snapshot *snapshot, u32 pool, u64 handle);
 
 /* ---- Pins: by the worker itself ---- */
 

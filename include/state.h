@@ -9,6 +9,7 @@
 #define NEXTPROXY_STATE_H
 
 #include "base/list.h"
+#include "base/siphash.h"
 #include "base/slice.h"
 #include "state/circuit.h"
 #include "state/latency.h"
@@ -156,6 +157,12 @@ u64 state_circuits_deadline_ns(const struct state *state);
  */
 void state_on_circuit(struct state *state, void (*on_change)(void *context), void *context);
 struct circuit state_circuit(struct state *state, u32 slot);
+
+/* ---- What sticky sessions are signed with, unless the configuration has a key ---- */
+
+/* Made by chance with the state. Control only, and before there are workers when it is set. */
+struct siphash_key state_sticky_key(const struct state *state);
+void state_set_sticky_key(struct state *state, const struct siphash_key *key);
 
 /* ---- Retries, by slot of a backend ---- */
 

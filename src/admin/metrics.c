@@ -155,6 +155,17 @@ static void write_retry_denials(struct scrape *scrape)
                      number(scrape->sum.counters.retries_denied[i]));
 }
 
+static void write_sessions(struct scrape *scrape)
+{
+    metrics_family(
+        scrape->out, "sessions_total", "counter",
+        "Responses of sticky sessions by what became of them; ignored: cookies without value.");
+    for (u32 i = 0; i < SESSION_OUTCOME_COUNT; i++)
+        write_format(scrape->out, PREFIX "sessions_total{outcome=\"%s\"} %llu\n",
+                     session_outcome_name((enum session_outcome)i),
+                     number(scrape->sum.counters.sessions[i]));
+}
+
 static void write_log_drops(struct scrape *scrape)
 {
     static const char *const names[LOG_FILE_COUNT] = {
@@ -359,6 +370,7 @@ void metrics_write(const struct admin *admin, struct http_writer *out)
     write_classes(&scrape);
     write_faults(&scrape);
     write_retry_denials(&scrape);
+    write_sessions(&scrape);
     write_log_drops(&scrape);
     write_durations(&scrape);
     write_left_out(&scrape);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "config/address.h"
+#include "config/forms.h"
 #include "config/nameserver.h"
 #include "config/url.h"
 
@@ -301,9 +302,30 @@ static void values_copy(struct config *config, const struct settings *settings)
     config->overload = settings->overload;
     config->upstream = settings->upstream;
     config->logging = settings->logging;
-    config->sticky = settings->load_balancing.sticky;
     config->rate_limit = settings->rate_limit;
     config->reload_watch = settings->reload.watch;
+}
+
+static void sticky_key_build(struct builder *builder)
+{
+    const struct settings_sticky *from = &builder->settings->load_balancing.sticky;
+    struct slice *key = &builder->config->sticky_key;
+    struct path path = path_two("loadBalancing", "stickySession");
+    path = path_key(&path, SLICE("keyFile"));
+    *key = from->key;
+    if (from->key_file.len == 0)
+        return;
+    if (from->key.len > 0) {
+        reader_complain(builder->reader, &path, "is not allowed together with key");
+        return;
+    }
+    const char *why =
+        world_token_read(builder->world, &builder->config->arena, from->key_file.data, key);
+    if (why == NULL && form_sticky_key.complaint(*key) != NULL)
+        why = "does not hold a key: allowed are 16 to 256 visible ASCII characters";
+    if (why != NULL)
+        reader_complain(builder->reader, &path, "\"%.*s\" %s", (int)from->key_file.len,
+                        from->key_file.data, why);
 }
 
 void config_build(struct builder *builder)
@@ -316,6 +338,7 @@ void config_build(struct builder *builder)
     routes_build(builder);
     logging_check(builder);
     admin_build(builder);
+    sticky_key_build(builder);
     config->dns = dns_build(&config->arena, &settings->dns);
     config->trusted_proxies = networks_build(&config->arena, &settings->trusted_proxies);
     template_load(builder, "html", settings->error_templates.html, &config->error_templates.html);

@@ -13,6 +13,13 @@ struct ranked_route {
 
 /* ---- Pools ---- */
 
+/* Clients that stay by their address are a matter of the strategy. */
+static u32 strategy_of(u32 strategy, const struct config_sticky *sticky)
+{
+    bool by_ip = sticky->enabled && sticky->source == CONFIG_STICKY_CLIENT_IP;
+    return by_ip ? (u32)BALANCE_IP_HASH : strategy;
+}
+
 /* How a pool is to be used. */
 struct pool_kind {
     u32 strategy;
@@ -97,7 +104,9 @@ static u32 pool_of_route(struct builder *builder, u32 index, u32 *seen)
             backends[count++] = found;
         }
     }
-    return pool_add(builder, backends, count, (struct pool_kind){route->strategy, route->limits});
+    return pool_add(
+        builder, backends, count,
+        (struct pool_kind){strategy_of(route->strategy, &route->sticky), route->limits});
 }
 
 static void pool_check(struct builder *builder, const struct path *path, u32 pool)
@@ -230,6 +239,11 @@ static struct config_admission admission_build(const struct settings_admission *
     };
 }
 
+static bool has_cookie(const struct config_sticky *sticky)
+{
+    return sticky->enabled && sticky->source == CONFIG_STICKY_COOKIE;
+}
+
 static void route_build(struct builder *builder, u32 index, u32 *seen, struct config_route *to)
 {
     const struct settings_route *from = settings_route_at(builder->settings, index);
@@ -242,9 +256,12 @@ static void route_build(struct builder *builder, u32 index, u32 *seen, struct co
     to->admission = admission_build(&from->admission);
     bool inherited = from->retry.statuses.data == builder->settings->retry.statuses.data;
     to->retry = retry_build(&from->retry, from->retries, inherited ? builder->retry : NULL);
+    to->sticky = from->sticky;
+    to->sticky_cookie = has_cookie(&from->sticky);
     host_build(&builder->config->arena, from->host, to);
     if (from->backends.count == 0) {
-        to->pool = pool_of_all(builder, (struct pool_kind){from->strategy, from->limits});
+        u32 strategy = strategy_of(from->strategy, &from->sticky);
+        to->pool = pool_of_all(builder, (struct pool_kind){strategy, from->limits});
     } else {
         to->pool = pool_of_route(builder, index, seen);
         pool_check(builder, &backends, to->pool);
@@ -332,6 +349,8 @@ static void default_route_build(struct builder *builder, struct config_route *to
     const struct settings_load_balancing *balancing = &builder->settings->load_balancing;
     struct path path = {.depth = 0};
     path = path_key(&path, SLICE("backends"));
+    const struct config_sticky *sticky = &balancing->sticky.sticky;
+    u32 strategy = strategy_of(balancing->strategy, sticky);
     *to = (struct config_route){
         .id = SLICE("default"),
         .path = SLICE("/"),
@@ -339,7 +358,9 @@ static void default_route_build(struct builder *builder, struct config_route *to
         .active_max = builder->settings->active_max,
         .queue_max = builder->settings->queue_max,
         .admission = admission_build(&builder->settings->admission),
-        .pool = pool_of_all(builder, (struct pool_kind){balancing->strategy, balancing->limits}),
+        .pool = pool_of_all(builder, (struct pool_kind){strategy, balancing->limits}),
+        .sticky = *sticky,
+        .sticky_cookie = has_cookie(sticky),
         .retry = retry_build(&builder->settings->retry, builder->settings->proxy.retries, NULL),
     };
     if (builder->all_count == 0 && builder->config->backend_count > 0)

@@ -160,3 +160,24 @@ static bool family_find(struct slice name, u32 *value)
 }
 
 const struct setting_choice choice_family = {CONFIG_FAMILY_COUNT, family_name, family_find};
+
+static const char *sticky_source_name(u32 value)
+{
+    static const char *const names[CONFIG_STICKY_SOURCE_COUNT] = {
+        [CONFIG_STICKY_COOKIE] = "cookie",
+        [CONFIG_STICKY_CLIENT_IP] = "client-ip",
+    };
+    ASSERT(value < CONFIG_STICKY_SOURCE_COUNT);
+    return names[value];
+}
+
+static bool sticky_source_find(struct slice name, u32 *value)
+{
+    return name_find(name, value, CONFIG_STICKY_SOURCE_COUNT, sticky_source_name);
+}
+
+const struct setting_choice choice_sticky_source = {
+    CONFIG_STICKY_SOURCE_COUNT,
+    sticky_source_name,
+    sticky_source_find,
+};

@@ -11,5 +11,6 @@ extern const struct setting_choice choice_probe;
 extern const struct setting_choice choice_family;
 extern const struct setting_choice choice_probe_method;
 extern const struct setting_choice choice_retry_methods;
+extern const struct setting_choice choice_sticky_source;
 
 #endif

@@ -38,6 +38,16 @@ static void route_timeouts_complete(struct config_timeouts *to, const struct con
     inherit(&to->per_try_ms, from->per_try_ms);
 }
 
+static void route_sticky_complete(struct config_sticky *to, const struct config_sticky *from)
+{
+    if (to->enabled == SETTINGS_BOOL_INHERITED)
+        to->enabled = from->enabled;
+    if (to->cookie_name.len == 0)
+        to->cookie_name = from->cookie_name;
+    timeout_inherit(&to->ttl_ms, from->ttl_ms);
+    inherit(&to->source, from->source);
+}
+
 static void route_retry_complete(struct settings_route *route, const struct settings *settings)
 {
     struct settings_retry *to = &route->retry;
@@ -118,6 +128,7 @@ void settings_complete(struct settings *settings, struct arena *arena)
         id_complete(arena, &route->id, "route", i);
         route_timeouts_complete(&route->timeouts, &settings->timeouts);
         route_retry_complete(route, settings);
+        route_sticky_complete(&route->sticky, &settings->load_balancing.sticky.sticky);
         if (route->strategy == BALANCE_STRATEGY_COUNT)
             route->strategy = settings->load_balancing.strategy;
         limits_complete(&route->limits, &settings->load_balancing.limits);

@@ -13,6 +13,7 @@ enum {
     FILE_BYTES_MAX = 1024,
     FIELD_VALUE_BYTES_MAX = 4096,
     TOKEN_BYTES_MIN = 8,
+    STICKY_KEY_BYTES_MIN = 16,
     TOKEN_BYTES_MAX = 256,
 };
 
@@ -348,6 +349,20 @@ const struct setting_form form_token = {
     .complaint = token_complaint,
     .allowed = "8 to 256 visible ASCII characters",
     .pattern = "^[!-~]{8,256}$",
+    .secret = token_secret,
+};
+
+static const char *sticky_key_complaint(struct slice value)
+{
+    bool good = value.len >= STICKY_KEY_BYTES_MIN && value.len <= TOKEN_BYTES_MAX &&
+                is_visible_ascii(value);
+    return good ? NULL : form_sticky_key.allowed;
+}
+
+const struct setting_form form_sticky_key = {
+    .complaint = sticky_key_complaint,
+    .allowed = "16 to 256 visible ASCII characters",
+    .pattern = "^[!-~]{16,256}$",
     .secret = token_secret,
 };
 

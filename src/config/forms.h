@@ -20,6 +20,7 @@ extern const struct setting_form form_file_pattern;
 extern const struct setting_form form_network;
 extern const struct setting_form form_listen_address;
 extern const struct setting_form form_token; /* of the management API */
+extern const struct setting_form form_sticky_key;
 extern const struct setting_form form_socket_path;
 extern const struct setting_form form_socket_mode;
 extern const struct setting_form form_field;         /* the name of one that may be edited */

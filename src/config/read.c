@@ -342,6 +342,9 @@ static void fallback_store(struct reader *reader, const struct item *item)
         json_decref(fallback.value);
     } else if (row->type == SETTING_INTEGER || row->type == SETTING_CHOICE) {
         integer_store(item, row->absent);
+    } else if (row->type == SETTING_BOOL) {
+        u8 absent = (u8)row->absent;
+        memcpy(item->target, &absent, sizeof(absent));
     }
 }
 

@@ -81,6 +81,8 @@ extern const struct settings_table settings_shedding;
 extern const struct settings_table settings_priority;
 extern const struct settings_table settings_passive_check;
 extern const struct settings_table settings_backend_passive_check;
+extern const struct settings_table settings_sticky;
+extern const struct settings_table settings_route_sticky;
 extern const struct settings_table settings_retry;
 extern const struct settings_table settings_route_retry;
 extern const struct settings_table settings_overload;

@@ -24,27 +24,14 @@ static const struct setting proxy_rows[] = {
 };
 static const struct settings_table proxy_table = TABLE(struct settings_proxy, proxy_rows);
 
-static const struct setting sticky_rows[] = {
-    {.key = "enabled", .type = SETTING_BOOL, MEMBER(struct config_sticky, enabled),
-     .fallback = "false", .later = true,
-     .text = "Whether a client stays with the backend that answered it first."},
-    {.key = "cookieName", .type = SETTING_STRING, MEMBER(struct config_sticky, cookie_name),
-     .fallback = "\"nextproxy_backend\"", .form = &form_cookie_name,
-     .text = "Name of the cookie that remembers the backend."},
-    {.key = "ttl", .type = SETTING_INTEGER, MEMBER(struct config_sticky, ttl_ms),
-     .min = 1000, .max = UINT32_MAX, .unit = MS, .fallback = "3600000",
-     .text = "How long the cookie is valid."},
-};
-static const struct settings_table sticky_table = TABLE(struct config_sticky, sticky_rows);
-
 static const struct setting load_balancing_rows[] = {
     {.key = "strategy", .type = SETTING_CHOICE, MEMBER(struct settings_load_balancing, strategy),
      .fallback = "\"round-robin\"", .choice = &choice_strategy,
      .text = "How a backend is chosen. Both spellings are accepted: `round-robin` and "
              "`ROUND_ROBIN`."},
     {.key = "stickySession", .type = SETTING_OBJECT,
-     MEMBER(struct settings_load_balancing, sticky), .table = &sticky_table,
-     .text = "Keeps a client with one backend by a cookie."},
+     MEMBER(struct settings_load_balancing, sticky), .table = &settings_sticky,
+     .text = "Keeps a client with one backend."},
     {.key = "maxEjectionPercent", .type = SETTING_INTEGER,
      MEMBER(struct settings_load_balancing, limits.ejected_max_percent),
      .min = 0, .max = 100, .unit = "percent", .fallback = "80",

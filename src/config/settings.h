@@ -127,9 +127,15 @@ struct settings_retry {
     u32 budget_min;
 };
 
+struct settings_sticky {
+    struct config_sticky sticky;
+    struct slice key;
+    struct slice key_file;
+};
+
 struct settings_load_balancing {
     u32 strategy; /* enum balance_strategy */
-    struct config_sticky sticky;
+    struct settings_sticky sticky;
     struct config_pool_limits limits;
     u32 slow_start_ms;
 };
@@ -147,6 +153,7 @@ struct settings_backend {
 
 /* Stands for a number that is inherited, where 0 is a value. */
 #define SETTINGS_INHERITED UINT32_MAX
+enum { SETTINGS_BOOL_INHERITED = 2 }; /* the same for a truth value, which is an u8 then */
 
 struct settings_listener {
     struct slice address; /* "*", an IPv4 or an IPv6 literal; empty for a unix socket */
@@ -193,6 +200,7 @@ struct settings_route {
     struct config_pool_limits limits; /* SETTINGS_INHERITED until filled in */
     u32 retries;                      /* the same, here and there */
     struct settings_retry retry;
+    struct config_sticky sticky;
 };
 
 struct settings_admin {

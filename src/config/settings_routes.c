@@ -100,6 +100,9 @@ static const struct setting route_rows[] = {
      .inherits = "`proxy.retries`", .text = "How many further backends are tried."},
     {.key = "retry", .type = SETTING_OBJECT, MEMBER(struct settings_route, retry),
      .table = &settings_route_retry, .text = "What differs from the top-level `retry`."},
+    {.key = "stickySession", .type = SETTING_OBJECT, MEMBER(struct settings_route, sticky),
+     .table = &settings_route_sticky,
+     .text = "What differs from `loadBalancing.stickySession`."},
 };
 const struct settings_table settings_routes = TABLE(struct settings_route, route_rows);
 

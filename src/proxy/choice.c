@@ -105,6 +105,17 @@ static __attribute__((noinline)) u32 choose_closely(struct exchange *exchange, u
     return look_closer(exchange, left_out, member);
 }
 
+/* The backend of the client's session. It stays there while a backend is to have less than its
+ * share, and whatever its weight. */
+static __attribute__((noinline)) u32 pick_session(struct exchange *exchange)
+{
+    u32 member = exchange->session;
+    if (member == BALANCE_NONE || exchange->tried_count > 0 ||
+        !balance_bit(exchange->snapshot->pools[exchange->route->pool].usable, member))
+        return BALANCE_NONE;
+    return look_at(exchange, member) != LOOK_NOT ? member : BALANCE_NONE;
+}
+
 /* ---- Room: backends with maxConnections ---- */
 
 static const struct config_backend *backend_at(const struct exchange *exchange, u32 member)
@@ -156,6 +167,11 @@ static __attribute__((noinline)) u32 find_room(struct exchange *exchange)
 
 static u32 choose(struct exchange *exchange)
 {
+    if (UNLIKELY(exchange->route->sticky_cookie)) {
+        u32 session = pick_session(exchange);
+        if (session != BALANCE_NONE)
+            return session;
+    }
     u32 member = exchange->tried_count > 0 ? pick_untried(exchange) : pick_from(exchange, NULL);
     if (member == BALANCE_NONE)
         return member;

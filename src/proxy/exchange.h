@@ -78,6 +78,9 @@ struct exchange {
     bool trial;           /* decides whether the backend's circuit closes, see state/circuit.h */
     bool budgeted;        /* one of the retries that the pool's budget counts */
     bool cut;            /* the response ended early: the client gets what there is, then the cut */
+    u32 session;         /* the client's backend in the pool, or BALANCE_NONE; see sticky.c */
+    bool session_renew;  /* its cookie is to be set again */
+    bool secure;         /* the client's connection is encrypted */
     u64 extended_ns;     /* timeouts.perTry was given to this attempt once more; 0 = it was not */
     char *request_block; /* rewritten request head and inline body */
     /* Rewritten response head, or our own page; NULL when there is none. Taken late and given back
@@ -177,6 +180,18 @@ bool retry_repeatable(const struct exchange *exchange);
 /* False when it is clear that no other attempt can follow this one. */
 bool retry_conceivable(const struct exchange *exchange);
 void retry_budget_leave(struct exchange *exchange);
+
+/* sticky.c: sessions by cookie, where the route has such. */
+
+/* What the request's cookies say. */
+void sticky_note(struct exchange *exchange, const struct http_request *request);
+/* True when the session's cookie is in this Cookie field. */
+bool sticky_holds(const struct exchange *exchange, struct slice value);
+/* What else is in such fields. */
+void sticky_write_cookies(const struct exchange *exchange, const struct http_fields *fields,
+                          struct http_writer *writer);
+/* The session's cookie, when the client needs another one. */
+void sticky_write_session(struct exchange *exchange, struct http_writer *writer);
 
 /* replay.c: bodies that may have to be sent again. */
 

@@ -80,6 +80,12 @@ static void write_claim(const struct client *client, const struct http_fields *f
     http_write_field(writer, http_field_info(id)->name, believed ? claimed : own);
 }
 
+bool forwarding_client_secure(const struct client *client, const struct http_fields *fields)
+{
+    struct slice protocol = http_field_first(fields, HTTP_FIELD_X_FORWARDED_PROTO);
+    return client->trusted && slice_equal_nocase(protocol, SLICE("https"));
+}
+
 static bool request_id_valid(struct slice id)
 {
     enum { REQUEST_ID_MAX = 128 };

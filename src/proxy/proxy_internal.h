@@ -43,6 +43,8 @@ MUST_CHECK bool rewrite_response(struct exchange *exchange, const struct http_re
 /* forwarding.c: X-Forwarded-*, X-Real-IP, Via, X-Request-ID. */
 void forwarding_write(struct exchange *exchange, const struct http_request *request,
                       struct http_writer *writer);
+/* True when the client's own connection is encrypted, as a trusted proxy says. */
+bool forwarding_client_secure(const struct client *client, const struct http_fields *fields);
 /* For a request that is refused before it is rewritten: notes method, path, host and id in the
  * request block, as far as they are known. */
 void forwarding_note_refused(struct exchange *exchange, const struct http_request *request);

@@ -30,6 +30,8 @@ void exchange_note(struct exchange *exchange, const struct http_request *request
         exchange->reject = HTTP_REJECT_DOT_SEGMENT;
     if (UNLIKELY(exchange->route->limited))
         exchange->priority = queue_priority(exchange->route, request, exchange->client->trusted);
+    if (UNLIKELY(exchange->route->sticky_cookie))
+        sticky_note(exchange, request);
     exchange->request.body_bytes_max = proxy->config->limits.body_bytes_max;
 }
 

@@ -69,6 +69,8 @@ static bool request_drops(const struct request_rewrite *rewrite, u32 index)
         return rewrite->request->has_max_forwards;
     if (id == HTTP_FIELD_FORWARDED)
         return !rewrite->keep_forwarding;
+    if (id == HTTP_FIELD_COOKIE && rewrite->exchange->route->sticky_cookie)
+        return sticky_holds(rewrite->exchange, http_field_value(&rewrite->request->fields, index));
     if (id == HTTP_FIELD_X_REQUEST_ID) /* forwarding.c writes it, as it came or anew */
         return true;
     return named_away(field, flags) || (flags & (HTTP_FIELD_HOP_BY_HOP | HTTP_FIELD_FORWARDING));
@@ -131,6 +133,8 @@ bool rewrite_request(struct exchange *exchange, const struct http_request *reque
     if (rewrite.own_host)
         write_host(exchange, request->authority, writer);
     write_request_fields(exchange, &rewrite, writer);
+    if (UNLIKELY(exchange->route->sticky_cookie))
+        sticky_write_cookies(exchange, &request->fields, writer);
     if (exchange->upgrade) {
         http_write(writer, SLICE("Connection: upgrade\r\n"));
         http_write_field(writer, SLICE("Upgrade"),
@@ -203,6 +207,9 @@ bool rewrite_response(struct exchange *exchange, const struct http_response *res
     if (response->fields.first[HTTP_FIELD_DATE] == 0 && response->status >= 200)
         http_write_field(writer, SLICE("Date"), proxy_date(exchange->proxy)); /* RFC 9110 §6.6.1 */
     write_connection(exchange, response, framing, writer);
+    if (UNLIKELY(exchange->route->sticky_cookie) &&
+        (response->status >= 200 || framing.body == HTTP_BODY_TUNNEL))
+        sticky_write_session(exchange, writer);
     header_edits_write(&exchange->route->response_headers, writer);
     http_write(writer, SLICE("\r\n"));
     return !writer->full;

@@ -2,12 +2,12 @@
 #include "snapshot.h"
 
 #include "base/hash.h"
+#include "snapshot/names.h"
 #include "snapshot/seats.h"
+#include "snapshot/sessions.h"
 #include "snapshot/tables.h"
 
-/* What tells one backend from another while configurations come and go: with another URL it is
- * another backend, even under the same id. So is each address of a name. */
-static struct slice backend_key(struct arena *arena, const struct config_backend *backend)
+struct slice backend_key(struct arena *arena, const struct config_backend *backend)
 {
     char address[ADDRESS_TEXT_BYTES] = "";
     if (backend->name.len > 0)
@@ -151,6 +151,7 @@ struct snapshot *snapshot_create(const struct config *config, struct state *stat
     for (u32 i = 0; i < config->backend_count; i++)
         state_backend_set_slow_start(state, snapshot->backend_slots[i],
                                      config->backends[i].slow_start_ms);
+    sessions_create(snapshot);
     seats_create(snapshot);
     return snapshot;
 }

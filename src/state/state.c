@@ -5,6 +5,7 @@
 #include "balance.h"
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/random.h"
 #include "state/places.h"
 #include "state/state_internal.h"
 
@@ -25,6 +26,7 @@ struct state *state_create(void)
     }
     for (u32 kind = 0; kind < STATE_KIND_COUNT; kind++)
         slots_init(&state->slots[kind]);
+    random_bytes(&state->sticky_key, sizeof(state->sticky_key));
     marks_init(state);
     return state;
 }
@@ -177,6 +179,18 @@ void state_retry_leave(struct state *state, u32 slot)
 u32 state_retries(const struct state *state, u32 slot)
 {
     return __atomic_load_n(&state->figures->retries[slot], __ATOMIC_RELAXED);
+}
+
+/* ---- Sticky sessions ---- */
+
+struct siphash_key state_sticky_key(const struct state *state)
+{
+    return state->sticky_key;
+}
+
+void state_set_sticky_key(struct state *state, const struct siphash_key *key)
+{
+    state->sticky_key = *key;
 }
 
 /* ---- Routes ---- */

@@ -30,6 +30,7 @@ struct state {
     struct figures *figures;
     struct state_routes *routes;
     struct tallies *tallies[STATE_WORKERS_MAX];
+    struct siphash_key sticky_key;
     u32 workers;           /* one more than the last that has tallies */
     pthread_mutex_t lock;  /* of the marks, who follows them, and the circuits */
     struct list followers; /* of struct state_follower */

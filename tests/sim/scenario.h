@@ -9,6 +9,7 @@
  *   scenarios_retry.c      what is tried again, where, and how often
  *   scenarios_failover.c   what a backend may have begun, and another one does again
  *   scenarios_choice.c     each strategy: backends that are down, and up again
+ *   scenarios_sticky.c     clients that stay with their backends
  *   scenarios_limits.c     what is used up, row by row of the memory plan, and what is too large
  *   scenarios_overload.c   what goes when much is used up, and that it comes back
  *   scenarios_crowd.c      many clients at once: few leases, a completion queue that overflows

@@ -69,8 +69,8 @@ static void test_sections_default(void **state)
     assert_int_equal(config->logging.access.files_max, 0);
     assert_int_equal(config->logging.access.age_days_max, 0);
     assert_true(config->logging.access_sample == 1.0);
-    assert_false(config->sticky.enabled);
-    assert_slice(config->sticky.cookie_name, "nextproxy_backend");
+    assert_false(config->routes[0].sticky.enabled || config->routes[0].sticky_cookie);
+    assert_slice(config->routes[0].sticky.cookie_name, "nextproxy_backend");
     assert_false(config->rate_limit.enabled);
     assert_int_equal(config->rate_limit.requests_max, 1000);
     assert_int_equal(config->trusted_proxies.count, 0);
@@ -221,13 +221,9 @@ static void test_strategy_spellings(void **state)
 static void test_notes(void **state)
 {
     (void)state;
-    struct loaded loaded = load_good("{'loadBalancing':{'stickySession':{'enabled':true}},\n"
-                                     "'rateLimit':{'enabled':true}," BACKENDS "}");
-    assert_string_equal(
-        loaded.text,
-        "c.json:1:46: loadBalancing.stickySession.enabled: not active yet, accepted and ignored\n"
-        "c.json:2:24: rateLimit.enabled: not active yet, accepted and ignored\n");
-    assert_true(loaded.config->sticky.enabled);
+    struct loaded loaded = load_good("{'rateLimit':{'enabled':true}," BACKENDS "}");
+    assert_string_equal(loaded.text,
+                        "c.json:1:25: rateLimit.enabled: not active yet, accepted and ignored\n");
     assert_true(loaded.config->rate_limit.enabled);
     unload(&loaded);
 }

@@ -157,6 +157,34 @@ static void test_retries(void **state)
     unload(&loaded);
 }
 
+static void test_sticky(void **state)
+{
+    (void)state;
+    struct loaded loaded = load_good(
+        "{'loadBalancing':{'stickySession':{'enabled':true,'ttl':5000,'key':'0123456789abcdef'}},"
+        "'routes':[{'path':'/off','stickySession':{'enabled':false}},{'path':'/same'},"
+        "{'path':'/ip','stickySession':{'source':'client-ip'},'strategy':'random'},"
+        "{'path':'/own','stickySession':{'cookieName':'x','ttl':7000},'backends':['a']},"
+        "{'path':'/own-ip','stickySession':{'source':'client-ip'},'backends':['a']}]," TWO "}");
+    const struct config *config = loaded.config;
+    const struct config_route *same = route_find(config, "route-2");
+    const struct config_route *ip = route_find(config, "route-3");
+    const struct config_route *own = route_find(config, "route-4");
+    assert_slice(config->sticky_key, "0123456789abcdef");
+    assert_false(route_find(config, "route-1")->sticky_cookie);
+    assert_true(route_find(config, "default")->sticky_cookie && same->sticky_cookie);
+    assert_slice(same->sticky.cookie_name, "nextproxy_backend");
+    assert_int_equal(same->sticky.ttl_ms, 5000);
+    assert_false(ip->sticky_cookie);
+    assert_true(ip->sticky.enabled);
+    assert_int_equal(config->pools[ip->pool].strategy, BALANCE_IP_HASH);
+    assert_int_equal(config->pools[route_find(config, "route-5")->pool].strategy, BALANCE_IP_HASH);
+    assert_int_equal(config->pools[same->pool].strategy, BALANCE_ROUND_ROBIN);
+    assert_slice(own->sticky.cookie_name, "x");
+    assert_int_equal(own->sticky.ttl_ms, 7000);
+    unload(&loaded);
+}
+
 /* Routes that name no backends share one pool for each strategy. */
 static void test_pools(void **state)
 {
@@ -251,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_values), cmocka_unit_test(test_admission),
         cmocka_unit_test(test_pools),  cmocka_unit_test(test_header_edits),
         cmocka_unit_test(test_many),   cmocka_unit_test(test_retries),
+        cmocka_unit_test(test_sticky),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -180,6 +180,37 @@ static void a_pin_of_any_worker_counts(void **state)
     assert_false(snapshot_pinned(f->first));
 }
 
+#define STICKY(key)                                                                                \
+    "{\"loadBalancing\":{\"stickySession\":{\"enabled\":true" key                                  \
+    "}},\"backends\":[" BACKEND("a", "1") "," BACKEND("b", "2") "," BACKEND("c", "3") "]}"
+
+/* Handles lead to their backends, and depend on the key and the backend alone. */
+static void sessions_have_handles(void **state)
+{
+    static const char *const texts[] = {STICKY(",\"key\":\"0123456789abcdef\""),
+                                        STICKY(",\"key\":\"0123456789abcdef\""), STICKY(""),
+                                        STICKY(",\"key\":\"0123456789abcdeg\"")};
+    struct fixture *f = *state;
+    struct config *configs[4];
+    struct snapshot *snapshots[4];
+    assert_null(f->first->pools[0].handles); /* nobody asks for them */
+    for (u32 i = 0; i < 4; i++) {
+        configs[i] = config_fixture(texts[i]);
+        snapshots[i] = snapshot_create(configs[i], f->state, WORKERS, i + 2, NULL);
+        for (u32 member = 0; member < 3; member++) {
+            u64 handle = snapshots[i]->pools[0].handle_of[member];
+            assert_int_equal(snapshot_member(snapshots[i], 0, handle), member);
+            assert_int_equal(snapshot_member(snapshots[i], 0, handle + 1), BALANCE_NONE);
+            bool same = handle == snapshots[0]->pools[0].handle_of[member];
+            assert_int_equal(same, i < 2);
+        }
+    }
+    for (u32 i = 0; i < 4; i++) {
+        snapshot_destroy(snapshots[i]);
+        config_destroy(configs[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +221,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_mark_shows_in_every_snapshot_there_is, setup, teardown),
         cmocka_unit_test_setup_teardown(each_worker_has_its_own_balancing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_pin_of_any_worker_counts, setup, teardown),
+        cmocka_unit_test_setup_teardown(sessions_have_handles, setup, teardown),
     };
     return cmocka_run_group_tests_name("snapshot", tests, NULL, NULL);
 }
