@@ -104,6 +104,8 @@ static void on_marks(struct state_follower *follower, u32 slot, u32 marks)
         return;
     u32 before = snapshot->marks[backend];
     snapshot->marks[backend] = marks;
+    if (((before ^ marks) & (STATE_BARS | STATE_ON_TRIAL)) == 0)
+        return; /* most have none when a snapshot begins */
     for (u32 i = snapshot->seats_from[backend]; i < snapshot->seats_from[backend + 1]; i++)
         pool_update(snapshot, snapshot->seats[i], before, marks);
 }
@@ -143,16 +145,16 @@ static void fill(struct snapshot *snapshot)
     snapshot->seats_from = from; /* at b + 1 there was b's beginning, and is its end now */
 }
 
-/* As if nobody had a mark: what is told then changes it. */
+/* As if nobody had a mark: what is told then changes it. Nobody else looks yet. */
 static void begin(struct snapshot *snapshot, u32 pool)
 {
     const struct config_pool *config = &snapshot->config->pools[pool];
-    struct snapshot_tallies *tallies = &snapshot->pools[pool].tallies;
+    struct snapshot_pool *at = &snapshot->pools[pool];
     for (u32 i = 0; i < config->backend_count; i++) {
-        tallies->members += snapshot->config->backends[config->backends[i]].weight > 0;
-        show(snapshot, pool, i);
+        at->tallies.members += snapshot->config->backends[config->backends[i]].weight > 0;
+        at->usable[i / 64] |= 1ull << (i % 64);
     }
-    tallies->judged = tallies->up = tallies->members;
+    at->tallies.judged = at->tallies.up = at->tallies.members;
 }
 
 /* Fewer may be ejected in this configuration than are: the last ones of each pool come back. No
