@@ -69,6 +69,7 @@ static void describe(enum state_circuit_event event, const struct circuit *circu
         (void)snprintf(out, MESSAGE_BYTES, "Backend is back: its trial requests went well");
 }
 
+/* Empty when there was none. */
 static struct slice error_of(const struct circuit_failure *failure, char scratch[16])
 {
     if (failure->status > 0) {
@@ -96,8 +97,7 @@ static void record(struct exchange *exchange, enum state_circuit_event event,
         .type = SLICE("passive_check"),
         .backend_id = backend->id,
         .url = backend->url,
-        .error =
-            event == STATE_CIRCUIT_CLOSED ? (struct slice){0} : error_of(&circuit->last, scratch),
+        .error = error_of(&circuit->last, scratch),
         .message = slice_of_string(message),
         .request_id = exchange->request_id,
     };
