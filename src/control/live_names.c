@@ -64,7 +64,7 @@ static void mark_all(const struct snapshot *snapshot, u32 slot, u32 marks)
 
 void live_inherit_marks(const struct snapshot *before, const struct snapshot *after)
 {
-    struct run run;
+    struct run run = {before->config, 0, 0};
     u32 at = 0;
     for (u32 i = 0; i < after->config->backend_count; i++) {
         const struct config_backend *backend = &after->config->backends[i];
@@ -118,6 +118,7 @@ static void say_move(struct live *live, const struct run *before, const struct r
     struct line line = {.len = 0};
     char message[MOVE_BYTES_MAX + 128];
     u32 count = after->end - after->first;
+    ASSERT(before->config && before->config->backends);
     for (u32 i = after->first; i < after->end; i++) {
         const struct config_backend *now = &after->config->backends[i];
         const struct config_backend *earlier = run_with(before, &now->address);
@@ -142,7 +143,7 @@ static void say_move(struct live *live, const struct run *before, const struct r
 
 void live_say_moves(struct live *live, const struct config *before, const struct config *after)
 {
-    struct run from;
+    struct run from = {before, 0, 0};
     u32 at = 0;
     for (u32 i = 0; i < after->backend_count;) {
         struct run to = run_from(after, i);

@@ -1,0 +1,172 @@
+/* DNS responses as bytes: whole ones, each cut at every byte, and such as nobody sends in earnest.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+
+#include "base/slice.h"
+#include "resolve/message.h"
+
+/* One question, for a.b; the name can be pointed at as \xc0\x0c. */
+#define HEAD(answers) "\x12\x34\x81\x80\0\1\0" answers "\0\0\0\0\1a\1b\0\0\1\0\1"
+#define OWNER "\xc0\x0c"
+#define A_RECORD(ttl, address) OWNER "\0\1\0\1" ttl "\0\4" address
+#define SRV_RECORD(priority, weight, port, bytes, target)                                          \
+    OWNER "\0\x21\0\1\0\0\0\x3c\0" bytes priority weight port target
+
+#define BYTES(text) (const u8 *)(text), (u32)(sizeof(text) - 1)
+
+/* In memory of exactly this size, so that sanitizers see a byte too many. */
+static bool read_exactly(const u8 *bytes, u32 len, enum message_type type,
+                         struct message_answer *answer)
+{
+    u8 *copy = malloc(len > 0 ? len : 1);
+    assert_non_null(copy);
+    if (len > 0)
+        memcpy(copy, bytes, len);
+    bool good = message_read(copy, len, type, answer);
+    free(copy);
+    return good;
+}
+
+static void addresses_are_sorted_and_told_once(void **state)
+{
+    static const char message[] =
+        HEAD("\4") A_RECORD("\0\0\1\0", "\x0a\0\0\2") A_RECORD("\0\0\0\x3c", "\x0a\0\0\1")
+            A_RECORD("\0\0\1\0", "\x0a\0\0\2") OWNER "\0\x1c\0\1\0\0\0\1\0\x10"
+                                                     "0123456789abcdef";
+    struct message_answer answer;
+    (void)state;
+    assert_true(read_exactly(BYTES(message), MESSAGE_A, &answer));
+    assert_int_equal(answer.count, 2);
+    assert_memory_equal(answer.at[0].address, "\x0a\0\0\1", 4);
+    assert_memory_equal(answer.at[1].address, "\x0a\0\0\2", 4);
+    assert_int_equal(answer.ttl_s, 60); /* that of AAAA does not count */
+    assert_true(read_exactly(BYTES(message), MESSAGE_AAAA, &answer));
+    assert_int_equal(answer.count, 1);
+    assert_memory_equal(answer.at[0].address, "0123456789abcdef", 16);
+    assert_int_equal(answer.ttl_s, 1);
+    assert_true(read_exactly(BYTES(message), MESSAGE_SRV, &answer));
+    assert_int_equal(answer.count, 0);
+}
+
+static void an_alias_has_a_time_to_live_too(void **state)
+{
+    static const char message[] =
+        HEAD("\2") OWNER "\0\5\0\1\0\0\0\5\0\3\1c\0" A_RECORD("\0\0\0\x3c", "\x0a\0\0\1");
+    struct message_answer answer;
+    (void)state;
+    assert_true(read_exactly(BYTES(message), MESSAGE_A, &answer));
+    assert_int_equal(answer.count, 1);
+    assert_int_equal(answer.ttl_s, 5);
+}
+
+static void a_time_to_live_with_the_first_bit_set_is_none(void **state)
+{
+    static const char message[] = HEAD("\1") A_RECORD("\x80\0\0\1", "\x0a\0\0\1");
+    struct message_answer answer;
+    (void)state;
+    assert_true(read_exactly(BYTES(message), MESSAGE_A, &answer));
+    assert_int_equal(answer.ttl_s, 0);
+}
+
+static void services_are_told_in_lower_case(void **state)
+{
+    static const char message[] = HEAD("\4") SRV_RECORD("\0\x14", "\0\5", "\x1f\x90", "\x0d",
+                                                        "\3Api" OWNER)
+        SRV_RECORD("\0\x0a", "\0\0", "\0\x50", "\x0a", "\1x\1Y\0") /* bytes too many: see below */
+        ;
+    static const char good[] =
+        HEAD("\3") SRV_RECORD("\0\x14", "\0\5", "\x1f\x90", "\x0c", "\3Api" OWNER)
+            SRV_RECORD("\0\x0a", "\0\0", "\0\x50", "\x0b", "\1x\1Y\0")
+                SRV_RECORD("\0\0", "\0\0", "\0\0", "\7", "\0"); /* no such service */
+    struct message_answer answer;
+    (void)state;
+    assert_false(read_exactly(BYTES(message), MESSAGE_SRV, &answer));
+    assert_true(read_exactly(BYTES(good), MESSAGE_SRV, &answer));
+    assert_int_equal(answer.count, 2);
+    for (u32 i = 0; i < 2; i++) {
+        bool first = answer.at[i].priority == 10;
+        assert_string_equal(answer.at[i].target, first ? "x.y" : "api.a.b");
+        assert_int_equal(answer.at[i].port, first ? 80 : 8080);
+        assert_int_equal(answer.at[i].weight, first ? 0 : 5);
+    }
+}
+
+static void what_is_no_host_name_is_refused(void **state)
+{
+    static const char space[] = HEAD("\1") SRV_RECORD("\0\1", "\0\1", "\0\x50", "\x0b", "\3a b\0");
+    char name[MESSAGE_NAME_BYTES + 1], out[MESSAGE_NAME_BYTES];
+    struct message_answer answer;
+    (void)state;
+    assert_false(read_exactly(BYTES(space), MESSAGE_SRV, &answer));
+    memset(name, 'a', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    assert_false(message_name_copy(name, out));
+    name[MESSAGE_NAME_BYTES - 1] = '\0';
+    assert_true(message_name_copy(name, out));
+    assert_false(message_name_copy("a/b", out));
+    assert_false(message_name_copy("a\n", out));
+}
+
+static void records_of_a_wrong_size_are_refused(void **state)
+{
+    static const char shorter[] = HEAD("\1") OWNER "\0\1\0\1\0\0\0\1\0\3\x0a\0\0";
+    static const char longer[] = HEAD("\1") OWNER "\0\1\0\1\0\0\0\1\0\5\x0a\0\0\1\1";
+    static const char loop[] = HEAD("\1") "\xc0\x15\0\1\0\1\0\0\0\1\0\4\x0a\0\0\1";
+    struct message_answer answer;
+    (void)state;
+    assert_false(read_exactly(BYTES(shorter), MESSAGE_A, &answer));
+    assert_false(read_exactly(BYTES(longer), MESSAGE_A, &answer));
+    assert_false(read_exactly(BYTES(loop), MESSAGE_A, &answer));
+}
+
+/* What is missing is missed, wherever it was cut. */
+static void every_cut_is_noticed(void **state)
+{
+    static const char message[] =
+        HEAD("\2") A_RECORD("\0\0\1\0", "\x0a\0\0\2") A_RECORD("\0\0\0\x3c", "\x0a\0\0\1");
+    struct message_answer answer;
+    (void)state;
+    for (u32 len = 0; len < sizeof(message) - 1; len++)
+        assert_false(read_exactly((const u8 *)message, len, MESSAGE_A, &answer));
+    assert_true(read_exactly(BYTES(message), MESSAGE_A, &answer));
+}
+
+static void more_records_than_fit_are_left_out(void **state)
+{
+    enum { MANY = MESSAGE_RECORDS_MAX + 10 };
+    static const char head[] = HEAD("\x4a");
+    static const char record[] = A_RECORD("\0\0\1\0", "\x0a\0\0\2");
+    u8 message[sizeof(head) + MANY * sizeof(record)];
+    struct message_answer answer;
+    u32 len = sizeof(head) - 1;
+    (void)state;
+    memcpy(message, head, len);
+    for (u32 i = 0; i < MANY; i++) {
+        memcpy(message + len, record, sizeof(record) - 1);
+        len += sizeof(record) - 1;
+        message[len - 1] = (u8)i;
+    }
+    assert_true(read_exactly(message, len, MESSAGE_A, &answer));
+    assert_int_equal(answer.count, MESSAGE_RECORDS_MAX);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(addresses_are_sorted_and_told_once),
+        cmocka_unit_test(an_alias_has_a_time_to_live_too),
+        cmocka_unit_test(a_time_to_live_with_the_first_bit_set_is_none),
+        cmocka_unit_test(services_are_told_in_lower_case),
+        cmocka_unit_test(what_is_no_host_name_is_refused),
+        cmocka_unit_test(records_of_a_wrong_size_are_refused),
+        cmocka_unit_test(every_cut_is_noticed),
+        cmocka_unit_test(more_records_than_fit_are_left_out),
+    };
+    return cmocka_run_group_tests_name("message", tests, NULL, NULL);
+}
