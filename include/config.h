@@ -39,6 +39,7 @@ struct config_timeouts { /* milliseconds, all > 0 but for per_try_ms */
     u32 half_close_ms;        /* for bytes of the response, after the client's FIN */
     u32 tunnel_idle_ms;       /* without a byte in either direction */
     u32 drain_ms;             /* for what still runs at a graceful stop */
+    u32 drain_idle_ms;        /* for an idle client to ask once more then */
     u32 queue_ms;             /* for a place among a route's active exchanges */
     u32 per_try_ms;           /* for an attempt that another may follow; 0 = no limit of its own */
 };

@@ -34,6 +34,7 @@ static void route_timeouts_complete(struct config_timeouts *to, const struct con
     timeout_inherit(&to->half_close_ms, from->half_close_ms);
     timeout_inherit(&to->tunnel_idle_ms, from->tunnel_idle_ms);
     timeout_inherit(&to->drain_ms, from->drain_ms);
+    timeout_inherit(&to->drain_idle_ms, from->drain_idle_ms);
     timeout_inherit(&to->queue_ms, from->queue_ms);
     inherit(&to->per_try_ms, from->per_try_ms);
 }

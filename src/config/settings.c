@@ -93,6 +93,10 @@ static const struct setting timeouts_rows[] = {
     TIMEOUT("tunnelIdle", tunnel_idle_ms, MS_LONG_MAX, "3600000", NULL, TEXT_TUNNEL_IDLE),
     TIMEOUT("drain", drain_ms, MS_MAX, "30000", NULL,
             "At a graceful stop, for exchanges and tunnels that still run."),
+    TIMEOUT("drainIdle", drain_idle_ms, MS_MAX, "1000", NULL,
+            "At a graceful stop, for an idle client to ask once more: its request may be on its "
+            "way already, and a connection that is closed at that moment loses it. The answer "
+            "says that it is the last."),
     TIMEOUT("queue", queue_ms, MS_MAX, "10000", NULL, TEXT_QUEUE),
     {.key = "perTry", .type = SETTING_INTEGER, MEMBER(struct config_timeouts, per_try_ms),
      .min = 0, .max = MS_MAX, .unit = MS, .fallback = "0", .text = TEXT_PER_TRY},

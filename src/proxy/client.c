@@ -418,6 +418,8 @@ void client_start(struct proxy *proxy, int fd, const struct config_listener *lis
     client_set_deadline(client, proxy->config->timeouts.request_head_ms);
     transport_read(&client->transport, RECV_STREAM, 0);
     proxy->counters.clients_accepted++;
+    if (proxy_turns_away(proxy)) /* it was on its way when accepting stopped */
+        client_drain(client);
 }
 
 void client_exchange_ended(struct client *client, bool keep)
@@ -434,6 +436,8 @@ void client_exchange_ended(struct client *client, bool keep)
     }
     client_move(client, CLIENT_IDLE);
     client_set_deadline(client, proxy->config->timeouts.keep_alive_ms);
+    if (proxy_turns_away(proxy))
+        client_drain(client);
     if (client_input_waiting(client)) {
         note_first_byte(client);
         read_inbox(client);
@@ -446,8 +450,10 @@ void client_exchange_ended(struct client *client, bool keep)
 
 void client_drain(struct client *client)
 {
-    if (client->state == CLIENT_IDLE && !client_input_waiting(client))
-        client_close(client, false);
+    struct proxy *proxy = client->proxy;
+    u64 soon_ns = proxy_now_ns(proxy) + proxy->config->timeouts.drain_idle_ms * NS_PER_MS;
+    if (client->state == CLIENT_IDLE && client->timer.deadline_ns > soon_ns)
+        wheel_set(proxy->wheel, &client->timer, soon_ns);
 }
 
 void client_refuse(struct client *client, struct lease_chain *page)

@@ -46,7 +46,7 @@ struct client {
 void client_start(struct proxy *proxy, int fd, const struct config_listener *listener,
                   bool proxy_header);
 void client_set_deadline(struct client *client, u32 timeout_ms);
-/* Ends an idle client at a graceful stop. */
+/* A graceful stop: an idle client may ask once more, soon. */
 void client_drain(struct client *client);
 /* Sends a page that is not an exchange's, then closes. `page` is taken over. */
 void client_refuse(struct client *client, struct lease_chain *page);

@@ -90,8 +90,7 @@ static void release(struct exchange *exchange)
 static void finish(struct exchange *exchange)
 {
     struct client *client = exchange->client;
-    /* Who retires keeps what it has promised to keep. */
-    bool keep = exchange->keep_client && !proxy_turns_away(client->proxy);
+    bool keep = exchange->keep_client; /* as it was told, even if a drain has begun since */
     record_access(exchange);
     release(exchange);
     client_exchange_ended(client, keep);

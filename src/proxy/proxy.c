@@ -196,17 +196,16 @@ void proxy_destroy(struct proxy *proxy)
 
 void proxy_accept(struct proxy *proxy, int fd, const struct config_listener *listener)
 {
-    if (proxy_turns_away(proxy)) { /* it was on its way when accepting stopped */
+    if (proxy->stopped)
         ring_close(proxy->ring, fd, true);
-        return;
-    }
-    client_start(proxy, fd, listener, false);
+    else
+        client_start(proxy, fd, listener, false);
 }
 
 void proxy_accept_given(struct proxy *proxy, int fd, bool proxy_header)
 {
     proxy->counters.clients_taken++;
-    if (proxy_turns_away(proxy))
+    if (proxy->stopped)
         ring_close(proxy->ring, fd, true);
     else
         client_start(proxy, fd, NULL, proxy_header);
@@ -279,6 +278,7 @@ void proxy_stop(struct proxy *proxy)
     proxy->draining = true;
     proxy->retiring = false;
     proxy->last_responses = true;
+    proxy->stopped = true;
     proxy->drain_deadline_ns = UINT64_MAX;
     upstreams_drain(proxy->upstreams);
     list_each (node, following, &proxy->connected) {

@@ -1,24 +1,23 @@
 /* Accepting connections, and giving them to whichever worker has the least to do. */
-#include <errno.h>
-#include <sys/socket.h>
-
 #include "base/clock.h"
 #include "team.h"
 #include "worker_internal.h"
 
-enum { ACCEPT_RETRY_MS = 50 }; /* after the process ran out of file descriptors */
+enum {
+    ACCEPT_RETRY_MS = 50, /* after the process ran out of file descriptors */
+    WAITING_MAX = 65535,  /* at a listening socket: net.core.somaxconn can be no larger */
+};
 
-/* The connections that are in the queue when this worker stops accepting. The kernel has woken it,
- * and nobody else, for those that came while it was still waiting (EPOLLEXCLUSIVE): its successor
- * would see them only when another one comes. */
+/* The connections that are in the queue when this worker stops accepting. With the socket's end they
+ * would be reset. When a successor has the socket the kernel has woken this worker, and nobody else,
+ * for those that came while it was still waiting (EPOLLEXCLUSIVE): the successor would see them only
+ * when another one comes. */
 static void accept_rest(const struct acceptor *acceptor)
 {
+    const struct worker *worker = acceptor->worker;
     int fd;
-    do {
-        fd = accept4(acceptor->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0)
-            proxy_accept(acceptor->worker->proxy, fd, acceptor->listener);
-    } while (fd >= 0 || errno == ECONNABORTED || errno == EINTR);
+    for (u32 i = 0; i < WAITING_MAX && (fd = ring_accept_now(worker->ring, acceptor->fd)) >= 0; i++)
+        proxy_accept(worker->proxy, fd, acceptor->listener);
 }
 
 /* When nobody else has the socket the kernel refuses connections from now on. A unix socket is
@@ -27,8 +26,7 @@ static void stop_listening(struct acceptor *acceptor)
 {
     if (acceptor->fd < 0)
         return;
-    if (acceptor->worker->obeyed == WORKER_RETIRE)
-        accept_rest(acceptor);
+    accept_rest(acceptor);
     if (acceptor->listener->address.any.sa_family != AF_UNIX)
         ring_close(acceptor->worker->ring, acceptor->fd, false);
     acceptor->fd = -1;

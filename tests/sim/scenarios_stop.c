@@ -20,8 +20,29 @@ static void idle_clients(struct sim *sim)
     struct sim_peer *client;
     struct sim_peer *backend = scenario_warm(sim, &client);
     sim_command_drain(sim);
+    sim_pass(sim, 900); /* less than timeouts.drainIdle */
+    SIM_CHECK(sim_end(client) == SIM_OPEN && sim_end(backend) == SIM_FIN);
     expect_over(sim);
-    SIM_UNTIL(sim, sim_end(client) == SIM_FIN && sim_end(backend) == SIM_FIN);
+    SIM_UNTIL(sim, sim_end(client) == SIM_FIN);
+}
+
+/* The next request was on its way: it is answered, and the answer says that it is the last. */
+static void idle_client_asks(struct sim *sim)
+{
+    struct sim_peer *client;
+    struct sim_peer *backend = scenario_warm(sim, &client);
+    sim_command_drain(sim);
+    if (sim_chance(sim, 50))
+        sim_pass(sim, 500);
+    sim_say(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    backend = scenario_next(sim, backend);
+    (void)scenario_head(sim, backend);
+    sim_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK", "Connection: close");
+    scenario_expect(sim, client, "ok");
+    scenario_expect_end(sim, client, SIM_FIN);
+    sim_close(client);
+    expect_over(sim);
 }
 
 /* A request that was begun is finished, and its answer says that it is the last. */
@@ -216,6 +237,7 @@ static void retire_stuck(struct sim *sim)
 
 static const struct scenario scenarios[] = {
     {.name = "drain: idle connections are closed", .run = idle_clients},
+    {.name = "drain: an idle client may ask once more", .run = idle_client_asks},
     {.name = "drain: an exchange is finished", .run = in_exchange},
     {.name = "drain: a request that is arriving is served", .run = in_head},
     {.name = "drain: nobody new", .run = new_clients},

@@ -4,7 +4,7 @@
  *   programs (with a main)       the worlds: scripted clients and backends, and what they check
  *   src/worker down to src/ring  real, down to liburing's submissions and completions
  *   sim_uring.c, sim_op.c        liburing's calls: the kernel's side of the ring
- *   sim_socket.c                 the functions of src/ring/socket.c, and the peers of the sockets
+ *   sim_socket.c, sim_pipe.c     the functions of src/ring/socket.c, and the peers of the sockets
  *   sim_team.c                   another worker, its mate
  *   sim_world.c                  the worker's loop in steps, and the virtual clock
  *

@@ -67,6 +67,8 @@ struct sim_peer {
 struct sim_peer *sim_peer_new(struct sim *sim, enum sim_link link);
 /* Fails the run when the descriptor is closed or never was one. */
 struct sim_peer *sim_socket(struct sim *sim, int fd);
+/* A client that is not accepted yet, or NULL. */
+struct sim_peer *sim_waiting_client(struct sim *sim, int listen_fd);
 /* Moves bytes along; `force`: whatever can move does. True when anything did. */
 bool sim_sockets_advance(struct sim *sim, bool force);
 /* Something for ring_recv: bytes, the end or an error. */
@@ -74,6 +76,8 @@ bool sim_readable(const struct sim_peer *peer);
 /* How many bytes to move of as many as could be. */
 usize sim_piece(struct sim *sim, usize available);
 void sim_sockets_deinit(struct sim *sim);
+/* All must be closed by then. */
+void sim_pipes_deinit(struct sim *sim);
 
 /* ---- Ops in the kernel ---- */
 

@@ -21,16 +21,6 @@ static enum step finish(struct sim *sim, struct sim_op *op, i32 result, u32 flag
 
 /* ---- Accept ---- */
 
-static struct sim_peer *waiting_client(struct sim *sim, int listen_fd)
-{
-    for (u32 i = 0; i < sim->peer_count; i++) {
-        struct sim_peer *peer = sim->peers[i];
-        if (peer->listen_fd == listen_fd && peer->link == SIM_LINK_UP && !peer->taken)
-            return peer;
-    }
-    return NULL;
-}
-
 static bool goes_on(struct sim *sim, const struct sim_op *op)
 {
     return op->multishot && !sim_queue_full(sim) && !sim_chance(sim, sim->manners.single_percent);
@@ -42,7 +32,7 @@ static enum step step_accept(struct sim *sim, struct sim_op *op)
     if (op->canceled && !op->late)
         return finish(sim, op, -ECANCELED, 0);
     op->late = false;
-    struct sim_peer *peer = waiting_client(sim, op->fd);
+    struct sim_peer *peer = sim_waiting_client(sim, op->fd);
     if (!peer)
         return STEP_NONE;
     if (sim_chance(sim, sim->manners.refuse_percent))

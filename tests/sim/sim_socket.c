@@ -72,8 +72,7 @@ void sim_sockets_deinit(struct sim *sim)
         free(sim->peers[i]);
     }
     free(sim->peers);
-    for (u32 i = 0; i < RING_PIPES_MAX; i++)
-        SIM_CHECK(sim->pipes[i].capacity == 0); /* closed */
+    sim_pipes_deinit(sim);
 }
 
 struct sim_peer *sim_socket(struct sim *sim, int fd)
@@ -202,6 +201,26 @@ bool ring_peer_address(struct ring *ring, int fd, struct sockaddr *address,
     return true;
 }
 
+struct sim_peer *sim_waiting_client(struct sim *sim, int listen_fd)
+{
+    for (u32 i = 0; i < sim->peer_count; i++) {
+        struct sim_peer *peer = sim->peers[i];
+        if (peer->listen_fd == listen_fd && peer->link == SIM_LINK_UP && !peer->taken)
+            return peer;
+    }
+    return NULL;
+}
+
+int ring_accept_now(struct ring *ring, int listen_fd)
+{
+    (void)ring;
+    struct sim_peer *peer = sim_waiting_client(sim_current, listen_fd);
+    if (!peer)
+        return -1;
+    peer->taken = true;
+    return peer->fd;
+}
+
 u64 ring_bytes_acked(struct ring *ring, int fd)
 {
     (void)ring;
@@ -246,81 +265,6 @@ void ring_close(struct ring *ring, int fd, bool reset)
     else if (peer->end_pending == SIM_OPEN)
         peer->end_pending = SIM_FIN;
     peer->bounced |= !peer->local && peer->out.len > peer->visible;
-}
-
-/* ---- Pipes: their bytes are kept by number ---- */
-
-bool pipe_open(struct ring_pipe *pipe)
-{
-    static const u32 capacities[] = {1, 1000, 65536, 262144};
-    u32 number = 0;
-    if (sim_current->sockets_fail)
-        return false;
-    while (sim_current->pipes[number].capacity > 0)
-        number++;
-    SIM_CHECK(number < RING_PIPES_MAX);
-    struct sim_bytes *bytes = &sim_current->pipes[number];
-    *bytes = (struct sim_bytes){.data = malloc(1), .capacity = 1};
-    SIM_CHECK(bytes->data);
-    *pipe = (struct ring_pipe){.read_fd = (int)number,
-                               .capacity_bytes =
-                                   capacities[sim_random(sim_current, ARRAY_COUNT(capacities))]};
-    return true;
-}
-
-void pipe_close(struct ring_pipe *pipe)
-{
-    struct sim_bytes *bytes = &sim_current->pipes[pipe->read_fd];
-    SIM_CHECK(bytes->len == pipe->bytes);
-    free(bytes->data);
-    *bytes = (struct sim_bytes){0};
-    *pipe = (struct ring_pipe){0};
-}
-
-enum ring_moved ring_pipe_fill(struct ring *ring, struct ring_pipe *pipe, int fd, u32 bytes_max,
-                               u32 *bytes)
-{
-    (void)ring;
-    struct sim_peer *peer = sim_socket(sim_current, fd);
-    struct sim_bytes *held = &sim_current->pipes[pipe->read_fd];
-    u32 room = min_u32(bytes_max, pipe->capacity_bytes - pipe->bytes);
-    SIM_CHECK(room > 0 && held->len == pipe->bytes);
-    *bytes = 0;
-    if (peer->visible > 0) {
-        *bytes = (u32)sim_piece(sim_current, peer->visible < room ? peer->visible : room);
-        sim_bytes_append(held, sim_bytes_front(&peer->out), *bytes);
-        sim_bytes_drop(&peer->out, *bytes);
-        peer->visible -= *bytes;
-        pipe->bytes += *bytes;
-        sim_trace("into a pipe", peer->number, *bytes);
-        return RING_MOVED_SOME;
-    }
-    bool ended = sim_readable(peer);
-    peer->error = false; /* it is told once */
-    return ended ? RING_MOVED_LOST : RING_MOVED_NONE;
-}
-
-enum ring_moved ring_pipe_drain(struct ring *ring, struct ring_pipe *pipe, int fd, u32 *bytes)
-{
-    (void)ring;
-    struct sim_peer *peer = sim_socket(sim_current, fd);
-    struct sim_bytes *held = &sim_current->pipes[pipe->read_fd];
-    SIM_CHECK(pipe->bytes > 0 && held->len == pipe->bytes);
-    *bytes = 0;
-    if (peer->reset_visible || peer->end_pending == SIM_RESET || peer->shut_write ||
-        (peer->local && peer->peer_closed))
-        return RING_MOVED_LOST;
-    usize room = peer->window > peer->in.len ? peer->window - peer->in.len : 0;
-    if (peer->peer_closed)
-        room = pipe->bytes;
-    if (room == 0)
-        return RING_MOVED_NONE;
-    *bytes = (u32)sim_piece(sim_current, room < pipe->bytes ? room : pipe->bytes);
-    sim_bytes_append(&peer->in, sim_bytes_front(held), *bytes);
-    sim_bytes_drop(held, *bytes);
-    pipe->bytes -= *bytes;
-    sim_trace("out of a pipe", peer->number, *bytes);
-    return RING_MOVED_SOME;
 }
 
 ssize_t recv_into(int fd, void *data, usize len)

@@ -14,7 +14,7 @@ static void assert_address(const struct address *address, const char *ip, u16 po
     assert_int_equal(ntohs(found), port);
 }
 
-static void assert_timeouts(const struct config_timeouts *timeouts, const u32 expected[9])
+static void assert_timeouts(const struct config_timeouts *timeouts, const u32 expected[10])
 {
     assert_int_equal(timeouts->connect_ms, expected[0]);
     assert_int_equal(timeouts->request_head_ms, expected[1]);
@@ -25,6 +25,7 @@ static void assert_timeouts(const struct config_timeouts *timeouts, const u32 ex
     assert_int_equal(timeouts->tunnel_idle_ms, expected[6]);
     assert_int_equal(timeouts->drain_ms, expected[7]);
     assert_int_equal(timeouts->queue_ms, expected[8]);
+    assert_int_equal(timeouts->drain_idle_ms, expected[9]);
 }
 
 /* ---- Defaults ---- */
@@ -39,7 +40,7 @@ static void test_numbers_default(void **state)
     assert_int_equal(config->workers, CPU_COUNT(&cpus));
     assert_int_equal(config->routes[0].retry.retries, 3);
     assert_timeouts(&config->timeouts,
-                    (u32[]){5000, 10000, 30000, 30000, 30000, 60000, 3600000, 30000, 10000});
+                    (u32[]){5000, 10000, 30000, 30000, 30000, 60000, 3600000, 30000, 10000, 1000});
     assert_int_equal(config->limits.http.head_bytes_max, 16384);
     assert_int_equal(config->limits.http.fields_max, 100);
     assert_int_equal(config->limits.http.target_bytes_max, 8192);
@@ -107,12 +108,12 @@ static void test_timeouts_inherit(void **state)
         "}");
     const struct config *config = loaded.config;
     assert_timeouts(&config->timeouts,
-                    (u32[]){1, 10000, 30000, 7000, 9, 60000, 3600000, 30000, 77});
+                    (u32[]){1, 10000, 30000, 7000, 9, 60000, 3600000, 30000, 77, 1000});
     assert_slice(config->routes[0].path, "/a");
     assert_timeouts(&config->routes[0].timeouts,
-                    (u32[]){1, 10000, 30000, 3, 9, 60000, 4, 30000, 8});
+                    (u32[]){1, 10000, 30000, 3, 9, 60000, 4, 30000, 8, 1000});
     assert_timeouts(&config->routes[1].timeouts,
-                    (u32[]){1, 10000, 30000, 7000, 9, 60000, 3600000, 30000, 77});
+                    (u32[]){1, 10000, 30000, 7000, 9, 60000, 3600000, 30000, 77, 1000});
     unload(&loaded);
 }
 
