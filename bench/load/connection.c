@@ -112,9 +112,9 @@ static void on_end(struct load *load, struct connection *connection, i32 result)
 
 static void on_complete(struct load *load, struct connection *connection)
 {
-    bool fresh = load->options.fresh;
-    connection->state = fresh ? CONNECTION_ENDING : CONNECTION_READY;
-    if (!connection->receiving && (fresh || !load->bulk))
+    bool last = load->options.fresh || connection->response.last;
+    connection->state = last ? CONNECTION_ENDING : CONNECTION_READY;
+    if (!connection->receiving && (last || !load->bulk))
         arm_recv(load, connection);
     traffic_answered(load, connection);
 }

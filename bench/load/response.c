@@ -10,12 +10,14 @@ enum { DIGITS_MAX = 12 };
 
 static const char status_line[] = "HTTP/1.1 ";
 static const char length_name[] = "content-length:";
+static const char close_line[] = "connection: close";
 
 void response_start(struct response *response, u64 body_bytes)
 {
     response->body_bytes = body_bytes;
     response->body_left = body_bytes;
     response->head_done = false;
+    response->last = false;
     response->head_len = 0;
 }
 
@@ -31,8 +33,15 @@ static bool parse_length(const u8 *at, const u8 *end, u64 *out)
     return at == end && at > digits && at - digits <= DIGITS_MAX;
 }
 
-/* The one Content-Length of the fields between `at` and `end`; false without one or with two. */
-static bool find_length(const u8 *at, const u8 *end, u64 *out)
+static bool begins_with(const u8 *line, usize len, const char *text, usize text_len)
+{
+    return (*line | 0x20) == 'c' && len >= text_len &&
+           strncasecmp((const char *)line, text, text_len) == 0;
+}
+
+/* The one Content-Length of the fields between `at` and `end`; false without one or with two. And
+ * whether the connection is to end. */
+static bool read_fields(struct response *response, const u8 *at, const u8 *end, u64 *out)
 {
     usize name_len = sizeof(length_name) - 1;
     bool found = false;
@@ -40,8 +49,9 @@ static bool find_length(const u8 *at, const u8 *end, u64 *out)
         const u8 *line_end = memchr(at, '\r', (usize)(end - at));
         if (line_end == NULL)
             return false;
-        bool match = (*at | 0x20) == 'c' && (usize)(line_end - at) > name_len &&
-                     strncasecmp((const char *)at, length_name, name_len) == 0;
+        usize len = (usize)(line_end - at);
+        bool match = begins_with(at, len, length_name, name_len);
+        response->last |= begins_with(at, len, close_line, sizeof(close_line) - 1);
         if (match && (found || !parse_length(at + name_len, line_end, out)))
             return false;
         found = found || match;
@@ -50,7 +60,7 @@ static bool find_length(const u8 *at, const u8 *end, u64 *out)
     return found;
 }
 
-static enum response_verdict check_head(const struct response *response, const u8 *head, usize len)
+static enum response_verdict check_head(struct response *response, const u8 *head, usize len)
 {
     usize prefix = sizeof(status_line) - 1;
     u64 length = 0;
@@ -59,7 +69,7 @@ static enum response_verdict check_head(const struct response *response, const u
     if (memcmp(head + prefix, "200", 3) != 0)
         return RESPONSE_BAD_STATUS;
     const u8 *fields = memchr(head, '\n', len);
-    if (fields == NULL || !find_length(fields + 1, head + len - 2, &length))
+    if (fields == NULL || !read_fields(response, fields + 1, head + len - 2, &length))
         return RESPONSE_BAD_HEAD;
     return length == response->body_bytes ? RESPONSE_MORE : RESPONSE_BAD_LENGTH;
 }

@@ -23,6 +23,7 @@ struct response {
     u64 body_left;
     u64 body_bytes;
     bool head_done;
+    bool last;    /* the peer closes behind it: Connection: close */
     u16 head_len; /* of what is kept in `head` of a head in several pieces */
     u8 *head;     /* RESPONSE_HEAD_BYTES_MAX bytes, allocated by the first partial head */
 };

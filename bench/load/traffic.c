@@ -96,7 +96,7 @@ void traffic_answered(struct load *load, struct connection *connection)
     }
     load->in_flight--;
     record(load, connection);
-    if (!load->options.fresh)
+    if (connection->state == CONNECTION_READY)
         make_ready(load, connection);
 }
 

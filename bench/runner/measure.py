@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -105,7 +106,29 @@ def run_rest_memory(tools, running, case, scale):
     return {"pss_mb": programs.memory_bytes(program.pids()) / 1e6}
 
 
-RUNNERS = {"traffic": run_traffic, "idle-memory": run_idle_memory, "rest-memory": run_rest_memory}
+# What ends each of them gracefully.
+STOP_SIGNALS = {"nextproxy": signal.SIGTERM, "haproxy": signal.SIGUSR1, "nginx": signal.SIGQUIT}
+
+
+def run_drain(tools, running, case, scale):
+    """A graceful stop in the middle of a load: how long it took, and how many requests got no
+    answer or half of one. New connections are refused from then on, which is no fault."""
+    program, _ = running
+    command = load_command(tools, running[1], case, scale, [])
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          text=True) as load:
+        time.sleep(scale.warmup + case.load["seconds"] / 2)
+        program.process.send_signal(STOP_SIGNALS[case.subject])
+        began = time.monotonic()
+        program.process.wait(RUN_SECONDS_SPARE)
+        took = time.monotonic() - began
+        result = json.loads(load.stdout.read().strip().splitlines()[-1])
+    if not result["requests"]:
+        raise RunError("no request was answered before the stop")
+    return {"drain_ms": took * 1e3, "cut": result["errors"]["reset"] + result["errors"]["closed"]}
+
+
+RUNNERS = {"traffic": run_traffic, "drain": run_drain, "idle-memory": run_idle_memory, "rest-memory": run_rest_memory}
 
 
 class Session:

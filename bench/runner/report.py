@@ -3,7 +3,8 @@
 import statistics
 
 METRIC = {"keepalive": "cpu_us_per_request", "bulk": "cpu_s_per_gb", "fresh": "cpu_us_per_request",
-          "openloop": "p95", "idle-memory": "bytes_per_connection", "rest-memory": "pss_mb",
+          "openloop": "p95", "spike": "p99", "drain": "drain_ms",
+          "idle-memory": "bytes_per_connection", "rest-memory": "pss_mb",
           "idle-traffic": "cpu_us_per_request", "backends": "cpu_us_per_request",
           "access-log": "cpu_us_per_request"}
 
@@ -113,6 +114,7 @@ def format_number(value, unit=""):
 
 COLUMNS = (("cpu_us_per_request", "CPU us/req"), ("user_share", "user"),
            ("cpu_s_per_gb", "CPU s/GB"), ("rps", "req/s"), ("p50", "p50 us"), ("p95", "p95 us"), ("p99", "p99 us"),
+           ("drain_ms", "drain ms"), ("cut", "cut"),
            ("bytes_per_connection", "bytes/conn"), ("pss_mb", "Pss MB"))
 
 

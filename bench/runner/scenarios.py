@@ -27,7 +27,7 @@ class Scenario:
     name: str
     title: str
     cases: list
-    kind: str = "traffic"  # or "idle-memory", "rest-memory"
+    kind: str = "traffic"  # or another of measure.RUNNERS
 
 
 def keepalive(scale):
@@ -56,6 +56,20 @@ def openloop(scale):
     subjects = ("direct", "nextproxy") + PEERS + ("floor",)
     yield Scenario("openloop", f"constant rate of {scale.rate} requests/s",
                    [Case(subject, load) for subject in subjects])
+
+
+def spike(scale):
+    """From nothing: every connection of it is new."""
+    load = {"connections": 256, "body": 1024, "rate": scale.spike, "seconds": scale.seconds,
+            "warmup": 0}
+    yield Scenario("spike", f"from 0 to {scale.spike} requests/s and back",
+                   [Case(subject, load) for subject in ("direct", "nextproxy") + PEERS])
+
+
+def drain(scale):
+    load = {"connections": 256, "body": 1024, "seconds": scale.seconds}
+    yield Scenario("drain", "a graceful stop under the load of 256 connections",
+                   [Case(subject, load) for subject in ("nextproxy",) + PEERS], "drain")
 
 
 def idle_memory(scale):
@@ -97,7 +111,7 @@ def rest_memory(scale):
 
 
 ALL = {"keepalive": keepalive, "bulk": bulk, "fresh": fresh, "openloop": openloop,
-       "idle-memory": idle_memory, "idle-traffic": idle_traffic, "backends": backends,
+       "spike": spike, "drain": drain, "idle-memory": idle_memory, "idle-traffic": idle_traffic, "backends": backends,
        "access-log": access_log, "rest-memory": rest_memory}
 
 
@@ -109,6 +123,7 @@ class Scale:
     seconds: float
     warmup: float = 0.5
     rate: int = 10000
+    spike: int = 20000
     idle: int = 10000
     hold: float = 1.5
     backends: int = 1000
