@@ -456,6 +456,14 @@ void client_drain(struct client *client)
         wheel_set(proxy->wheel, &client->timer, soon_ns);
 }
 
+bool client_close_idle(struct client *client)
+{
+    if (client->state != CLIENT_IDLE || client_input_waiting(client))
+        return false;
+    client_close(client, false);
+    return true;
+}
+
 void client_refuse(struct client *client, struct lease_chain *page)
 {
     struct ring *ring = client->proxy->ring;

@@ -195,8 +195,7 @@ static void sweep(struct proxy *proxy)
         overload->looked_at++;
         if (!idle_too_long(client, overload->age_limit_ms))
             continue;
-        client_drain(client);
-        if (client->state != CLIENT_CLOSING)
+        if (!client_close_idle(client))
             continue;
         client->shed = true;
         overload->closing++;
