@@ -134,7 +134,7 @@ static const struct fault_row rows[FAULT_COUNT] = {
         "Backend closed the connection before its response",
         NULL},
     [FAULT_BAD_RESPONSE] = {
-        "bad_response", 502, BLAME_BACKEND, RETRY_NEVER, LOG_ERROR, true, false,
+        "bad_response", 502, BLAME_BACKEND, RETRY_REPLAY, LOG_ERROR, true, false,
         "The server sent an invalid answer.",
         "Backend sent a malformed response",
         NULL},

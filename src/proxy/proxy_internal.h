@@ -172,10 +172,10 @@ struct proxy {
     u32 exchange_block_bytes;
     u32 replay_bytes_max;
     u32 sample_threshold; /* of 2^32: which share of requests is logged */
-    bool draining;       /* clients may have one more request */
-    bool retiring;       /* draining, and a successor serves: clients are sent there */
-    bool stopped;        /* nobody may have anything any more */
-    bool last_responses; /* each response is the last one on its connection */
+    bool draining;        /* clients may have one more request */
+    bool retiring;        /* draining, and a successor serves: clients are sent there */
+    bool stopped;         /* nobody may have anything any more */
+    bool last_responses;  /* each response is the last one on its connection */
     char date[HTTP_DATE_BYTES];
     /* Scratch of whatever is being parsed at the moment; nothing here outlives a handler. */
     struct http_request request;

@@ -231,8 +231,11 @@ static void begin_final(struct exchange *exchange, const struct http_response *r
     if (UNLIKELY(response->status >= CONFIG_RETRY_STATUS_FIRST) &&
         tried_again(exchange, response, framing))
         return;
-    if (framing.body == HTTP_BODY_REJECT ||
-        !begin(exchange, response, framing, response->head_bytes)) {
+    if (framing.body == HTTP_BODY_REJECT) {
+        attempt_failed(exchange, FAULT_BAD_RESPONSE, (struct ring_done){0});
+        return;
+    }
+    if (!begin(exchange, response, framing, response->head_bytes)) {
         exchange->status = 0;
         exchange->response.head.len = 0;
         exchange_fail(exchange, FAULT_BAD_RESPONSE);
@@ -281,7 +284,7 @@ static bool take_head(struct exchange *exchange, enum http_parse parsed)
     case HTTP_PARSE_PARTIAL:
         return false;
     case HTTP_PARSE_REJECTED:
-        exchange_fail(exchange, FAULT_BAD_RESPONSE);
+        attempt_failed(exchange, FAULT_BAD_RESPONSE, (struct ring_done){0});
         return false;
     case HTTP_PARSE_DONE:
         break;

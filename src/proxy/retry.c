@@ -3,8 +3,8 @@
  *
  *   connecting failed                    on another backend, whatever the request: it never left
  *   an idle connection had died          once on a fresh one, if the request may be sent again
- *   reset, timeout, retry.statuses       on another backend, if the request may be sent again
- *                                        (retry.methods, and its body was kept) and the budget
+ *   reset, timeout, no HTTP response,    on another backend, if the request may be sent again
+ *   retry.statuses                       (retry.methods, and its body was kept) and the budget
  *                                        of the pool allows it
  *
  * Nobody is tried twice for one request. When it cannot be tried again, what has failed is

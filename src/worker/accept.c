@@ -8,10 +8,10 @@ enum {
     WAITING_MAX = 65535,  /* at a listening socket: net.core.somaxconn can be no larger */
 };
 
-/* The connections that are in the queue when this worker stops accepting. With the socket's end they
- * would be reset. When a successor has the socket the kernel has woken this worker, and nobody else,
- * for those that came while it was still waiting (EPOLLEXCLUSIVE): the successor would see them only
- * when another one comes. */
+/* The connections that are in the queue when this worker stops accepting. With the socket's end
+ * they would be reset. When a successor has the socket the kernel has woken this worker, and nobody
+ * else, for those that came while it was still waiting (EPOLLEXCLUSIVE): the successor would see
+ * them only when another one comes. */
 static void accept_rest(const struct acceptor *acceptor)
 {
     const struct worker *worker = acceptor->worker;

@@ -70,10 +70,14 @@ $(BUILD)/sim/%: $(BUILD)/obj/tests/sim/%.o $(SIM_LIBRARY) $(LIBRARY) $(HELPERS)
 # Most tests wait most of the time, so more of them than there are processors run at once.
 PYTEST_JOBS ?= 4
 
-.PHONY: integration conformance matrix matrix-full
+.PHONY: integration soak conformance matrix matrix-full
 integration: $(PROGRAM) ## pytest: the real binary against raw sockets and real origins
 	@NEXTPROXY_BIN='$(abspath $(PROGRAM))' $(RUNNER) --jobs $(PYTEST_JOBS) pytest \
 	  $(SUITE_PREFIX)integration tests/integration -- $(PYTEST_ARGS)
+SOAK_SECONDS ?= 600
+soak: $(PROGRAM) ## ten minutes of everything that goes wrong and changes (SOAK_SECONDS=n)
+	@SOAK_SECONDS='$(SOAK_SECONDS)' NEXTPROXY_BIN='$(abspath $(PROGRAM))' $(RUNNER) pytest soak \
+	  tests/integration/test_soak.py -- $(PYTEST_ARGS)
 conformance: $(PROGRAM) ## pytest: RFC 9110/9112 byte vectors and the smuggling set
 	@NEXTPROXY_BIN='$(abspath $(PROGRAM))' $(RUNNER) pytest $(SUITE_PREFIX)conformance \
 	  tests/conformance -- $(PYTEST_ARGS)

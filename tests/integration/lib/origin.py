@@ -138,11 +138,11 @@ class Origin:
         assert not self.failures, "in an origin's script:\n" + "\n".join(self.failures)
 
 
-def wait_until(condition, what):
+def wait_until(condition, what, seconds=WAIT_SECONDS):
     """Polls for something that must come true within the bound."""
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"did not happen in {WAIT_SECONDS} s: {what}"
+        assert time.monotonic() < deadline, f"did not happen in {seconds} s: {what}"
         time.sleep(0.005)
 
 

@@ -61,7 +61,7 @@ static void only_what_a_backend_did_is_tried_again(void **state)
     assert_int_equal(fault_row(FAULT_UPSTREAM_STALE)->retry, RETRY_FRESH);
     assert_int_equal(fault_row(FAULT_RESPONSE_TIMEOUT)->retry, RETRY_REPLAY);
     assert_int_equal(fault_row(FAULT_UPSTREAM_RESET)->retry, RETRY_REPLAY);
-    assert_int_equal(fault_row(FAULT_BAD_RESPONSE)->retry, RETRY_NEVER);
+    assert_int_equal(fault_row(FAULT_BAD_RESPONSE)->retry, RETRY_REPLAY);
 }
 
 static void a_broken_request_ends_its_connection(void **state)
