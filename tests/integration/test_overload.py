@@ -171,7 +171,7 @@ def test_accepting_stops_and_goes_on(lab):
 def test_file_descriptors_run_out(lab):
     """With fewer descriptors than clients nothing fails but what is refused, and it recovers."""
     proxy = managed(lab, lab.origin(), workers=2)
-    resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, (180, 180))
+    resource.prlimit(proxy.engine_pid, resource.RLIMIT_NOFILE, (180, 180))
     wait_until(lambda: metrics_of(lab, proxy)["nextproxy_file_descriptors_limit"] == 180,
                "the limit")
     for _ in range(200):  # idle ones make room
