@@ -45,4 +45,52 @@ u32 limit_codel_room(struct limit_codel *codel, const struct limit_codel_setting
 /* Nobody waits any more. */
 void limit_codel_emptied(struct limit_codel *codel);
 
+/* ---- How many may run: as many as do not wait for each other ----
+ *
+ * A gradient, after TCP Vegas (Brakmo, O'Malley and Peterson, 1994) and those who brought it to
+ * requests (Netflix's concurrency-limits, Envoy's adaptive concurrency): latency is measured in
+ * windows, and compared with what it is without load. When it grows, requests wait for each other
+ * at the backends, and the limit is lowered in proportion, to no less than half at a time. Some
+ * waiting is wanted, or nobody would see that there is more to be had: the tolerance, and a square
+ * root of the limit as headroom.
+ *
+ * What latency is without load is not known to somebody who starts under load, and changes with the
+ * backends. So it is measured: now and then the limit is halved, window by window, for as long as
+ * latency falls with it. An average over all windows would follow the load; a minimum would never
+ * learn that a backend has become slower. */
+
+struct limit_gradient_settings {
+    u32 least; /* bounds of the limit, > 0 */
+    u32 most;
+    u32 tolerance_percent; /* of the latency without load: 150 = half as much again is no overload
+                            */
+    u64 probe_ns;          /* how often latency without load is measured, at least */
+};
+
+/* All zero: nothing is known yet. */
+struct limit_gradient {
+    double limit;
+    double limit_after; /* the probe */
+    double baseline_us; /* latency without load */
+    double probe_us;    /* of the window before */
+    u64 probe_at_ns;
+    u64 probe_wait_ns; /* until the next one: short at first, then probe_ns */
+    bool probing;
+};
+
+/* One window. */
+struct limit_window {
+    u64 now_ns;
+    u32 latency_us;  /* the average of those that began and ended in it; > 0 */
+    u32 most_active; /* requests at the same time */
+};
+
+/* The limit to begin with. */
+u32 limit_gradient_begin(struct limit_gradient *gradient,
+                         const struct limit_gradient_settings *settings, u64 now_ns);
+/* The limit after this window. */
+u32 limit_gradient_next(struct limit_gradient *gradient,
+                        const struct limit_gradient_settings *settings,
+                        const struct limit_window *window);
+
 #endif

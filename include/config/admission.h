@@ -33,7 +33,17 @@ struct config_priority {
     bool from_anyone;  /* the field is believed of all clients, not only of trusted proxies */
 };
 
+/* A limit that follows the latency: see limit.h. */
+struct config_adaptive {
+    u32 least;
+    u32 most;
+    u32 tolerance_percent;
+    u32 probe_interval_ms;
+    bool enabled;
+};
+
 struct config_admission {
+    struct config_adaptive adaptive;
     struct config_shedding shedding;
     struct config_priority priority;
 };

@@ -21,6 +21,7 @@
 #ifndef NEXTPROXY_STATE_ROUTES_H
 #define NEXTPROXY_STATE_ROUTES_H
 
+#include "limit.h"
 #include "state.h"
 
 /* All routes' places. It belongs to the state, and lives as long. */
@@ -100,6 +101,23 @@ void state_room_tell(struct state_routes *routes, u32 worker, u64 turn_ns);
 bool state_room_free(struct state_routes *routes, u32 worker);
 /* The worker, whose first waiter had this turn (> 0), has looked: the next one is called. */
 void state_room_pass(struct state_routes *routes, u32 worker, u64 turn_ns);
+
+/* ---- Limits that follow the latency, see limit.h ---- */
+
+/* The limit in force, all workers' together. */
+u32 state_route_limit(struct state_routes *routes, u32 slot,
+                      const struct limit_gradient_settings *settings, u64 now_ns);
+/* The same without beginning one: 0 = there is none yet. From any thread. */
+u32 state_route_limit_known(const struct state_routes *routes, u32 slot);
+
+struct state_sample {
+    u64 began_ns;
+    u64 now_ns;
+};
+/* A request of the route was answered. True when the limit is another one now. */
+bool state_route_sample(struct state_routes *routes, u32 slot,
+                        const struct limit_gradient_settings *settings,
+                        const struct state_sample *sample);
 
 /* ---- Figures: from any thread ---- */
 

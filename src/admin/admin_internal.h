@@ -153,6 +153,8 @@ static inline enum health_state view_health(const struct admin_view *view, u32 s
 {
     return view->health ? health_state(view->health, slot) : HEALTH_UNKNOWN;
 }
+/* How many requests the route may serve at a time, at the moment; 0 = any number. */
+u32 view_route_limit(const struct snapshot *snapshot, u32 route);
 u64 admin_uptime_s(const struct admin *admin);
 
 /* ---- Writing (write.c) ---- */

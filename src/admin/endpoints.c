@@ -15,6 +15,18 @@ static void answer_health(struct admin *admin, const struct admin_question *ques
     http_write(&reply->body, SLICE("{\"alive\":true}\n"));
 }
 
+u32 view_route_limit(const struct snapshot *snapshot, u32 route)
+{
+    const struct config_route *config = &snapshot->config->routes[route];
+    u32 slot = snapshot->route_slots[route];
+    u32 known = config->admission.adaptive.enabled
+                    ? state_route_limit_known(state_routes(snapshot->state), slot)
+                    : 0;
+    if (known == 0 || (config->active_max > 0 && config->active_max < known))
+        return config->active_max;
+    return known;
+}
+
 bool view_usable(const struct admin_view *view)
 {
     const struct snapshot *snapshot = view->snapshot;

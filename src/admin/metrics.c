@@ -218,7 +218,7 @@ static u64 route_active(const struct scrape *scrape, u32 route)
 
 static u64 route_limit(const struct scrape *scrape, u32 route)
 {
-    return scrape->view.snapshot->config->routes[route].active_max;
+    return view_route_limit(scrape->view.snapshot, route);
 }
 
 static u64 route_waiting(const struct scrape *scrape, u32 route)

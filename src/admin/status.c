@@ -41,12 +41,14 @@ static void write_route_limits(const struct snapshot *snapshot, u32 index, struc
     const struct config_route *route = &snapshot->config->routes[index];
     const struct state_routes *routes = state_routes(snapshot->state);
     u32 slot = snapshot->route_slots[index];
-    write_format(out, ",\"activeLimit\":%u", route->active_max);
+    u32 limit = view_route_limit(snapshot, index);
+    write_format(out, ",\"activeLimit\":%u", limit);
     if (!route->limited)
         return;
     struct state_route_tally tally = state_route_tally(routes, slot);
-    write_format(out, ",\"active\":%u,\"queue\":{\"limit\":%u,\"length\":%u,\"queued\":%llu",
-                 state_route_active(routes, slot), route->queue_max,
+    if (limit > 0)
+        write_format(out, ",\"active\":%u", state_route_active(routes, slot));
+    write_format(out, ",\"queue\":{\"limit\":%u,\"length\":%u,\"queued\":%llu", route->queue_max,
                  state_route_waiting(routes, slot), number(tally.queued));
     write_format(out, ",\"served\":%llu,\"waitedUs\":%llu", number(tally.waited),
                  number(tally.waited_us_sum));

@@ -59,8 +59,10 @@ static void write_routes(const struct snapshot *snapshot, struct http_writer *ou
         if (route->limited) {
             const struct state_routes *routes = state_routes(snapshot->state);
             u32 slot = snapshot->route_slots[i];
-            (void)snprintf(active, sizeof(active), "%u/%u", state_route_active(routes, slot),
-                           route->active_max);
+            u32 limit = view_route_limit(snapshot, i);
+            if (limit > 0)
+                (void)snprintf(active, sizeof(active), "%u/%u", state_route_active(routes, slot),
+                               limit);
             (void)snprintf(waiting, sizeof(waiting), "%u/%u", state_route_waiting(routes, slot),
                            route->queue_max);
         }

@@ -229,6 +229,7 @@ static struct config_admission admission_build(const struct settings_admission *
 {
     const struct settings_priority *priority = &from->priority;
     return (struct config_admission){
+        .adaptive = from->adaptive,
         .shedding = from->shedding,
         .priority = {.header = priority->header,
                      .high = {priority->high.at, priority->high.count},
@@ -408,7 +409,8 @@ void routes_build(struct builder *builder)
         config->routes_by_path |= routes[i].path.len > 1;
     }
     for (u32 i = 0; i <= count; i++)
-        routes[i].limited = routes[i].active_max > 0 || builder->pools[routes[i].pool].limited;
+        routes[i].limited = routes[i].active_max > 0 || routes[i].admission.adaptive.enabled ||
+                            builder->pools[routes[i].pool].limited;
     config->routes = routes;
     config->route_count = count + 1;
 }

@@ -65,11 +65,16 @@ enum {
 
 /* ... and in which order. */
 #define ROUTE_ADMISSION(structure, member)                                                         \
-    {.key = "shedding",                                                                            \
+    {.key = "adaptive",                                                                            \
      .type = SETTING_OBJECT,                                                                       \
-     MEMBER(structure, member.shedding),                                                           \
-     .table = &settings_shedding,                                                                  \
-     .text = "What becomes of a queue that does not get shorter."},                                \
+     MEMBER(structure, member.adaptive),                                                           \
+     .table = &settings_adaptive,                                                                  \
+     .text = "A limit of requests in progress that follows the latency."},                         \
+        {.key = "shedding",                                                                        \
+         .type = SETTING_OBJECT,                                                                   \
+         MEMBER(structure, member.shedding),                                                       \
+         .table = &settings_shedding,                                                              \
+         .text = "What becomes of a queue that does not get shorter."},                            \
     {                                                                                              \
         .key = "priority", .type = SETTING_OBJECT, MEMBER(structure, member.priority),             \
         .table = &settings_priority, .text = "Who goes first among those that wait."               \
@@ -77,6 +82,7 @@ enum {
 
 extern const struct settings_table settings_backends;
 extern const struct settings_table settings_routes;
+extern const struct settings_table settings_adaptive;
 extern const struct settings_table settings_shedding;
 extern const struct settings_table settings_priority;
 extern const struct settings_table settings_passive_check;

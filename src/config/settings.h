@@ -181,6 +181,7 @@ struct settings_priority {
 };
 
 struct settings_admission {
+    struct config_adaptive adaptive;
     struct config_shedding shedding;
     struct settings_priority priority;
 };

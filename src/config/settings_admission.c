@@ -1,9 +1,33 @@
-/* The rows of `shedding` and `priority`, at the top level and in `routes[]`. */
+/* The rows of `adaptive`, `shedding` and `priority`, at the top level and in `routes[]`. */
 #include "config/rows.h"
 
 /* A row is read as a row: laid out by hand, because clang-format gives every column its own line.
  */
 /* clang-format off */
+
+static const struct setting adaptive_rows[] = {
+    {.key = "enabled", .type = SETTING_BOOL, MEMBER(struct config_adaptive, enabled),
+     .fallback = "false",
+     .text = "Whether the number of requests in progress is limited by what the backends can do: "
+             "while latency grows with it, the limit is lowered, else raised. `reqActiveLength` is "
+             "its upper bound then, when it is set."},
+    {.key = "min", .type = SETTING_INTEGER, MEMBER(struct config_adaptive, least),
+     .min = 1, .max = COUNT_MAX, .unit = "requests", .fallback = "1",
+     .text = "The limit is never lower."},
+    {.key = "max", .type = SETTING_INTEGER, MEMBER(struct config_adaptive, most),
+     .min = 1, .max = COUNT_MAX, .unit = "requests", .fallback = "10000",
+     .text = "The limit is never higher; with a lower value than `min`, that one holds."},
+    {.key = "tolerance", .type = SETTING_INTEGER,
+     MEMBER(struct config_adaptive, tolerance_percent),
+     .min = 101, .max = 1000, .unit = "percent", .fallback = "150",
+     .text = "Up to this share of the latency without load nothing counts as overload."},
+    {.key = "probeInterval", .type = SETTING_INTEGER,
+     MEMBER(struct config_adaptive, probe_interval_ms),
+     .min = 1000, .max = MS_MAX, .unit = MS, .fallback = "60000",
+     .text = "How often latency without load is measured, by lowering the limit for a moment; at "
+             "first it is more often."},
+};
+const struct settings_table settings_adaptive = TABLE(struct config_adaptive, adaptive_rows);
 
 static const struct setting shedding_rows[] = {
     {.key = "enabled", .type = SETTING_BOOL, MEMBER(struct config_shedding, enabled),

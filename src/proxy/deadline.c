@@ -129,6 +129,13 @@ static bool try_timed_out(struct exchange *exchange)
     return true;
 }
 
+static void response_timed_out(struct exchange *exchange)
+{
+    if (exchange->route->limited)
+        queue_sample(exchange);
+    attempt_failed(exchange, FAULT_RESPONSE_TIMEOUT, (struct ring_done){0});
+}
+
 void exchange_on_timeout(struct exchange *exchange)
 {
     if (exchange->phase == EXCHANGE_BACKING_OFF) {
@@ -157,7 +164,7 @@ void exchange_on_timeout(struct exchange *exchange)
         if (waits_for_body(exchange))
             exchange_fail(exchange, FAULT_BODY_TIMEOUT);
         else
-            attempt_failed(exchange, FAULT_RESPONSE_TIMEOUT, (struct ring_done){0});
+            response_timed_out(exchange);
         return;
     case EXCHANGE_RELAYING:
         exchange_fail(exchange, relay_pending(&exchange->response) ? FAULT_CLIENT_STALLED

@@ -66,12 +66,12 @@ static const struct fault_row rows[FAULT_COUNT] = {
     [FAULT_ROUTE_FULL] = {
         "route_full", 503, BLAME_US, RETRY_NEVER, LOG_WARN, true, true,
         "Too many requests are being served at the moment.",
-        "Route is at reqActiveLength",
+        "Route serves as many requests as it may",
         NULL},
     [FAULT_QUEUE_FULL] = {
         "queue_full", 503, BLAME_US, RETRY_NEVER, LOG_WARN, true, true,
         "Too many requests are waiting at the moment.",
-        "Route is at reqActiveLength, its queue at reqQueueLength",
+        "Route serves as many requests as it may, and its queue is full",
         NULL},
     [FAULT_QUEUE_TIMEOUT] = {
         "queue_timeout", 503, BLAME_US, RETRY_NEVER, LOG_WARN, true, true,

@@ -42,11 +42,28 @@ static struct queue *queue_at(struct queues *queues, u32 slot)
 static void follow(struct queue *queue, const struct config_route *route)
 {
     const struct config_shedding *shedding = &route->admission.shedding;
+    const struct config_adaptive *adaptive = &route->admission.adaptive;
     queue->active_max = route->active_max;
+    queue->adaptive = (struct limit_gradient_settings){
+        .least = adaptive->enabled ? adaptive->least : 0,
+        .most = max_u32(adaptive->most, adaptive->least),
+        .tolerance_percent = adaptive->tolerance_percent,
+        .probe_ns = adaptive->probe_interval_ms * NS_PER_MS,
+    };
     queue->shedding = (struct limit_codel_settings){
         .target_ns = shedding->enabled ? shedding->target_ms * NS_PER_MS : 0,
         .interval_ns = shedding->interval_ms * NS_PER_MS,
     };
+}
+
+/* How many the route may serve at a time; 0 = any number. */
+static u32 places_of(const struct proxy *proxy, const struct queue *queue)
+{
+    if (LIKELY(queue->adaptive.least == 0))
+        return queue->active_max;
+    u32 limit =
+        state_route_limit(proxy->queues.routes, queue->slot, &queue->adaptive, proxy_now_ns(proxy));
+    return queue->active_max > 0 ? min_u32(limit, queue->active_max) : limit;
 }
 
 static void set_due(struct queues *queues, struct queue *queue)
@@ -137,11 +154,11 @@ u8 queue_priority(const struct config_route *route, const struct http_request *r
 static bool take_place(struct exchange *exchange, struct queue *queue, bool newcomer)
 {
     struct state_routes *routes = exchange->proxy->queues.routes;
-    if (queue->active_max == 0)
+    u32 places = places_of(exchange->proxy, queue);
+    if (places == 0)
         return !newcomer || state_route_waiting(routes, queue->slot) == 0;
-    exchange->route_entered = newcomer
-                                  ? state_route_enter(routes, queue->slot, queue->active_max)
-                                  : state_route_enter_next(routes, queue->slot, queue->active_max);
+    exchange->route_entered = newcomer ? state_route_enter(routes, queue->slot, places)
+                                       : state_route_enter_next(routes, queue->slot, places);
     return exchange->route_entered;
 }
 
@@ -154,14 +171,15 @@ static void give_back(struct exchange *exchange, struct queue *queue)
         return;
     exchange->route_entered = false;
     state_route_leave(proxy->queues.routes, queue->slot);
-    (void)!state_route_turn(proxy->queues.routes, queue->slot, proxy->worker, queue->active_max);
+    (void)!state_route_turn(proxy->queues.routes, queue->slot, proxy->worker,
+                            places_of(proxy, queue));
 }
 
 /* The fault that it is when the exchange cannot wait. */
 static enum fault go_at_once(struct exchange *exchange, struct queue *queue)
 {
     if (!take_place(exchange, queue, true))
-        return queue->active_max > 0 ? FAULT_ROUTE_FULL : FAULT_BACKENDS_FULL;
+        return places_of(exchange->proxy, queue) > 0 ? FAULT_ROUTE_FULL : FAULT_BACKENDS_FULL;
     enum attempt_choice choice = attempt_pick(exchange);
     if (choice == ATTEMPT_FULL) {
         give_back(exchange, queue);
@@ -284,6 +302,16 @@ void queue_leave(struct exchange *exchange)
 
 /* ---- Whose turn it is ---- */
 
+void queue_sample(struct exchange *exchange)
+{
+    struct proxy *proxy = exchange->proxy;
+    struct queue *queue = queue_at(&proxy->queues, exchange_route_slot(exchange));
+    const struct state_sample sample = {exchange->attempt_ns, proxy_now_ns(proxy)};
+    if (queue->adaptive.least > 0 && exchange->route_entered &&
+        state_route_sample(proxy->queues.routes, queue->slot, &queue->adaptive, &sample))
+        set_due(&proxy->queues, queue); /* there may be more places */
+}
+
 void queue_room_freed(struct proxy *proxy)
 {
     proxy->queues.room_freed = true;
@@ -363,7 +391,7 @@ static void serve(struct proxy *proxy, struct queue *queue)
     struct queues *queues = &proxy->queues;
     enum attempt_choice choice = ATTEMPT_PICKED;
     while (choice != ATTEMPT_FULL &&
-           state_route_turn(queues->routes, queue->slot, proxy->worker, queue->active_max)) {
+           state_route_turn(queues->routes, queue->slot, proxy->worker, places_of(proxy, queue))) {
         struct exchange *first = first_of(queue);
         if (!take_place(first, queue, false))
             break;

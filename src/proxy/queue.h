@@ -31,8 +31,9 @@ struct queue {
     struct list for_room;     /* in queues.for_room: the first waits for room at a backend */
     struct limit_codel codel; /* of those that wait here */
     /* Of the newest configuration that has the route. */
-    struct limit_codel_settings shedding; /* target_ns 0 = none */
-    u32 active_max;                       /* 0 = no limit any more */
+    struct limit_codel_settings shedding;    /* target_ns 0 = none */
+    struct limit_gradient_settings adaptive; /* least 0 = the limit does not follow the latency */
+    u32 active_max;                          /* 0 = no limit any more */
     u32 slot;
     u32 count;
     bool ready; /* has been used before: the lists are lists */
@@ -69,6 +70,8 @@ void queue_timed_out(struct exchange *exchange);
 /* Gives back the place that the exchange has. */
 void queue_leave(struct exchange *exchange);
 
+/* The exchange's request was answered, or should have been: a sample for the route's limit. */
+void queue_sample(struct exchange *exchange);
 /* There is one request less at a backend. */
 void queue_room_freed(struct proxy *proxy);
 

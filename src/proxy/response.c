@@ -138,6 +138,8 @@ static void note_first_byte(struct exchange *exchange, u32 status)
     state_tally_add(&tally->latency_us_sum, latency_us);
     state_latency_add(&proxy->latencies[exchange_backend_slot(exchange)], latency_us);
     outcome_head(exchange, status);
+    if (UNLIKELY(exchange->route->limited) && status < 500) /* errors may come without any work */
+        queue_sample(exchange);
 }
 
 static void decide_keeping(struct exchange *exchange, const struct http_response *response,

@@ -41,6 +41,7 @@ struct listener {
 
 struct state_routes {
     struct places_by_slot *places;
+    struct adaptive_by_slot *adaptive;
     struct route_tallies *tallies[STATE_WORKERS_MAX];
     struct listener listeners[STATE_WORKERS_MAX];
     u32 workers;  /* one more than the last that has tallies */
@@ -49,6 +50,19 @@ struct state_routes {
 
 /* ---- Beginning and end ---- */
 
+static void release_regions(struct state_routes *routes)
+{
+    if (routes->places)
+        region_release(routes->places, sizeof(*routes->places));
+    if (routes->adaptive)
+        region_release(routes->adaptive, adaptive_region_bytes());
+}
+
+struct adaptive_by_slot *routes_adaptive(const struct state_routes *routes)
+{
+    return routes->adaptive;
+}
+
 struct state_routes *state_routes_create(void)
 {
     struct state_routes *routes = aligned_alloc(CACHE_LINE_BYTES, sizeof(*routes));
@@ -56,7 +70,9 @@ struct state_routes *state_routes_create(void)
         return NULL;
     memset(routes, 0, sizeof(*routes));
     routes->places = region_reserve(sizeof(*routes->places), false);
-    if (!routes->places) {
+    routes->adaptive = region_reserve(adaptive_region_bytes(), false);
+    if (!routes->places || !routes->adaptive) {
+        release_regions(routes);
         free(routes);
         return NULL;
     }
@@ -72,7 +88,7 @@ void state_routes_destroy(struct state_routes *routes)
         if (routes->tallies[worker])
             region_release(routes->tallies[worker], sizeof(*routes->tallies[worker]));
     }
-    region_release(routes->places, sizeof(*routes->places));
+    release_regions(routes);
     free(routes);
 }
 
@@ -168,6 +184,7 @@ struct state_route_tally state_route_tally(const struct state_routes *routes, u3
 /* Nobody counts meanwhile: a slot is free when nothing runs or waits in it. */
 void state_routes_forget(struct state_routes *routes, u32 slot)
 {
+    adaptive_forget(routes, slot);
     for (u32 worker = 0; worker < routes->workers; worker++) {
         struct route_tallies *tallies = routes->tallies[worker];
         if (tallies && (tallies->by_slot[slot].queued > 0 || tallies->by_slot[slot].refused > 0))

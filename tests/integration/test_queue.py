@@ -251,6 +251,30 @@ def test_a_queue_that_stands(lab):
     assert not queue_of(lab, proxy)["standing"]
 
 
+def test_a_limit_that_follows_the_latency(lab):
+    """Setting adaptive: its limit holds over all workers, within its bounds; what it is, /status
+    and /metrics say. How it follows: tests/unit/limit and tests/sim/scenarios_adaptive.c."""
+    gate = Gate(is_open=True)
+    proxy = managed(lab, lab.origin(serve(gate)), workers=2, reqQueueLength=1000,
+                    adaptive={"enabled": True, "min": 2, "max": 3}, timeouts={"queue": 60000})
+    statuses = []
+
+    def ask():
+        client = lab.client(proxy)
+        statuses.extend(client.get("/").status for _ in range(25))
+        client.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * (16 * 25)
+    assert gate.most <= 3
+    assert status_of(lab, proxy)["routes"][-1]["activeLimit"] in (2, 3)
+    assert metrics_of(lab, proxy)['nextproxy_route_active_limit{route="default"}'] in (2, 3)
+
+
 def test_more_places_by_a_reload(lab):
     gate = Gate()
     origin = lab.origin(serve(gate))

@@ -19,6 +19,7 @@
  *   scenarios_reload.c     another configuration takes over
  *   scenarios_queue.c      routes with limits: who waits, and whose turn it is
  *   scenarios_room.c       backends with maxConnections
+ *   scenarios_adaptive.c   a limit that follows the latency, at three times the capacity
  *   scenarios_priority.c   who goes first there, and who is turned away
  *
  * To add one: write a function that takes the sim (sim.h says what peers can do, the functions

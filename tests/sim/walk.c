@@ -89,10 +89,8 @@ static void add_backends(struct walk *walk)
             "{" listeners ROUTED("ip-hash") "'backends':[" BACKEND_A(a) "," BACKEND_B              \
                                                                         "," BACKEND_C              \
                                                                         "]," SIM_SETTINGS "}",     \
-            "{" listeners                                                                          \
-            "'reqActiveLength':2,'reqQueueLength':4,'backends':[" BACKEND_A(a) "," BACKEND_C       \
-                                                                               "]," SIM_SETTINGS   \
-                                                                               "}",                \
+            "{" listeners "'reqActiveLength':2,'reqQueueLength':4,'adaptive':{'enabled':true},'"   \
+                          "backends':[" BACKEND_A(a) "," BACKEND_C "]," SIM_SETTINGS "}",          \
     }
 enum { CONFIGS_COUNT = 5 };
 

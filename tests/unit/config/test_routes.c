@@ -95,11 +95,18 @@ static void test_admission(void **state)
 {
     (void)state;
     struct loaded loaded =
-        load_good("{'shedding':{'enabled':true,'target':7},'routes':[{'path':'/a',"
+        load_good("{'shedding':{'enabled':true,'target':7},'routes':[{'path':'/a','adaptive':{"
+                  "'enabled':true,'min':3,'max':4,'tolerance':200,'probeInterval':5000},"
                   "'priority':{'level':'LOW','header':'X-P','high':['a','b'],'low':['c'],"
                   "'fromAnyone':true,'headStart':9}}]," TWO "}");
     const struct config_admission *first = &route_find(loaded.config, "route-1")->admission;
     assert_false(first->shedding.enabled); /* it has its own */
+    assert_true(first->adaptive.enabled);
+    assert_int_equal(first->adaptive.least, 3);
+    assert_int_equal(first->adaptive.most, 4);
+    assert_int_equal(first->adaptive.tolerance_percent, 200);
+    assert_int_equal(first->adaptive.probe_interval_ms, 5000);
+    assert_true(route_find(loaded.config, "route-1")->limited);
     assert_int_equal(first->priority.level, CONFIG_PRIORITY_LOW);
     assert_slice(first->priority.header, "X-P");
     assert_int_equal(first->priority.high.count, 2);
@@ -110,6 +117,7 @@ static void test_admission(void **state)
     assert_true(first->priority.from_anyone);
     const struct config_admission *last = &route_find(loaded.config, "default")->admission;
     assert_true(last->shedding.enabled);
+    assert_false(last->adaptive.enabled);
     assert_int_equal(last->shedding.target_ms, 7);
     assert_int_equal(last->shedding.interval_ms, 500);
     assert_int_equal(last->priority.level, CONFIG_PRIORITY_NORMAL);
