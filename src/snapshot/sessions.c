@@ -11,7 +11,7 @@ static struct siphash_key key_of(const struct snapshot *snapshot)
 {
     static const struct siphash_key stretch = {"nextproxy sticky"};
     struct slice text = snapshot->config->sticky_key;
-    struct siphash_key key;
+    struct siphash_key key = {{0}};
     if (text.len == 0)
         return state_sticky_key(snapshot->state);
     siphash_128(&stretch, text.data, text.len, key.bytes);
