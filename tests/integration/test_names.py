@@ -388,6 +388,24 @@ def test_each_address_has_a_health_of_its_own(lab):
     wait_until(lambda: bodies(lab, proxy, 6) == {"one"}, "the dead address to be left out")
 
 
+def test_a_session_stays_with_its_address(lab):
+    server = name_server(lab)
+    first, *_ = twins(lab, "one", "two", "three")
+    server.point(NAME, "127.0.0.1", "127.0.0.2")
+    proxy = lab.proxy(at(first), dns=server.settings(),
+                      loadBalancing={"stickySession": {"enabled": True}})
+    sessions = {}
+    for _ in range(6):
+        begun = lab.ask(proxy, request())
+        sessions[begun.body] = begun.get("Set-Cookie").split(";")[0]
+    assert set(sessions) == {b"one", b"two"}
+    server.point(NAME, "127.0.0.1", "127.0.0.2", "127.0.0.3")
+    wait_entry(proxy, backendId="app", message="127.0.0.3")
+    for body, cookie in sessions.items():
+        for _ in range(4):
+            assert lab.ask(proxy, request("GET", "/", f"Cookie: {cookie}")).body == body
+
+
 def test_random_answers_never_cost_a_request(lab):
     """Addresses come and go in every combination, while requests go on."""
     server = name_server(lab)
