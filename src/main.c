@@ -357,10 +357,15 @@ static bool take_command(struct arguments *arguments, const struct command *comm
     return true;
 }
 
+static const struct command *command_of(const struct arguments *arguments)
+{
+    return arguments->command ? arguments->command : &proxy_command;
+}
+
 /* Nothing that was given may be ignored in silence. */
 static bool check_options(const struct arguments *arguments)
 {
-    const struct command *command = arguments->command;
+    const struct command *command = command_of(arguments);
     for (u32 i = 0; i < OPTION_COUNT; i++)
         if (arguments->given & ~command->takes & 1U << i)
             return refuse("%s does not go with %s", option_rows[i].name, command->name);
@@ -382,8 +387,6 @@ static bool parse_arguments(int count, char **words, struct arguments *arguments
         if (command ? !take_command(arguments, command) : !take_option(arguments, option, value))
             return false;
     }
-    if (!arguments->command)
-        arguments->command = &proxy_command;
     return check_options(arguments);
 }
 
@@ -404,5 +407,5 @@ int main(int argument_count, char **argument_words)
         return close_output(remote_run(argument_count, argument_words));
     if (!parse_arguments(argument_count, argument_words, &arguments))
         return EXIT_CANNOT_RUN;
-    return close_output(arguments.command->run(&arguments));
+    return close_output(command_of(&arguments)->run(&arguments));
 }

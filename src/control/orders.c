@@ -91,11 +91,12 @@ static void stop_now(struct control *control, const char *text)
 static void stop(struct control *control, const char *text)
 {
     u64 drain_ms = live_snapshot(control->live)->config->timeouts.drain_ms;
+    u64 within_us = (drain_ms + STOP_SPARE_MS) * 1000;
     if (control->stops_asked > 0)
         return; /* it drains already, be it for a successor */
     (void)text;
     control_tell(control, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu\nSTATUS=Stopping gracefully",
-                 (unsigned long long)((drain_ms + STOP_SPARE_MS) * 1000));
+                 (unsigned long long)within_us);
     command(control, WORKER_DRAIN, "Stopping gracefully");
 }
 

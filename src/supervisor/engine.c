@@ -40,7 +40,7 @@ __attribute__((noreturn)) static void become(const struct engine_start *start, i
     open_on_exec(channel);
     for (u32 i = 0; i < handover->socket_count; i++)
         open_on_exec(handover->sockets[i].fd);
-    while (start->words[count] && count < WORDS_MAX) {
+    while (count < WORDS_MAX && start->words[count]) {
         words[count] = start->words[count];
         count++;
     }

@@ -1,2 +1,2 @@
 """Fixtures of the integration tests."""
-from lib.fixtures import lab, shared  # noqa: F401  pylint: disable=unused-import
+from lib.fixtures import crashes, lab, shared  # noqa: F401  pylint: disable=unused-import

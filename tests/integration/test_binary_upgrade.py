@@ -19,6 +19,9 @@ from test_supervisor import crash, fixed
 from test_upgrade import SWITCH, UPGRADE, echo_bytes
 
 
+pytestmark = pytest.mark.usefixtures("crashes")
+
+
 def upgrade(proxy):
     """Returns when a new engine serves and the old one finishes: (its number, the old one's)."""
     old = proxy.engine_pid

@@ -15,6 +15,7 @@ from lib.wire import WAIT_SECONDS
 from test_start_failures import start
 from test_supervisor import crash, fixed
 
+pytestmark = pytest.mark.usefixtures("crashes")
 # Executes a command as a service manager does: descriptors from 3 on, and whom they are for.
 PASS_ON = """
 import fcntl, os, sys

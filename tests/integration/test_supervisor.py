@@ -22,6 +22,9 @@ from lib.reload import write_config
 from lib.wire import WAIT_SECONDS
 
 
+pytestmark = pytest.mark.usefixtures("crashes")
+
+
 def fixed(lab):
     """An origin for Load."""
     return lab.origin(serve(lambda seen: answer(b"x" * 1000)))

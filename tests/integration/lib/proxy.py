@@ -15,8 +15,10 @@ from lib.wire import WAIT_SECONDS
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BINARY = os.environ.get("NEXTPROXY_BIN", str(ROOT / "build" / "nextproxy"))
 # A sanitizer's report, or one of our own assertions, on stderr fails the test that caused it.
-REPORT = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer|assertion",
-                    re.IGNORECASE)
+BUG = r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer|assertion"
+# The supervisor starts a crashed engine again, so that a test might not see it otherwise.
+REPORT = re.compile(BUG + r"|The engine \(process", re.IGNORECASE)
+REPORT_WITH_CRASHES = re.compile(BUG, re.IGNORECASE)
 START_TRIES = 5
 
 
