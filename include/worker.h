@@ -61,13 +61,15 @@ struct worker_options {
     int cpu;           /* to be pinned to; -1 = not */
 };
 
-/* Starts the thread and waits until it has all it needs to serve: WORKER_RUN has it accept
+/* Starts the thread and waits until it has all it needs to serve: worker_run() has it accept
  * connections. NULL with the reason in `why`
  * (WORKER_WHY_BYTES) when it cannot. `options` may go; what it points at must outlive the worker.
  */
 MUST_CHECK struct worker *worker_start(const struct worker_options *options, char *why,
                                        usize why_bytes);
-/* WORKER_RUN: accept connections. WORKER_DRAIN: no new connections, what runs may finish within
+/* Returns when the worker accepts connections. Once, before any command. */
+void worker_run(struct worker *worker);
+/* WORKER_DRAIN: no new connections, what runs may finish within
  * timeouts.drain. WORKER_RETIRE: the same, but another process takes the new ones from the same
  * sockets, so that clients are sent there instead of away: see proxy_retire(). WORKER_STOP: cut
  * everything. From any thread. */

@@ -151,7 +151,7 @@ static bool start_workers(struct control *control)
     }
     /* Not before all of them are there: when one is missing, whoever was accepted would be cut. */
     for (u32 i = 0; i < config->workers; i++)
-        worker_command(control->workers[i], WORKER_RUN);
+        worker_run(control->workers[i]);
     return true;
 }
 

@@ -19,6 +19,14 @@ enum {
 
 /* ---- The loop ---- */
 
+static void announce(struct worker *worker, enum worker_phase phase)
+{
+    pthread_mutex_lock(&worker->lock);
+    worker->phase = phase;
+    pthread_cond_signal(&worker->started);
+    pthread_mutex_unlock(&worker->lock);
+}
+
 static void obey(struct worker *worker)
 {
     enum worker_command command = (enum worker_command)atomic_load(&worker->command);
@@ -29,6 +37,7 @@ static void obey(struct worker *worker)
     worker->obeyed = command;
     if (command == WORKER_RUN) {
         accept_start(worker);
+        announce(worker, PHASE_SERVING);
         return;
     }
     if (accepts)
@@ -148,14 +157,6 @@ static void pin(const struct worker *worker)
     (void)sched_setaffinity(0, sizeof(set), &set); /* a hint: without it all works the same */
 }
 
-static void announce(struct worker *worker, enum worker_phase phase)
-{
-    pthread_mutex_lock(&worker->lock);
-    worker->phase = phase;
-    pthread_cond_signal(&worker->started);
-    pthread_mutex_unlock(&worker->lock);
-}
-
 static void *run(void *argument)
 {
     struct worker *worker = argument;
@@ -248,6 +249,15 @@ void worker_command(struct worker *worker, enum worker_command command)
 {
     atomic_store(&worker->command, (int)command);
     worker_nudge(worker);
+}
+
+void worker_run(struct worker *worker)
+{
+    worker_command(worker, WORKER_RUN);
+    pthread_mutex_lock(&worker->lock);
+    while (worker->phase != PHASE_SERVING)
+        pthread_cond_wait(&worker->started, &worker->lock);
+    pthread_mutex_unlock(&worker->lock);
 }
 
 void worker_adopt(struct worker *worker, struct snapshot *snapshot)

@@ -17,7 +17,7 @@ struct acceptor {
     int fd;
 };
 
-enum worker_phase { PHASE_STARTING, PHASE_READY, PHASE_FAILED };
+enum worker_phase { PHASE_STARTING, PHASE_READY, PHASE_SERVING, PHASE_FAILED };
 
 struct worker {
     struct worker_options with;
