@@ -18,6 +18,7 @@
 #include "config/changes.h"
 #include "config/dns.h"
 #include "config/health_check.h"
+#include "config/kept.h"
 #include "config/overlay.h"
 #include "config/overload.h"
 #include "config/passive_check.h"
@@ -160,6 +161,12 @@ struct config_admin {
     bool enabled;
 };
 
+struct config_state {  /* what is kept over a restart */
+    struct slice file; /* "" = state.json in $STATE_DIRECTORY, if there is one */
+    u32 health_age_ms_max;
+    bool enabled;
+};
+
 struct settings; /* what was written, completed: src/config/settings.h */
 
 struct config {
@@ -188,6 +195,7 @@ struct config {
     struct config_rate_limit rate_limit;
     bool reload_watch; /* the file is read again when it changes */
     struct config_admin admin;
+    struct config_state state;
     struct network_list trusted_proxies; /* whose forwarding fields are believed and appended to */
     struct config_error_templates error_templates;
     struct config_dns dns;

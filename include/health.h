@@ -75,6 +75,11 @@ struct health_last {
 };
 /* False when none has ended yet. */
 bool health_last(const struct health *health, u32 slot, struct health_last *out);
+/* What is known of it from an earlier process: as if checks had found so. Only where something is
+ * checked, and nothing is known yet. */
+void health_restore(struct health *health, u32 slot, enum health_state state);
+/* How often a backend's state has changed. */
+u64 health_changes(const struct health *health);
 /* Backends that are being checked. */
 u32 health_checks(const struct health *health);
 /* Probes that were started so far. */

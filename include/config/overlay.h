@@ -85,6 +85,12 @@ struct config_overlay_listener {
 void config_overlay_settle(struct config_overlay *overlay, const struct config *base,
                            struct config_overlay_listener listener);
 
+/* Puts what a state file holds on top of an empty overlay, for `base`: what is wrong with it is
+ * told and left out, and so is what the file has overtaken. */
+struct config_kept;
+void config_overlay_restore(struct config_overlay *overlay, const struct config_kept *kept,
+                            const struct config *base, struct config_overlay_listener listener);
+
 /* The configuration `base` with an overlay that is settled with it. It shares memory with `base`,
  * which must outlive it; config_destroy() frees the rest. NULL and `problems` when something does
  * not go together. The caller deinits `problems` in either case. */

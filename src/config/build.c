@@ -304,6 +304,7 @@ static void values_copy(struct config *config, const struct settings *settings)
     config->logging = settings->logging;
     config->rate_limit = settings->rate_limit;
     config->reload_watch = settings->reload.watch;
+    config->state = settings->state;
 }
 
 static void sticky_key_build(struct builder *builder)

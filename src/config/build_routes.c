@@ -364,10 +364,10 @@ static void default_route_build(struct builder *builder, struct config_route *to
         .sticky_cookie = has_cookie(sticky),
         .retry = retry_build(&builder->settings->retry, builder->settings->proxy.retries, NULL),
     };
-    if (builder->all_count == 0 && builder->config->backend_count > 0)
+    if (builder->all_count == 0 && !reader_complained(builder->reader, &path))
         reader_complain(builder->reader, &path,
-                        "only backends with routesOnly: the default route needs at least one "
-                        "without");
+                        "no backends but such with routesOnly: the default route needs at least "
+                        "one without");
     builder->retry = &to->retry;
     pool_check(builder, &path, to->pool);
 }

@@ -458,3 +458,24 @@ const struct setting_form form_field_value = {
                "[^\\u0000-\\u0020\\u007f])?)?$",
     .secret = field_value_secret,
 };
+
+static const char *hex_complaint(struct slice value)
+{
+    for (u32 i = 0; i < value.len; i++)
+        if (!strchr("0123456789abcdef", value.data[i]) || value.data[i] == '\0')
+            return form_hex.allowed;
+    return value.len > 0 && value.len <= 128 && value.len % 2 == 0 ? NULL : form_hex.allowed;
+}
+
+static bool always_secret(struct slice value)
+{
+    (void)value;
+    return true;
+}
+
+const struct setting_form form_hex = {
+    .complaint = hex_complaint,
+    .allowed = "1 to 64 bytes as hexadecimal digits in small letters",
+    .pattern = "^([0-9a-f]{2}){1,64}$",
+    .secret = always_secret,
+};

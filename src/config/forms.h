@@ -26,5 +26,6 @@ extern const struct setting_form form_socket_mode;
 extern const struct setting_form form_field;         /* the name of one that may be edited */
 extern const struct setting_form form_field_removed; /* ... and taken out of a request */
 extern const struct setting_form form_field_value;
+extern const struct setting_form form_hex; /* a secret in the state file */
 
 #endif

@@ -123,6 +123,7 @@ struct adding {
     struct reader *reader;
     json_t *root;
     const struct config_route *route;
+    bool settled_later; /* what is there already is not looked for */
 };
 
 static enum config_overlay_verdict complain(struct adding *adding, const char *key,
@@ -183,6 +184,8 @@ static enum config_overlay_verdict backend_judge(struct adding *adding,
     const struct config *served = adding->served;
     if (adding->problems->count > 0)
         return CONFIG_OVERLAY_WRONG;
+    if (adding->settled_later)
+        return CONFIG_OVERLAY_GOOD;
     if (overlay_backend_find(served, backend->id) != NULL)
         return complain(
             adding, "id", CONFIG_OVERLAY_DUPLICATE,
@@ -233,26 +236,28 @@ static enum config_overlay_verdict object_add(struct adding *adding)
     return verdict;
 }
 
-enum config_overlay_verdict config_overlay_add(struct config_overlay *overlay,
-                                               const struct config *served, struct slice json,
-                                               struct config_problems *problems)
+static enum config_overlay_verdict text_add(struct adding *adding, struct slice json)
 {
+    struct config_problems *problems = adding->problems;
     problems_init(problems);
     struct source source = {.text = json, .name = request_name};
     struct notes notes = {.count = 0};
     struct reader reader = {&problems->arena, &source, problems, &notes};
-    struct adding adding = {
-        .overlay = overlay,
-        .served = served,
-        .problems = problems,
-        .reader = &reader,
-        .root = document_parse(&source, problems),
-    };
-    if (adding.root == NULL)
+    adding->reader = &reader;
+    adding->root = document_parse(&source, problems);
+    if (adding->root == NULL)
         return CONFIG_OVERLAY_WRONG;
-    enum config_overlay_verdict verdict = object_add(&adding);
-    json_decref(adding.root);
+    enum config_overlay_verdict verdict = object_add(adding);
+    json_decref(adding->root);
     return verdict;
+}
+
+enum config_overlay_verdict config_overlay_add(struct config_overlay *overlay,
+                                               const struct config *served, struct slice json,
+                                               struct config_problems *problems)
+{
+    return text_add(&(struct adding){.overlay = overlay, .served = served, .problems = problems},
+                    json);
 }
 
 /* ---- Removing ---- */
@@ -388,4 +393,37 @@ void config_overlay_settle(struct config_overlay *overlay, const struct config *
         say_given_up(overlay, listener, "added", overlay->added[i].id, why);
         addition_drop(overlay, i);
     }
+}
+
+/* ---- Restoring ---- */
+
+static void addition_restore(struct config_overlay *overlay, struct slice json,
+                             const struct config *base, struct config_overlay_listener listener)
+{
+    struct config_problems problems;
+    struct adding adding = {
+        .overlay = overlay,
+        .served = base,
+        .problems = &problems,
+        .settled_later = true,
+    };
+    if (text_add(&adding, json) != CONFIG_OVERLAY_GOOD)
+        listener.say(listener.context,
+                     arena_printf(&overlay->arena, "Backend of the state file left out: %s: %s",
+                                  problems.at[0].path, problems.at[0].text));
+    config_problems_deinit(&problems);
+}
+
+void config_overlay_restore(struct config_overlay *overlay, const struct config_kept *kept,
+                            const struct config *base, struct config_overlay_listener listener)
+{
+    struct arena *arena = &overlay->arena;
+    overlay->added = arena_alloc(arena, (kept->added_count + 1u) * sizeof(*overlay->added));
+    overlay->removed = arena_alloc(arena, (kept->removed_count + 1u) * sizeof(*overlay->removed));
+    for (u32 i = 0; i < kept->removed_count; i++)
+        overlay->removed[overlay->removed_count++] = (struct config_removal){
+            arena_copy(arena, kept->removed[i].id), arena_copy(arena, kept->removed[i].url)};
+    for (u32 i = 0; i < kept->added_count; i++)
+        addition_restore(overlay, kept->added[i], base, listener);
+    config_overlay_settle(overlay, base, listener);
 }

@@ -1,10 +1,8 @@
 /* The effective configuration as JSON: the settings, completed, row by row. */
-#include <jansson.h>
+#include "config/print.h"
 
 #include "config.h"
 #include "config/settings.h"
-
-static json_t *object_print(const struct settings_table *table, const char *source);
 
 static json_t *slice_print(struct slice value)
 {
@@ -78,7 +76,7 @@ static json_t *fields_print(const struct setting *row, const char *source)
 
 static json_t *member_print(const struct setting *row, const char *source)
 {
-    return object_print(row->table, source);
+    return table_print(row->table, source);
 }
 
 static json_t *list_print(const struct setting *row, const char *source)
@@ -88,7 +86,7 @@ static json_t *list_print(const struct setting *row, const char *source)
     json_t *list = json_array();
     for (u32 i = 0; i < items.count; i++) {
         const char *item = (const char *)items.at + (usize)i * row->table->item_bytes;
-        json_array_append_new(list, object_print(row->table, item));
+        json_array_append_new(list, table_print(row->table, item));
     }
     return list;
 }
@@ -102,7 +100,7 @@ static json_t *(*const printers[])(const struct setting *, const char *) = {
     [SETTING_OBJECT] = member_print,   [SETTING_LIST] = list_print,
 };
 
-static json_t *object_print(const struct settings_table *table, const char *source)
+json_t *table_print(const struct settings_table *table, const char *source)
 {
     json_t *object = json_object();
     for (u32 i = 0; i < table->count; i++) {
@@ -116,7 +114,7 @@ static json_t *object_print(const struct settings_table *table, const char *sour
 
 void config_print(const struct config *config, FILE *out)
 {
-    json_t *root = object_print(&settings_root, (const char *)config->settings);
+    json_t *root = table_print(&settings_root, (const char *)config->settings);
     json_dumpf(root, out, JSON_INDENT(4) | JSON_REAL_PRECISION(15));
     fputc('\n', out);
     json_decref(root);

@@ -244,6 +244,24 @@ static const struct setting admin_rows[] = {
 };
 static const struct settings_table admin_table = TABLE(struct settings_admin, admin_rows);
 
+static const struct setting state_rows[] = {
+    {.key = "enabled", .type = SETTING_BOOL, MEMBER(struct config_state, enabled),
+     .fallback = "true", .restart = true,
+     .text = "Whether what is known at run time is kept over a restart, if there is a file for it: "
+             "backends that were added or removed, the operator's marks, health, and keys."},
+    {.key = "file", .type = SETTING_STRING, MEMBER(struct config_state, file), .form = &form_file,
+     .inherits = "`state.json` in the directory that systemd names (`StateDirectory=`); without "
+                 "one nothing is kept",
+     .restart = true,
+     .text = "The state file. It is replaced as a whole, a moment after something has changed."},
+    {.key = "maxHealthAge", .type = SETTING_INTEGER,
+     MEMBER(struct config_state, health_age_ms_max), .max = MS_LONG_MAX, .unit = MS,
+     .fallback = "300000", .restart = true,
+     .text = "What checks knew of backends is forgotten when the file is older at the start. "
+             "Backends that were added or removed, and marks, have no age."},
+};
+static const struct settings_table state_table = TABLE(struct config_state, state_rows);
+
 static const struct setting error_templates_rows[] = {
     {.key = "html", .type = SETTING_STRING, MEMBER(struct config_error_templates, html),
      .form = &form_file, .inherits = "a small page that is built in",
@@ -282,6 +300,8 @@ static const struct setting root_rows[] = {
      .table = &logging_table, .text = "Log files."},
     {.key = "admin", .type = SETTING_OBJECT, MEMBER(struct settings, admin),
      .table = &admin_table, .restart = true, .text = "The management API."},
+    {.key = "state", .type = SETTING_OBJECT, MEMBER(struct settings, state),
+     .table = &state_table, .restart = true, .text = "What is kept over a restart."},
     {.key = "listeners", .type = SETTING_LIST, MEMBER(struct settings, listeners),
      .max = SETTINGS_LISTENERS_MAX, .table = &listener_table, .restart = true,
      .inherits = "one on all addresses with `proxy.port`",

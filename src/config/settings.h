@@ -233,6 +233,7 @@ struct settings {
     struct settings_reload reload;
     struct config_logging logging;
     struct settings_admin admin;
+    struct config_state state;
     struct settings_strings trusted_proxies;
     struct config_error_templates error_templates; /* here the names of the files */
     struct settings_dns dns;

@@ -10,8 +10,10 @@ static enum config_overlay_verdict change(struct control *control, const struct 
     management_event_begins(control->management, ADMIN_EVENT_CHANGE);
     enum config_overlay_verdict verdict = live_change(control->live, &workers, wanted, problems);
     bool good = verdict == CONFIG_OVERLAY_GOOD;
-    if (good)
+    if (good) {
         health_follow(control->health, live_snapshot(control->live));
+        state_file_touch(control->state_file);
+    }
     for (u32 i = 0; i < problems->count; i++)
         management_hear(control->management, problems->at[i].text);
     management_event_ends(control->management, good ? ADMIN_EVENT_DONE : ADMIN_EVENT_REFUSED);
@@ -68,6 +70,7 @@ void control_mark_backend(void *context, u32 backend, u32 marks)
             changed |= mark_slot(snapshot->state, snapshot->backend_slots[i], marks);
     if (!changed)
         return;
+    state_file_touch(control->state_file);
     const char *now = marks == 0 ? "ready" : state_mark_name((enum state_mark)marks);
     char line[128];
     (void)snprintf(line, sizeof(line), "The operator has set the backend to: %s", now);

@@ -47,6 +47,7 @@ static u64 next_deadline_ns(const struct control *control)
     u64 deadline_ns =
         min_u64(log_writer_deadline_ns(control->log_writer), health_deadline_ns(control->health));
     deadline_ns = min_u64(deadline_ns, wheel_next_ns(&control->wheel));
+    deadline_ns = min_u64(deadline_ns, state_file_deadline_ns(control->state_file));
     deadline_ns = min_u64(deadline_ns, pressure_deadline_ns(&control->pressure));
     deadline_ns = min_u64(deadline_ns, control->watchdog_ns);
     if (control->watch)
@@ -75,6 +76,9 @@ static void run_until_finished(struct control *control)
         wheel_run(&control->wheel, now_ns);
         if (control->management)
             management_after_turn(control->management);
+        if (control->stops_asked > 0)
+            state_file_finish(control->state_file);
+        state_file_tick(control->state_file, now_ns);
         log_writer_tick(control->log_writer, now_ns, clock_wall_ns());
         if (control->watch)
             watch_tick(control->watch, now_ns);
@@ -147,6 +151,8 @@ int control_run(const struct control_options *options)
     }
     if (control.management)
         management_destroy(control.management);
+    if (control.state_file)
+        state_file_close(control.state_file);
     end_health(&control);
     control_end_names(&control);
     /* Workers that were not all there have accepted nothing. The supervisor removes the files when

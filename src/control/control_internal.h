@@ -9,6 +9,7 @@
 #include "control/log_writer.h"
 #include "control/management.h"
 #include "control/pressure.h"
+#include "control/state_file.h"
 #include "control/watch.h"
 #include "health.h"
 #include "log.h"
@@ -25,6 +26,7 @@ struct control {
     struct live *live;
     struct watch *watch; /* NULL when the file cannot be watched */
     struct health *health;
+    struct state_file *state_file;
     struct team *team;
     struct pressure pressure;
     struct resolver *resolver;

@@ -66,6 +66,9 @@ struct live_change {
 enum config_overlay_verdict live_change(struct live *live, const struct live_workers *workers,
                                         const struct live_change *change,
                                         struct config_problems *problems);
+/* The same for what a state file holds, before the first worker starts. What cannot be restored is
+ * told and left out. `renew`: what is served is made anew even if nothing has changed. */
+void live_restore(struct live *live, const struct config_kept *kept, bool renew);
 /* What was changed so far. Until the next change or reload. */
 const struct config_overlay *live_overlay(const struct live *live);
 

@@ -45,8 +45,10 @@ enum live_reload control_reload(struct control *control, enum log_severity same_
                  (unsigned long long)(clock_monotonic_ns() / NS_PER_US));
     wheel_clear(&control->wheel, &control->patience);
     enum live_reload result = live_reload(control->live, &workers, same_severity, patient);
-    if (live_snapshot(control->live) != before)
+    if (live_snapshot(control->live) != before) {
         health_follow(control->health, live_snapshot(control->live));
+        state_file_touch(control->state_file);
+    }
     tell_management(control, result);
     if (result == LIVE_WAITING) {
         control_wait_for_names(control);

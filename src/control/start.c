@@ -70,6 +70,24 @@ static bool create_health(struct control *control)
     return control->health != NULL;
 }
 
+static void on_state_file(void *context, enum log_severity severity, const char *message)
+{
+    control_note(context, severity, "state_file", message);
+}
+
+static bool open_state_file(struct control *control)
+{
+    const struct state_file_options options = {
+        .config = &control->config->state,
+        .live = control->live,
+        .ring = control->ring,
+        .say = on_state_file,
+        .context = control,
+    };
+    control->state_file = state_file_open(&options);
+    return control->state_file != NULL;
+}
+
 static enum live_reload on_reload_asked(void *context)
 {
     return control_reload(context, LOG_INFO, true);
@@ -241,17 +259,18 @@ bool control_start(struct control *control, const struct control_options *option
         return refuse(control, no_memory);
     const struct live_listener listener = {control_hear_live, control_hear_moved, control};
     control->live = live_create(control->config, control->resolver, listener);
-    if (!control->live || !create_health(control))
+    if (!control->live || !create_health(control) || !open_state_file(control))
         return refuse(control, no_memory);
     control_obey(control);
     control->listeners =
         listeners_open(control->config, control->handover, control->why, sizeof(control->why));
     if (!control->listeners || !open_management(control))
         return false;
+    health_follow(control->health, live_snapshot(control->live));
+    state_file_restore(control->state_file, control->health);
     if (start_workers(control)) {
         control_ready(control);
         announce(control, options->notes);
-        health_follow(control->health, live_snapshot(control->live));
         watch_file(control, options);
         return true;
     }

@@ -39,6 +39,7 @@ static void take_in(struct check *check, const struct probe_result *result)
     check->probed_ns = ring_now_ns(health->with.ring);
     if (report.change != HEALTH_SAME)
         check->changed_ns = check->probed_ns;
+    health->changes += report.change != HEALTH_SAME;
     if (report.change != HEALTH_SAME)
         state_backend_mark(health->snapshot->state, (u32)(check - health->at), STATE_DOWN,
                            report.change == HEALTH_WENT_DOWN);
@@ -291,6 +292,21 @@ bool health_last(const struct health *health, u32 slot, struct health_last *out)
     struct slice reason = slice_of_string(health_reason(&check->last, scratch));
     memcpy(out->reason, reason.data, min_u32(reason.len, sizeof(out->reason) - 1));
     return true;
+}
+
+void health_restore(struct health *health, u32 slot, enum health_state state)
+{
+    struct check *check = &health->at[slot];
+    if (!check->live || check->machine.state != HEALTH_UNKNOWN || state == HEALTH_UNKNOWN)
+        return;
+    check->machine.state = (u8)state;
+    if (state == HEALTH_UNHEALTHY)
+        state_backend_mark(health->snapshot->state, slot, STATE_DOWN, true);
+}
+
+u64 health_changes(const struct health *health)
+{
+    return health->changes;
 }
 
 u32 health_checks(const struct health *health)

@@ -38,6 +38,7 @@ struct health {
     struct list due;
     struct list questions[HEALTH_BUCKETS];
     u64 probes;
+    u64 changes;
     u32 count;
     u32 round;
     u64 changes_seen;                 /* of the state's marks */

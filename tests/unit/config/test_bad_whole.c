@@ -37,8 +37,8 @@ static const struct bad bad_contradictions[] = {
      "needs more\n"},
     {"{'backends':[{'id':'a','url':'http://127.0.0.1:1','routesOnly':true}],'routes':[{'backends':["
      "'a']}]}",
-     "c.json:1:13: backends: only backends with routesOnly: the default route needs at least one "
-     "without\n"},
+     "c.json:1:13: backends: no backends but such with routesOnly: the default route needs at "
+     "least one without\n"},
     {"{'backends':[{'id':'a','url':'http://127.0.0.1:1','weight':0},{'id':'b','url':'http://127."
      "0.0.1:2'}],'routes':[{'backends':['a']}]}",
      "c.json:1:124: routes[0].backends: only backends of weight 0, which are never chosen: at "

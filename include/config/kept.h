@@ -1,0 +1,61 @@
+/*
+ * config: what is kept over a restart, as a JSON document: the state file. A part of config.h.
+ *
+ * It is read as strictly as a configuration, by rows of the same kind (src/config/kept.c), because
+ * it too may be anything by the time it is read.
+ */
+#ifndef NEXTPROXY_CONFIG_KEPT_H
+#define NEXTPROXY_CONFIG_KEPT_H
+
+#include <stdio.h>
+
+#include "config/overlay.h"
+
+struct config_problems;
+
+enum config_kept_health { CONFIG_KEPT_UNKNOWN, CONFIG_KEPT_HEALTHY, CONFIG_KEPT_UNHEALTHY };
+
+/* What was known of a backend. */
+struct config_kept_backend {
+    struct slice id;
+    struct slice url; /* with another one it is another backend */
+    u32 health;       /* enum config_kept_health */
+    bool draining;    /* the operator's marks */
+    bool maintenance;
+};
+
+struct config_kept_secret {
+    struct slice name;
+    struct slice value; /* hexadecimal digits */
+};
+
+struct config_kept {
+    u64 saved_ms; /* since 1970 */
+    const struct config_kept_backend *backends;
+    const struct config_removal *removed;
+    const struct config_kept_secret *secrets;
+    const struct slice *added; /* as config_overlay_add() takes them; see config_addition_json() */
+    u32 backend_count;
+    u32 removed_count;
+    u32 secret_count;
+    u32 added_count;
+    struct arena arena; /* of one that was parsed */
+};
+
+enum { CONFIG_KEPT_BYTES_MAX = 16 << 20, CONFIG_KEPT_BACKENDS_MAX = 8192 };
+
+/* NULL with `problems` when anything is wrong with it; `name` stands for the file in messages. The
+ * caller deinits `problems` in either case, and destroys what was returned. */
+MUST_CHECK struct config_kept *config_kept_parse(struct slice json, const char *name,
+                                                 struct config_problems *problems);
+/* The same for a file. *missing: there is none; then there are no problems. */
+MUST_CHECK struct config_kept *config_kept_load(const char *file, bool *missing,
+                                                struct config_problems *problems);
+void config_kept_destroy(struct config_kept *kept);
+
+/* What config_overlay_add() was given, in the arena. */
+struct slice config_addition_json(struct arena *arena, const struct config_addition *addition);
+/* As a document that config_kept_parse() reads again. */
+void config_kept_print(const struct config_kept *kept, FILE *out);
+
+#endif

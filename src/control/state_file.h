@@ -1,0 +1,48 @@
+/*
+ * The state file: what is known at run time and shall be known after a restart. Backends that were
+ * added and removed, the operator's marks, health, and keys.
+ *
+ * It is replaced as a whole, by a thread of its own, because a disk may take long: a new file is
+ * written and synced, then takes the place of the old one. A process that is being stopped writes
+ * it once more, and then leaves it to its successor.
+ */
+#ifndef NEXTPROXY_CONTROL_STATE_FILE_H
+#define NEXTPROXY_CONTROL_STATE_FILE_H
+
+#include "control/live.h"
+#include "health.h"
+#include "ring.h"
+
+struct state_file;
+
+struct state_file_options {
+    const struct config_state *config;
+    struct live *live;
+    struct ring *ring; /* woken when a file is written */
+    /* One line of the error log. */
+    void (*say)(void *context, enum log_severity severity, const char *message);
+    void *context;
+};
+
+/* Reads the file, if there is one, and has live serve what it says of backends. One that is wrong
+ * is told of and set aside. NULL when memory is refused. */
+MUST_CHECK struct state_file *state_file_open(const struct state_file_options *options);
+/* The rest of it: marks, and health that is not too old. When health follows the snapshot. */
+void state_file_restore(struct state_file *file, struct health *health);
+/* Something that it holds has changed. Health need not be told. */
+void state_file_touch(struct state_file *file);
+/* To be called after each turn of the ring, and when the next is needed. */
+void state_file_tick(struct state_file *file, u64 now_ns);
+u64 state_file_deadline_ns(const struct state_file *file);
+/* Writes what has changed, and nothing more from then on: the process is being stopped. */
+void state_file_finish(struct state_file *file);
+void state_file_close(struct state_file *file);
+
+/* A key that stays the same over restarts as far as there is a file: the one of this name, or a new
+ * one of random bytes. `name` is at most 64 letters, digits and "-_.". False when there are too
+ * many, or no randomness is to be had. */
+enum { STATE_FILE_SECRETS_MAX = 16, STATE_FILE_SECRET_BYTES = 32 };
+MUST_CHECK bool state_file_secret(struct state_file *file, const char *name,
+                                  u8 secret[STATE_FILE_SECRET_BYTES]);
+
+#endif

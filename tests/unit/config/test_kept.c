@@ -1,0 +1,116 @@
+/* The state file's document: what goes in comes out, and what is wrong is told with its place. */
+#include "fixture.h"
+
+static char *print(const struct config_kept *kept)
+{
+    char *text = NULL;
+    usize len = 0;
+    FILE *out = open_memstream(&text, &len);
+    config_kept_print(kept, out);
+    fclose(out);
+    return text;
+}
+
+static void test_round_trip(void **state)
+{
+    (void)state;
+    struct config_problems problems;
+    struct slice added[] = {SLICE("{\"id\":\"x\",\"url\":\"http://127.0.0.1:9\",\"route\":\"r\"}")};
+    struct config_kept_backend backends[] = {
+        {SLICE("a"), SLICE("http://127.0.0.1:1"), CONFIG_KEPT_UNHEALTHY, true, false},
+        {SLICE("b"), SLICE("unix:/x"), CONFIG_KEPT_HEALTHY, false, true},
+    };
+    struct config_removal removed[] = {{SLICE("c"), SLICE("http://127.0.0.1:3")}};
+    struct config_kept_secret secrets[] = {{SLICE("sticky"), SLICE("00ff")}};
+    const struct config_kept kept = {
+        .saved_ms = 1234567890123,
+        .backends = backends,
+        .backend_count = 2,
+        .removed = removed,
+        .removed_count = 1,
+        .secrets = secrets,
+        .secret_count = 1,
+        .added = added,
+        .added_count = 1,
+    };
+    char *text = print(&kept);
+    struct config_kept *read = config_kept_parse(slice_of_string(text), "s.json", &problems);
+    assert_non_null(read);
+    assert_int_equal(read->saved_ms, kept.saved_ms);
+    assert_int_equal(read->backend_count, 2);
+    assert_slice(read->backends[0].url, "http://127.0.0.1:1");
+    assert_int_equal(read->backends[0].health, CONFIG_KEPT_UNHEALTHY);
+    assert_true(read->backends[0].draining && !read->backends[0].maintenance);
+    assert_true(!read->backends[1].draining && read->backends[1].maintenance);
+    assert_slice(read->removed[0].id, "c");
+    assert_slice(read->secrets[0].value, "00ff");
+    assert_slice(read->added[0], "{\"id\":\"x\",\"url\":\"http://127.0.0.1:9\",\"route\":\"r\"}");
+    char *again = print(read);
+    assert_string_equal(again, text);
+    config_kept_destroy(read);
+    config_problems_deinit(&problems);
+    free(again);
+    free(text);
+}
+
+static void test_bad(void **state)
+{
+    static const struct bad rows[] = {
+        {"{", "s.json:1:2: not valid JSON: the file ends in the middle of something: a }, a ] or a "
+              "closing quote is missing\n"},
+        {"{'version':1}", "s.json:1:1: savedAt: is missing: a whole number from 1 to "
+                          "9007199254740992\n"},
+        {"{'version':2,'savedAt':1}",
+         "s.json:1:12: version: 2 is not allowed: a whole number from 1 to 1\n"},
+        {"{'version':1,'savedAt':1,'backends':[{'url':'unix:/x'}]}",
+         "s.json:1:38: backends[0].id: is missing: 1 to 64 letters, digits, \"-\", \"_\" and "
+         "\".\"\n"},
+        {"{'version':1,'savedAt':1,'added':{}}",
+         "s.json:1:34: added: is not allowed: a list of at most 4096 backends\n"},
+        {"{'version':1,'savedAt':1,'secrets':[{'name':'a','value':'0x'}]}",
+         "s.json:1:57: secrets[0].value: this value (not shown) is not allowed: 1 to 64 bytes as "
+         "hexadecimal digits in small letters\n"},
+        {"{'version':1,'savedAt':1,'what':1}", "s.json:1:26: what: unknown setting\n"},
+    };
+    (void)state;
+    for (usize i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct config_problems problems;
+        char *json = unquote(rows[i].json);
+        char *text = NULL;
+        usize len = 0;
+        struct config_kept *kept = config_kept_parse(slice_of_string(json), "s.json", &problems);
+        assert_null(kept);
+        FILE *out = open_memstream(&text, &len);
+        config_problems_print(&problems, out);
+        fclose(out);
+        assert_string_equal(text, rows[i].problems);
+        config_problems_deinit(&problems);
+        free(text);
+        free(json);
+    }
+}
+
+static void test_files(void **state)
+{
+    (void)state;
+    struct config_problems problems;
+    bool missing;
+    assert_null(config_kept_load("/nonexistent/state.json", &missing, &problems));
+    assert_true(missing);
+    assert_int_equal(problems.count, 0);
+    config_problems_deinit(&problems);
+    assert_null(config_kept_load("/", &missing, &problems));
+    assert_false(missing);
+    assert_int_equal(problems.count, 1);
+    config_problems_deinit(&problems);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_files),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
