@@ -33,14 +33,16 @@ bool channel_send(int channel, const char *text, const int *fds, u32 fd_count)
 {
     union control control = {0};
     struct iovec iov = {(char *)(uintptr_t)text, strlen(text)}; /* sendmsg only reads it */
+    /* The types of these lengths are not the same in every C library. */
     struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
     if (fd_count > 0) {
         message.msg_control = &control;
-        message.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);
-        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        message.msg_controllen =
+            (__typeof__(message.msg_controllen))CMSG_SPACE(sizeof(int) * fd_count);
+        struct cmsghdr *header = &control.header; /* the first */
         header->cmsg_level = SOL_SOCKET;
         header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int) * fd_count);
+        header->cmsg_len = (__typeof__(header->cmsg_len))CMSG_LEN(sizeof(int) * fd_count);
         memcpy(CMSG_DATA(header), fds, sizeof(int) * fd_count);
     }
     return sendmsg(channel, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)iov.iov_len;
@@ -55,15 +57,15 @@ bool channel_send_patiently(int channel, const char *text, const int *fds, u32 f
     return true;
 }
 
+/* All descriptors of a message come in one piece. */
 static void take_fds(struct msghdr *message, struct channel_message *out)
 {
-    for (struct cmsghdr *it = CMSG_FIRSTHDR(message); it; it = CMSG_NXTHDR(message, it)) {
-        if (it->cmsg_level != SOL_SOCKET || it->cmsg_type != SCM_RIGHTS)
-            continue;
-        usize bytes = it->cmsg_len - CMSG_LEN(0);
-        memcpy(out->fds, CMSG_DATA(it), bytes); /* the buffer has no room for more than fit */
-        out->fd_count = (u32)(bytes / sizeof(int));
-    }
+    const struct cmsghdr *header = CMSG_FIRSTHDR(message);
+    if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+        return;
+    usize bytes = header->cmsg_len - CMSG_LEN(0);
+    memcpy(out->fds, CMSG_DATA(header), bytes); /* the buffer has no room for more than fit */
+    out->fd_count = (u32)(bytes / sizeof(int));
 }
 
 enum channel_result channel_receive(int channel, struct channel_message *out)

@@ -6,7 +6,7 @@
 
 enum {
     RESTARTS_SETTLED_MS = 60 * 1000, /* who runs that long does not crash "again" */
-    RESTARTS_DELAY_FIRST_MS = 100,
+    RESTARTS_DELAY_FIRST_MS = 50,
     RESTARTS_DELAY_MAX_MS = 5000,
     RESTARTS_MAX = 10, /* in a row */
 };
