@@ -50,8 +50,9 @@ struct admin_view {
     const struct health *health; /* NULL: nothing is checked */
     struct resolve_figures names;
     u32 workers;
-    u32 restarts;   /* of the engine after crashes, by its supervisor */
-    i32 supervisor; /* its process; 0 = there is none */
+    const struct proxy_counters *departed; /* what workers that have ended have counted */
+    u32 restarts;                          /* of the engine after crashes, by its supervisor */
+    i32 supervisor;                        /* its process; 0 = there is none */
     bool draining;
     u64 log_dropped[LOG_FILE_COUNT];             /* records, since the start */
     u64 memory_bytes;                            /* resident and in use */

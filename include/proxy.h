@@ -100,6 +100,7 @@ struct proxy_counters {
 struct proxy_figures {
     struct proxy_counters counters;
     struct ring_stats ring;
+    u64 worker;  /* which one; of a sum nothing */
     u64 clients; /* open connections */
     u64 exchanges;
     u64 upstreams;   /* connections to backends */
@@ -157,6 +158,8 @@ void proxy_stop(struct proxy *proxy);
 bool proxy_quiet(const struct proxy *proxy);
 
 const struct proxy_counters *proxy_counters(const struct proxy *proxy);
+/* Adds up what two workers have counted. */
+void proxy_counters_add(struct proxy_counters *sum, const struct proxy_counters *one);
 /* A copy, taken from any thread while the worker goes on: each figure is a true one, but they may
  * be a moment apart. */
 void proxy_figures_read(const struct proxy *proxy, struct proxy_figures *out);

@@ -58,12 +58,25 @@ struct snapshot_worker {
     u64 pins;
 } __attribute__((aligned(CACHE_LINE_BYTES)));
 
+/* A listening socket from which a worker is to accept: control's, which closes it when the worker
+ * has adopted a snapshot without it. */
+struct snapshot_socket {
+    int fd;
+    u32 listener; /* index into config.listeners */
+};
+
+struct snapshot_sockets {
+    const struct snapshot_socket *at;
+    u32 count;
+};
+
 struct snapshot {
     const struct config *config; /* outlives the snapshot */
     const u32 *backend_slots;    /* by index into config.backends */
     const u32 *route_slots;      /* by index into config.routes */
     struct snapshot_pool *pools;
     struct snapshot_worker *workers;
+    struct snapshot_sockets *sockets; /* by worker; none until snapshot_set_sockets() */
     struct state *state;
     struct state_follower follower; /* keeps the usable bits as the state's marks say */
     struct snapshot_seat *seats; /* those of backend i: from seats_from[i] to seats_from[i + 1] */
@@ -82,6 +95,8 @@ struct snapshot {
 MUST_CHECK struct snapshot *snapshot_create(const struct config *config, struct state *state,
                                             u32 worker_count, u64 version,
                                             const struct snapshot *previous);
+/* What a worker is to accept from; before the snapshot is offered to it. `sockets` is copied. */
+void snapshot_set_sockets(struct snapshot *snapshot, u32 worker, struct snapshot_sockets sockets);
 /* Only when it is not pinned. */
 void snapshot_destroy(struct snapshot *snapshot);
 

@@ -49,11 +49,9 @@ struct worker;
 enum worker_command { WORKER_WAIT, WORKER_RUN, WORKER_DRAIN, WORKER_RETIRE, WORKER_STOP };
 
 struct worker_options {
-    struct snapshot *snapshot; /* to begin with */
-    const int *listen_fds;     /* one for each of its listeners; the worker closes the TCP ones when
-                                  it stops accepting */
+    struct snapshot *snapshot; /* to begin with; it names the worker's sockets */
     struct log_buffer *logs[LOG_FILE_COUNT];
-    void (*on_finished)(void *context); /* called on the worker's thread as its last act */
+    void (*on_news)(void *context); /* on the worker's thread: it is deaf, or has finished */
     void *context;
     struct team *team; /* what all workers share */
     u32 ring_disabled; /* capabilities not to be used */
@@ -74,12 +72,20 @@ void worker_run(struct worker *worker);
  * sockets, so that clients are sent there instead of away: see proxy_retire(). WORKER_STOP: cut
  * everything. From any thread. */
 void worker_command(struct worker *worker, enum worker_command command);
-/* New exchanges follow this snapshot from the worker's next turn on. What sizes a worker's memory,
- * and its listeners, must be as in the one that it began with. From control. */
+/* New exchanges follow this snapshot from the worker's next turn on, and connections are accepted
+ * from its sockets. What sizes a worker's memory must be as in the one that it began with. From
+ * control. */
 void worker_adopt(struct worker *worker, struct snapshot *snapshot);
 /* The version of the snapshot that the worker has adopted last: it takes no earlier one any more,
- * see snapshot_pinned(). From any thread. */
+ * see snapshot_pinned(), and has let go of the sockets that are not in this one. From any thread.
+ */
 u64 worker_version(const struct worker *worker);
+/* True when it takes nothing from its sockets any more, after DRAIN, RETIRE or STOP. */
+bool worker_is_deaf(const struct worker *worker);
+/* True when the thread is at its end: worker_join() does not wait. */
+bool worker_has_finished(const struct worker *worker);
+enum worker_command worker_last_command(const struct worker *worker);
+u32 worker_index(const struct worker *worker);
 /* Counts the turns of the worker's loop; worker_nudge() makes it do one. A worker that was nudged
  * and has not turned for seconds is stuck. From control. */
 u64 worker_turns(const struct worker *worker);

@@ -133,7 +133,8 @@ void answer_ready_again(struct admin *admin, const struct admin_question *questi
 /* ---- What is answered ---- */
 
 /* All workers' figures added up; leases_free_min is the smallest. */
-void figures_sum(const struct admin *admin, u32 workers, struct proxy_figures *sum);
+void figures_sum(const struct admin *admin, const struct admin_view *view,
+                 struct proxy_figures *sum);
 void status_json(const struct admin *admin, struct http_writer *out);
 void status_text(const struct admin *admin, struct http_writer *out);
 const char *admin_event_kind_name(enum admin_event_kind kind);

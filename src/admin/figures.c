@@ -3,10 +3,7 @@
 
 static void add(struct proxy_figures *sum, const struct proxy_figures *one)
 {
-    u64 *to = (u64 *)(void *)&sum->counters;
-    const u64 *from = (const u64 *)(const void *)&one->counters;
-    for (usize i = 0; i < sizeof(sum->counters) / sizeof(u64); i++)
-        to[i] += from[i];
+    proxy_counters_add(&sum->counters, &one->counters);
     sum->ring.turns += one->ring.turns;
     sum->ring.completions += one->ring.completions;
     sum->ring.starved += one->ring.starved;
@@ -18,15 +15,17 @@ static void add(struct proxy_figures *sum, const struct proxy_figures *one)
     sum->overload = max_u64(sum->overload, one->overload);
 }
 
-void figures_sum(const struct admin *admin, u32 workers, struct proxy_figures *sum)
+void figures_sum(const struct admin *admin, const struct admin_view *view,
+                 struct proxy_figures *sum)
 {
     struct proxy_figures one;
     memset(sum, 0, sizeof(*sum));
     sum->ring.leases_free_min = UINT64_MAX;
-    for (u32 i = 0; i < workers; i++) {
+    proxy_counters_add(&sum->counters, view->departed);
+    for (u32 i = 0; i < view->workers; i++) {
         admin->source->figures(admin->source->context, i, &one);
         add(sum, &one);
     }
-    if (workers == 0)
+    if (view->workers == 0)
         sum->ring.leases_free_min = 0;
 }

@@ -119,8 +119,8 @@ static void write_workers(struct scrape *scrape)
                    "Open connections of each worker's clients.");
     for (u32 i = 0; i < scrape->view.workers && !scrape->out->full; i++) {
         source->figures(source->context, i, &one);
-        write_format(scrape->out, PREFIX "worker_connections{worker=\"%u\"} %llu\n", i,
-                     number(one.clients));
+        write_format(scrape->out, PREFIX "worker_connections{worker=\"%llu\"} %llu\n",
+                     number(one.worker), number(one.clients));
     }
 }
 
@@ -361,7 +361,7 @@ void metrics_write(const struct admin *admin, struct http_writer *out)
 {
     struct scrape scrape = {.admin = admin, .out = out};
     admin->source->view(admin->source->context, &scrape.view);
-    figures_sum(admin, scrape.view.workers, &scrape.sum);
+    figures_sum(admin, &scrape.view, &scrape.sum);
     scrape.backends = min_u32(scrape.view.snapshot->config->backend_count, METRICS_BACKENDS_MAX);
     scrape.routes = min_u32(scrape.view.snapshot->config->route_count, METRICS_ROUTES_MAX);
     write_process(&scrape);

@@ -136,7 +136,7 @@ void status_json(const struct admin *admin, struct http_writer *out)
     struct admin_view view;
     struct proxy_figures sum;
     admin->source->view(admin->source->context, &view);
-    figures_sum(admin, view.workers, &sum);
+    figures_sum(admin, &view, &sum);
     http_write(out, SLICE("{\"instance\":"));
     write_json(out, slice_of_string(admin->host_name));
     write_format(out, ",\"version\":\"%s\",\"pid\":%d,\"uptimeSeconds\":%llu", NEXTPROXY_VERSION,

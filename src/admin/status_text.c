@@ -166,7 +166,7 @@ void status_text(const struct admin *admin, struct http_writer *out)
     struct admin_view view;
     struct proxy_figures sum;
     admin->source->view(admin->source->context, &view);
-    figures_sum(admin, view.workers, &sum);
+    figures_sum(admin, &view, &sum);
     write_summary(admin, &view, &sum, out);
     write_routes(view.snapshot, out);
     http_write(out, SLICE("\n"));

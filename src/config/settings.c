@@ -8,7 +8,7 @@
 
 static const struct setting proxy_rows[] = {
     {.key = "port", .type = SETTING_INTEGER, MEMBER(struct settings_proxy, port),
-     .min = 0, .max = UINT16_MAX, .fallback = "3000", .restart = true,
+     .min = 0, .max = UINT16_MAX, .fallback = "3000",
      .text = "TCP port of the one listener on all addresses, IPv4 and IPv6. With `listeners` it is "
              "only their default port. 0 lets the system choose a free port."},
     {.key = "timeout", .type = SETTING_INTEGER, MEMBER(struct settings_proxy, timeout_ms),
@@ -55,22 +55,21 @@ static const struct settings_table load_balancing_table =
 
 static const struct setting listener_rows[] = {
     {.key = "address", .type = SETTING_STRING, MEMBER(struct settings_listener, address),
-     .form = &form_listen_address, .inherits = "`*`, or none with `unixSocket`", .restart = true,
+     .form = &form_listen_address, .inherits = "`*`, or none with `unixSocket`",
      .text = "Address to listen on: `*` = all, IPv4 and IPv6; `0.0.0.0` = all IPv4; `::` = all "
              "IPv6."},
     {.key = "port", .type = SETTING_INTEGER, MEMBER(struct settings_listener, port),
      .min = 0, .max = UINT16_MAX, .absent = SETTINGS_PORT_ABSENT, .inherits = "`proxy.port`",
-     .restart = true,
      .text = "TCP port. 0 lets the system choose a free port."},
     {.key = "unixSocket", .type = SETTING_STRING, MEMBER(struct settings_listener, unix_socket),
-     .form = &form_socket_path, .restart = true,
+     .form = &form_socket_path,
      .text = "Path of a unix socket to listen on, instead of address and port."},
     {.key = "unixMode", .type = SETTING_STRING, MEMBER(struct settings_listener, unix_mode),
-     .form = &form_socket_mode, .fallback = "\"0660\"", .restart = true,
+     .form = &form_socket_mode, .fallback = "\"0660\"",
      .text = "Permission bits of the unix socket."},
     {.key = "proxyProtocolFrom", .type = SETTING_STRINGS,
      MEMBER(struct settings_listener, proxy_protocol_from), .form = &form_network,
-     .max = SETTINGS_NETWORKS_MAX, .restart = true,
+     .max = SETTINGS_NETWORKS_MAX,
      .text = "Networks whose connections must begin with a PROXY protocol header (version 1 or 2), "
              "which says who the client is. `unix:` stands for all peers at unix sockets. From all "
              "others it is not accepted."},
@@ -303,11 +302,11 @@ static const struct setting root_rows[] = {
     {.key = "state", .type = SETTING_OBJECT, MEMBER(struct settings, state),
      .table = &state_table, .restart = true, .text = "What is kept over a restart."},
     {.key = "listeners", .type = SETTING_LIST, MEMBER(struct settings, listeners),
-     .max = SETTINGS_LISTENERS_MAX, .table = &listener_table, .restart = true,
+     .max = SETTINGS_LISTENERS_MAX, .table = &listener_table,
      .inherits = "one on all addresses with `proxy.port`",
      .text = "Where clients are accepted. Replaces the listener of `proxy.port`."},
     {.key = "workers", .type = SETTING_AUTO, MEMBER(struct settings, workers),
-     .min = 1, .max = WORKERS_MAX, .unit = "threads", .fallback = "\"auto\"", .restart = true,
+     .min = 1, .max = WORKERS_MAX, .unit = "threads", .fallback = "\"auto\"",
      .text = "Threads that serve clients. `auto` = one for each CPU that the process may use."},
     {.key = "routes", .type = SETTING_LIST, MEMBER(struct settings, routes),
      .max = SETTINGS_ROUTES_MAX, .table = &settings_routes,

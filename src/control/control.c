@@ -1,5 +1,4 @@
 /* The control loop: runs what start.c has made, and ends it all. */
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -13,7 +12,7 @@ enum { FLUSH_MS = 2000, RETIRE_MS = 100 };
 
 void control_log(struct control *control, struct log_event *event)
 {
-    struct log_buffer *own = control->buffers[LOG_FILE_ERROR][control->config->workers];
+    struct log_buffer *own = control->buffers[LOG_FILE_ERROR][0];
     const struct config *config =
         control->live ? live_snapshot(control->live)->config : control->config;
     if (!own || event->severity < config->logging.severity_min)
@@ -52,7 +51,7 @@ static u64 next_deadline_ns(const struct control *control)
     deadline_ns = min_u64(deadline_ns, control->watchdog_ns);
     if (control->watch)
         deadline_ns = min_u64(deadline_ns, watch_deadline_ns(control->watch));
-    if (!control->retiring)
+    if (!control->retiring && !control->closing)
         return deadline_ns;
     return min_u64(deadline_ns, ring_now_ns(control->ring) + RETIRE_MS * NS_PER_MS);
 }
@@ -70,7 +69,7 @@ static void look_at_pressure(struct control *control, u64 now_ns)
 
 static void run_until_finished(struct control *control)
 {
-    while (atomic_load(&control->finished) < control->started) {
+    while (!control_tend_workers(control)) {
         u64 now_ns = ring_turn(control->ring, next_deadline_ns(control));
         health_tick(control->health, now_ns);
         wheel_run(&control->wheel, now_ns);
@@ -82,6 +81,7 @@ static void run_until_finished(struct control *control)
         log_writer_tick(control->log_writer, now_ns, clock_wall_ns());
         if (control->watch)
             watch_tick(control->watch, now_ns);
+        control_settle(control);
         control_watchdog_tick(control, now_ns);
         const struct live_workers workers = {control->workers, control->started};
         look_at_pressure(control, now_ns);
@@ -98,6 +98,7 @@ static void join_workers(struct control *control)
         worker_join(control->workers[i], &one);
         totals_add(&totals, &one);
     }
+    totals_add(&totals, &control->departed);
     totals_write(&totals, line, sizeof(line));
     control_note(control, LOG_INFO, "stop", line);
 }
@@ -127,7 +128,7 @@ static void free_logs(struct control *control, bool started)
         log_writer_destroy(control->log_writer);
     }
     for (u32 file = 0; file < LOG_FILE_COUNT; file++) {
-        for (u32 i = 0; control->buffers[file] && i <= control->config->workers; i++)
+        for (u32 i = 0; control->buffers[file] && i <= STATE_WORKERS_MAX; i++)
             if (control->buffers[file][i])
                 log_buffer_destroy(control->buffers[file][i]);
         free(control->buffers[file]);
@@ -158,8 +159,7 @@ int control_run(const struct control_options *options)
     /* Workers that were not all there have accepted nothing. The supervisor removes the files when
      * nobody is to use them any more. */
     if (control.listeners)
-        listeners_close(control.listeners, started ? control.started : 0,
-                        !control_supervised(&control) && !control.retired);
+        listeners_close(control.listeners, !control_supervised(&control) && !control.retired);
     free_logs(&control, started);
     free(control.workers);
     pressure_deinit(&control.pressure);

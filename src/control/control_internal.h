@@ -30,9 +30,10 @@ struct control {
     struct team *team;
     struct pressure pressure;
     struct resolver *resolver;
-    struct wheel_timer patience; /* set while a reload waits for names */
-    struct worker **workers;
-    struct log_buffer **buffers[LOG_FILE_COUNT]; /* one per worker, then control's own */
+    struct wheel_timer patience;                 /* set while a reload waits for names */
+    struct worker **workers;                     /* in no order; see crew.c */
+    struct log_buffer **buffers[LOG_FILE_COUNT]; /* control's own, then one per worker's index */
+    struct proxy_counters departed;              /* of workers that have ended */
     struct log_writer *log_writer;
     struct listeners *listeners;
     struct handover *handover;
@@ -40,13 +41,15 @@ struct control {
     u64 *turns_seen;         /* per worker, when it was nudged last, for the watchdog */
     u64 watchdog_ns; /* when the service manager is to hear of us again; UINT64_MAX = never */
     u32 started;     /* workers */
+    u32 places;      /* that the team has */
+    u64 settled;     /* the version of the last snapshot that control_settle() has seen */
     u32 stops_asked; /* orders to stop so far */
     int signal_fd;
     u32 ring_disabled;
     bool retired;               /* another engine serves on our sockets */
     bool stuck;                 /* a worker did not turn when it was nudged */
     bool retiring;              /* earlier configurations are still used */
-    _Atomic u32 finished;       /* workers */
+    bool closing;               /* listeners that are served no more are still in use */
     char why[WORKER_WHY_BYTES]; /* a start failed */
 };
 
@@ -104,6 +107,24 @@ void control_wait_for_names(struct control *control);
 /* Where a backend's name leads has changed: an event. */
 void control_hear_moved(void *context, const struct config_backend *backend, const char *message);
 void control_end_names(struct control *control);
+
+/* ---- crew.c ---- */
+
+/* The log buffers at a place of control->buffers. False when memory is refused. */
+MUST_CHECK bool control_log_buffers(struct control *control, u32 place);
+/* For live, whose context is the control: how many workers a snapshot of this configuration must
+ * have room for, ... */
+u32 control_places(void *context, const struct config *config);
+/* ... and the sockets and workers that it needs. False, with the reason in `why`, when there is
+ * something that cannot be had: then all is as before. */
+MUST_CHECK bool control_furnish(void *context, struct snapshot *snapshot, char *why,
+                                usize why_bytes);
+/* The newest snapshot is served: new workers begin, and those that it does not want retire. Nothing
+ * when it was so before. */
+void control_settle(struct control *control);
+/* Ends what is over: workers that have retired, listeners that nobody uses. True when all workers
+ * have finished. */
+bool control_tend_workers(struct control *control);
 
 /* ---- start.c ---- */
 

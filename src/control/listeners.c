@@ -2,28 +2,34 @@
 #include "control/listeners.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "worker.h"
 
-/* The sockets of one listener. A unix socket is one for all workers. */
+/* The sockets of one listener. A unix socket, or one of the service manager's, is shared by all
+ * workers as far as there is none for each. */
 struct slot {
-    const struct config_listener *listener;
-    u32 wanted;
+    struct config_listener listener; /* what its sockets were made from; the name is `name` */
+    int *fds;
+    u32 count;
     u32 adopted; /* the first ones were handed over */
-    bool given;  /* by a service manager: its file is not ours */
+    u32 served;  /* the first ones are some worker's */
+    u32 told;    /* the supervisor has the first ones */
+    bool given;  /* by a service manager: neither the file nor the number of sockets is ours */
+    bool kept;   /* by the configuration that is looked at */
+    u64 closing; /* the first snapshot without it; 0 = it is served */
+    char name[HANDOVER_NAME_BYTES];
 };
 
 struct listeners {
-    const struct config *config;
     struct handover *from;
-    struct slot *slots; /* one for each listener, then the management API's */
-    int *fds;           /* per worker, per listener; then the management API's */
+    struct slot **slots;
     u32 slot_count;
+    struct slot *management; /* NULL: the API is off */
 };
 
 static bool is_unix(const struct config_listener *listener)
@@ -31,14 +37,57 @@ static bool is_unix(const struct config_listener *listener)
     return listener->address.any.sa_family == AF_UNIX;
 }
 
-/* Where the i-th socket of a slot is. */
-static int *place(const struct listeners *listeners, const struct slot *slot, u32 i)
+/* ---- Slots ---- */
+
+static void slot_free(struct slot *slot)
 {
-    const struct config *config = listeners->config;
-    u32 index = (u32)(slot - listeners->slots);
-    bool management = index == config->listener_count;
-    return &listeners->fds[(usize)(management ? config->workers : i) * config->listener_count +
-                           (management ? 0 : index)];
+    for (u32 i = 0; i < slot->count; i++)
+        (void)close(slot->fds[i]);
+    free(slot->fds);
+    free(slot);
+}
+
+static struct slot *slot_create(const struct config_listener *listener)
+{
+    struct slot *slot = calloc(1, sizeof(*slot));
+    if (!slot)
+        return NULL;
+    slot->listener = *listener;
+    (void)snprintf(slot->name, sizeof(slot->name), "%s", listener->name.data);
+    slot->listener.name = slice_of_string(slot->name);
+    slot->listener.proxy_protocol_from = (struct network_list){0}; /* a snapshot's business */
+    return slot;
+}
+
+static bool slot_add(struct slot *slot, int fd)
+{
+    int *fds = realloc(slot->fds, (slot->count + 1) * sizeof(int));
+    if (!fds)
+        return false;
+    fds[slot->count++] = fd;
+    slot->fds = fds;
+    return true;
+}
+
+/* The one that serves a listener of this name. */
+static struct slot *find(const struct listeners *listeners, struct slice name)
+{
+    for (u32 i = 0; i < listeners->slot_count; i++)
+        if (listeners->slots[i]->closing == 0 &&
+            slice_equal(listeners->slots[i]->listener.name, name))
+            return listeners->slots[i];
+    return NULL;
+}
+
+static bool append(struct listeners *listeners, struct slot *slot)
+{
+    struct slot **slots =
+        realloc(listeners->slots, (listeners->slot_count + 1) * sizeof(struct slot *));
+    if (!slots)
+        return false;
+    slots[listeners->slot_count++] = slot;
+    listeners->slots = slots;
+    return true;
 }
 
 /* ---- Taking over ---- */
@@ -70,17 +119,21 @@ static bool is_for(const struct handover_socket *socket, const struct config_lis
            address_same(&address, &listener->address);
 }
 
-static void adopt(struct listeners *listeners, struct slot *slot)
+static bool adopt(const struct listeners *listeners, struct slot *slot, u32 wanted)
 {
-    for (u32 i = 0; i < listeners->from->socket_count && slot->adopted < slot->wanted; i++) {
+    for (u32 i = 0; i < listeners->from->socket_count && slot->count < wanted; i++) {
         struct handover_socket *it = &listeners->from->sockets[i];
-        if (it->used || !is_for(it, slot->listener))
+        if (it->used || !is_for(it, &slot->listener))
             continue;
+        if (!slot_add(slot, it->fd))
+            return false;
         it->used = true;
         slot->given = it->given;
-        listener_adopt(it->fd, slot->listener);
-        *place(listeners, slot, slot->adopted++) = it->fd;
+        listener_adopt(it->fd, &slot->listener);
     }
+    slot->adopted = slot->count;
+    slot->told = slot->given ? 0 : slot->count;
+    return true;
 }
 
 /* Where it is, for people. */
@@ -123,103 +176,175 @@ static bool all_given_are_used(const struct listeners *listeners, char *why, usi
 
 /* ---- Opening ---- */
 
-/* Workers without a socket of their own accept from one that the service manager gave: nobody else
- * may open more of them. */
-static bool share(struct listeners *listeners, const struct slot *slot, char *why, usize why_bytes)
+static bool no_memory(char *why, usize why_bytes)
 {
-    for (u32 i = slot->adopted; i < slot->wanted; i++) {
-        int fd = fcntl(*place(listeners, slot, i % slot->adopted), F_DUPFD_CLOEXEC, 0);
-        *place(listeners, slot, i) = fd;
-        if (fd >= 0)
-            continue;
-        (void)snprintf(why, why_bytes,
-                       "cannot listen on %s: %s; raise the limit (ulimit -n, LimitNOFILE=)",
-                       slot->listener->name.data, strerror(errno));
-        return false;
-    }
-    return true;
+    (void)snprintf(why, why_bytes, "no memory for a listener");
+    return false;
 }
 
-static bool fill(struct listeners *listeners, struct slot *slot, char *why, usize why_bytes)
+/* Nobody else may open more of what a service manager gave. */
+static u32 wanted_of(const struct slot *slot, u32 workers)
 {
-    adopt(listeners, slot);
-    if (slot->given)
-        return share(listeners, slot, why, why_bytes);
-    for (u32 i = slot->adopted; i < slot->wanted; i++) {
-        int fd = listener_open(slot->listener, why, why_bytes);
-        *place(listeners, slot, i) = fd;
+    return slot->given || is_unix(&slot->listener) || slot->listener.exclusive ? 1 : workers;
+}
+
+/* Opens what is missing for so many workers. */
+static bool fill(struct slot *slot, u32 workers, char *why, usize why_bytes)
+{
+    while (slot->count < wanted_of(slot, workers)) {
+        int fd = listener_open(&slot->listener, why, why_bytes);
         if (fd < 0)
             return false;
+        if (!slot_add(slot, fd)) {
+            (void)close(fd);
+            return no_memory(why, why_bytes);
+        }
     }
     return true;
 }
 
-/* All workers accept from the first one's. */
-static void spread(struct listeners *listeners, const struct slot *slot)
+/* NULL, with nothing left open that was opened here. */
+static struct slot *open_slot(const struct listeners *listeners,
+                              const struct config_listener *listener, u32 workers, char *why,
+                              usize why_bytes)
 {
-    for (u32 i = 1; i < listeners->config->workers; i++)
-        *place(listeners, slot, i) = *place(listeners, slot, 0);
-}
-
-static bool open_slot(struct listeners *listeners, u32 index, char *why, usize why_bytes)
-{
-    const struct config *config = listeners->config;
-    struct slot *slot = &listeners->slots[index];
-    bool management = index == config->listener_count;
-    slot->listener = management ? &config->admin.listener : &config->listeners[index];
-    bool shared = management || is_unix(slot->listener);
-    slot->wanted = shared ? 1 : config->workers;
-    if (!fill(listeners, slot, why, why_bytes))
-        return false;
-    if (shared && !management)
-        spread(listeners, slot);
-    return true;
-}
-
-/* The management API first: who can reach a listener can reach it, too. */
-static bool open_all(struct listeners *listeners, char *why, usize why_bytes)
-{
-    u32 count = listeners->config->listener_count;
-    if (listeners->slot_count > count && !open_slot(listeners, count, why, why_bytes))
-        return false;
-    for (u32 i = 0; i < count; i++)
-        if (!open_slot(listeners, i, why, why_bytes))
-            return false;
-    return all_given_are_used(listeners, why, why_bytes);
-}
-
-struct listeners *listeners_open(const struct config *config, struct handover *from, char *why,
-                                 usize why_bytes)
-{
-    usize total = (usize)config->workers * config->listener_count + 1;
-    u32 slot_count = config->listener_count + (config->admin.enabled ? 1 : 0);
-    struct listeners *listeners = calloc(1, sizeof(*listeners));
-    int *fds = calloc(total, sizeof(int));
-    struct slot *slots = calloc(slot_count, sizeof(struct slot));
-    if (!listeners || !fds || !slots) {
-        (void)snprintf(why, why_bytes, "no memory to start: lower workers");
-        free(listeners);
-        free(fds);
-        free(slots);
+    struct slot *slot = slot_create(listener);
+    if (!slot) {
+        (void)no_memory(why, why_bytes);
         return NULL;
     }
-    memset(fds, 0xff, total * sizeof(int)); /* -1: not open */
-    *listeners = (struct listeners){
-        .config = config, .from = from, .slots = slots, .fds = fds, .slot_count = slot_count};
-    if (open_all(listeners, why, why_bytes))
-        return listeners;
-    listeners_close(listeners, 0, from->role == HANDOVER_NONE);
+    if (!adopt(listeners, slot, wanted_of(slot, workers))) {
+        (void)no_memory(why, why_bytes);
+        slot_free(slot);
+        return NULL;
+    }
+    if (fill(slot, workers, why, why_bytes))
+        return slot;
+    bool file = is_unix(listener) && slot->count > slot->adopted;
+    slot_free(slot);
+    if (file)
+        (void)unlink(listener->address.local.sun_path);
     return NULL;
 }
 
-const int *listeners_of_worker(const struct listeners *listeners, u32 worker)
+static bool prepare(struct listeners *listeners, const struct config *config, char *why,
+                    usize why_bytes)
 {
-    return listeners->fds + (usize)worker * listeners->config->listener_count;
+    for (u32 i = 0; i < config->listener_count; i++) {
+        struct slot *slot = find(listeners, config->listeners[i].name);
+        if (slot && !fill(slot, config->workers, why, why_bytes))
+            return false;
+        if (slot)
+            continue;
+        slot = open_slot(listeners, &config->listeners[i], config->workers, why, why_bytes);
+        if (slot && append(listeners, slot))
+            continue;
+        if (slot) {
+            slot_free(slot);
+            (void)no_memory(why, why_bytes);
+        }
+        return false;
+    }
+    return true;
+}
+
+static void slot_undo(struct slot *slot)
+{
+    bool file = slot->served == 0 && is_unix(&slot->listener) && slot->count > slot->adopted;
+    while (slot->count > slot->served)
+        (void)close(slot->fds[--slot->count]);
+    if (file)
+        (void)unlink(slot->listener.address.local.sun_path);
+}
+
+void listeners_undo(struct listeners *listeners)
+{
+    u32 kept = 0;
+    for (u32 i = 0; i < listeners->slot_count; i++) {
+        struct slot *slot = listeners->slots[i];
+        slot_undo(slot);
+        if (slot->count > 0)
+            listeners->slots[kept++] = slot;
+        else
+            slot_free(slot);
+    }
+    listeners->slot_count = kept;
+}
+
+bool listeners_prepare(struct listeners *listeners, const struct config *config, char *why,
+                       usize why_bytes)
+{
+    if (prepare(listeners, config, why, why_bytes))
+        return true;
+    listeners_undo(listeners);
+    return false;
+}
+
+/* The management API first: who can reach a listener can reach it, too. */
+struct listeners *listeners_open(const struct config *config, struct handover *from, char *why,
+                                 usize why_bytes)
+{
+    struct listeners *listeners = calloc(1, sizeof(*listeners));
+    if (!listeners) {
+        (void)no_memory(why, why_bytes);
+        return NULL;
+    }
+    listeners->from = from;
+    if (config->admin.enabled)
+        listeners->management =
+            open_slot(listeners, &config->admin.listener, config->workers, why, why_bytes);
+    if ((!config->admin.enabled || listeners->management) &&
+        prepare(listeners, config, why, why_bytes) && all_given_are_used(listeners, why, why_bytes))
+        return listeners;
+    listeners_close(listeners, from->role == HANDOVER_NONE);
+    return NULL;
 }
 
 int listeners_management(const struct listeners *listeners)
 {
-    return listeners->fds[(usize)listeners->config->workers * listeners->config->listener_count];
+    return listeners->management ? listeners->management->fds[0] : -1;
+}
+
+/* ---- Giving them out ---- */
+
+/* With as many sockets as workers each has its own; with more of them some have several, and with
+ * fewer they share. */
+static bool is_of(const struct slot *slot, u32 socket, u32 place, u32 places)
+{
+    return slot->count >= places ? socket % places == place : place % slot->count == socket;
+}
+
+/* Two listeners at port 0 have one name, and one socket. */
+static bool has(const struct snapshot_socket *sockets, u32 count, int fd)
+{
+    for (u32 i = 0; i < count; i++)
+        if (sockets[i].fd == fd)
+            return true;
+    return false;
+}
+
+void listeners_furnish(const struct listeners *listeners, struct snapshot *snapshot,
+                       const struct listeners_workers *workers)
+{
+    const struct config *config = snapshot->config;
+    for (u32 place = 0; place < workers->count; place++) {
+        struct snapshot_socket *sockets = NULL;
+        u32 count = 0;
+        for (u32 i = 0; i < config->listener_count; i++) {
+            const struct slot *slot = find(listeners, config->listeners[i].name);
+            for (u32 k = 0; k < slot->count; k++) {
+                if (!is_of(slot, k, place, workers->count) || has(sockets, count, slot->fds[k]))
+                    continue;
+                struct snapshot_socket *more = realloc(sockets, (count + 1) * sizeof(*sockets));
+                ASSERT(more); /* a few bytes, where whole configurations had room */
+                sockets = more;
+                sockets[count++] = (struct snapshot_socket){slot->fds[k], i};
+            }
+        }
+        snapshot_set_sockets(snapshot, workers->at[place],
+                             (struct snapshot_sockets){sockets, count});
+        free(sockets);
+    }
 }
 
 /* ---- The supervisor's copies ---- */
@@ -232,21 +357,29 @@ static void give(int channel, const char *name, const int *fds, u32 count)
         (void)channel_send_patiently(channel, text, fds, count);
 }
 
-void listeners_give(const struct listeners *listeners, int channel)
+static void forget(int channel, const char *name, u32 stay)
 {
-    for (u32 i = 0; i < listeners->slot_count; i++) {
-        const struct slot *slot = &listeners->slots[i];
-        int batch[CHANNEL_FDS_MAX];
-        u32 count = 0;
-        for (u32 k = slot->adopted; k < slot->wanted && !slot->given; k++) {
-            batch[count++] = *place(listeners, slot, k);
-            if (count == CHANNEL_FDS_MAX) {
-                give(channel, slot->listener->name.data, batch, count);
-                count = 0;
-            }
-        }
-        give(channel, slot->listener->name.data, batch, count);
+    char text[CHANNEL_TEXT_BYTES];
+    (void)snprintf(text, sizeof(text), MESSAGE_FORGET "%u %s", stay, name);
+    (void)channel_send_patiently(channel, text, NULL, 0);
+}
+
+static void give_slot(struct slot *slot, int channel)
+{
+    while (slot->told < slot->count && !slot->given) {
+        u32 count = min_u32(slot->count - slot->told, CHANNEL_FDS_MAX);
+        give(channel, slot->name, slot->fds + slot->told, count);
+        slot->told += count;
     }
+}
+
+void listeners_give(struct listeners *listeners, int channel)
+{
+    for (u32 i = 0; i < listeners->slot_count; i++)
+        if (listeners->slots[i]->closing == 0)
+            give_slot(listeners->slots[i], channel);
+    if (listeners->management)
+        give_slot(listeners->management, channel);
 }
 
 /* How many sockets of that name are used: those at the beginning. */
@@ -260,37 +393,83 @@ static u32 used_of(const struct handover *from, const char *name)
 
 void listeners_give_up_rest(const struct listeners *listeners, int channel)
 {
-    char text[CHANNEL_TEXT_BYTES];
     for (u32 i = 0; i < listeners->from->socket_count; i++) {
         const struct handover_socket *it = &listeners->from->sockets[i];
         if (it->used || it->given)
             continue;
-        (void)snprintf(text, sizeof(text), MESSAGE_FORGET "%u %s",
-                       used_of(listeners->from, it->name), it->name);
-        (void)channel_send_patiently(channel, text, NULL, 0);
+        forget(channel, it->name, used_of(listeners->from, it->name));
         (void)close(it->fd);
     }
 }
 
+/* ---- From one configuration to the next ---- */
+
+static void begin_closing(struct slot *slot, u64 version)
+{
+    slot->closing = version;
+    if (is_unix(&slot->listener) && !slot->given)
+        (void)unlink(slot->listener.address.local.sun_path);
+}
+
+void listeners_settle(struct listeners *listeners, const struct snapshot *snapshot)
+{
+    const struct config *config = snapshot->config;
+    for (u32 i = 0; i < listeners->slot_count; i++)
+        listeners->slots[i]->kept = false;
+    for (u32 i = 0; i < config->listener_count; i++) {
+        const struct config_listener *listener = &config->listeners[i];
+        struct slot *slot = find(listeners, listener->name);
+        if (is_unix(listener) && slot->listener.unix_mode != listener->unix_mode && !slot->given)
+            (void)chmod(listener->address.local.sun_path, listener->unix_mode);
+        slot->listener.unix_mode = listener->unix_mode;
+        slot->served = slot->count;
+        slot->kept = true;
+    }
+    for (u32 i = 0; i < listeners->slot_count; i++)
+        if (!listeners->slots[i]->kept && listeners->slots[i]->closing == 0)
+            begin_closing(listeners->slots[i], snapshot->version);
+}
+
+u32 listeners_reap(struct listeners *listeners, u64 version, int channel)
+{
+    u32 kept = 0, closing = 0;
+    for (u32 i = 0; i < listeners->slot_count; i++) {
+        struct slot *slot = listeners->slots[i];
+        if (slot->closing == 0 || slot->closing > version) {
+            closing += slot->closing > 0;
+            listeners->slots[kept++] = slot;
+            continue;
+        }
+        if (channel >= 0 && slot->told > 0 && !find(listeners, slot->listener.name))
+            forget(channel, slot->name, 0);
+        slot_free(slot);
+    }
+    listeners->slot_count = kept;
+    return closing;
+}
+
 /* ---- The end ---- */
 
-void listeners_close(struct listeners *listeners, u32 served, bool remove_files)
+void listeners_shut(struct listeners *listeners)
 {
-    const struct config *config = listeners->config;
     for (u32 i = 0; i < listeners->slot_count; i++) {
-        const struct slot *slot = &listeners->slots[i];
-        bool local = slot->listener && is_unix(slot->listener);
-        bool management = i == config->listener_count;
-        u32 first = local || management ? 0 : served;
-        for (u32 k = first; slot->listener && k < slot->wanted; k++) {
-            int fd = *place(listeners, slot, k);
-            if (fd >= 0)
-                (void)close(fd);
-            if (fd >= 0 && local && remove_files && !slot->given)
-                (void)unlink(slot->listener->address.local.sun_path);
-        }
+        struct slot *slot = listeners->slots[i];
+        while (slot->count > 0)
+            (void)close(slot->fds[--slot->count]);
     }
+}
+
+void listeners_close(struct listeners *listeners, bool remove_files)
+{
+    listeners_shut(listeners);
+    for (u32 i = 0; i < listeners->slot_count; i++) {
+        struct slot *slot = listeners->slots[i];
+        if (is_unix(&slot->listener) && remove_files && !slot->given && slot->closing == 0)
+            (void)unlink(slot->listener.address.local.sun_path);
+        slot_free(slot);
+    }
+    if (listeners->management)
+        slot_free(listeners->management);
     free(listeners->slots);
-    free(listeners->fds);
     free(listeners);
 }

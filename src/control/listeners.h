@@ -1,36 +1,67 @@
 /*
  * The sockets that clients and operators come to: opened here, or taken over from whoever has had
- * them before, and nowhere else.
+ * them before, and nowhere else. Workers accept from them, but they stay control's: a socket may go
+ * from one worker to another, and is closed when nobody accepts from it any more.
  */
 #ifndef NEXTPROXY_CONTROL_LISTENERS_H
 #define NEXTPROXY_CONTROL_LISTENERS_H
 
 #include "config.h"
 #include "handover.h"
+#include "snapshot.h"
 
 struct listeners;
 
-/* Per worker one socket for each listener, and one of the management API. What `from` has for them
+/* One socket per worker for each listener, and one of the management API. What `from` has for them
  * is used, and marked so there: from an earlier engine by the listener's name, from a service
  * manager by its address. NULL, with nothing left open that was opened here, and the reason in
  * `why` (WORKER_WHY_BYTES) when one cannot be opened, or the service manager gave one that is for
- * nobody. `config` and `from` outlive the listeners. */
+ * nobody. `from` outlives the listeners. */
 MUST_CHECK struct listeners *listeners_open(const struct config *config, struct handover *from,
                                             char *why, usize why_bytes);
-/* One descriptor for each listener of the configuration. */
-const int *listeners_of_worker(const struct listeners *listeners, u32 worker);
 /* -1 when the API is off. */
 int listeners_management(const struct listeners *listeners);
 
+/* ---- Another configuration ---- */
+
+/* Opens what it has and the earlier ones did not, also for more workers. False, with everything as
+ * it was, and the reason in `why`. */
+MUST_CHECK bool listeners_prepare(struct listeners *listeners, const struct config *config,
+                                  char *why, usize why_bytes);
+/* It is not served after all: closes what was opened for it. */
+void listeners_undo(struct listeners *listeners);
+
+/* Workers by their index; there is at least one. */
+struct listeners_workers {
+    const u32 *at;
+    u32 count;
+};
+
+/* Tells each of these workers, in the snapshot, from which sockets to accept. */
+void listeners_furnish(const struct listeners *listeners, struct snapshot *snapshot,
+                       const struct listeners_workers *workers);
+/* The snapshot is served: what it does not have begins to close. The files of unix sockets go at
+ * once. */
+void listeners_settle(struct listeners *listeners, const struct snapshot *snapshot);
+/* All workers have adopted this version, or a later one: closes what was closing in it, and has the
+ * supervisor forget it (`channel` -1 = there is none). Returns how many listeners still close. */
+u32 listeners_reap(struct listeners *listeners, u64 version, int channel);
+
+/* ---- The supervisor's copies ---- */
+
 /* Gives the supervisor at the other end of `channel` a copy of each socket that it does not have.
  */
-void listeners_give(const struct listeners *listeners, int channel);
+void listeners_give(struct listeners *listeners, int channel);
 /* Lets go, here and there, of what was handed over and is of no use with this configuration. Once,
  * when the workers serve. */
 void listeners_give_up_rest(const struct listeners *listeners, int channel);
 
-/* `served` workers have accepted, and closed their own, but for unix sockets, whose files are
- * removed when nobody else is to use them. */
-void listeners_close(struct listeners *listeners, u32 served, bool remove_files);
+/* ---- The end ---- */
+
+/* No worker accepts any more: the kernel refuses connections, unless somebody else has the sockets,
+ * too. */
+void listeners_shut(struct listeners *listeners);
+/* Files of unix sockets are removed when nobody else is to use them. */
+void listeners_close(struct listeners *listeners, bool remove_files);
 
 #endif

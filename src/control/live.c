@@ -62,11 +62,17 @@ bool live_begin(struct live *live, struct base *base, struct config *derived)
     const struct config *config = derived ? derived : base->config;
     struct config *expanded = live_expand(live, config);
     struct generation *generation = calloc(1, sizeof(*generation));
+    struct live_listener *listener = &live->listener;
     struct snapshot *snapshot =
-        generation
-            ? snapshot_create(expanded ? expanded : config, live->state, live->first->workers,
-                              version, live->newest ? live->newest->snapshot : NULL)
-            : NULL;
+        generation ? snapshot_create(expanded ? expanded : config, live->state,
+                                     listener->places(listener->context, config), version,
+                                     live->newest ? live->newest->snapshot : NULL)
+                   : NULL;
+    (void)snprintf(live->why, sizeof(live->why), "no memory for another configuration");
+    if (snapshot && !listener->furnish(listener->context, snapshot, live->why, sizeof(live->why))) {
+        snapshot_destroy(snapshot);
+        snapshot = NULL;
+    }
     if (!snapshot) {
         config_destroy(expanded);
         free(generation);

@@ -223,7 +223,8 @@ static enum live_reload reload_with(struct live *live, struct candidate *candida
             result = LIVE_REPLACED;
             announce(live, "Reloaded", &changes, clock_monotonic_ns() - start_ns);
         } else {
-            live_say(live, LOG_ERROR, "Not reloaded: no memory for another configuration");
+            live_say(live, LOG_ERROR, "Not reloaded: %s; the earlier configuration is served on",
+                     live->why);
         }
     }
     config_changes_deinit(&changes);

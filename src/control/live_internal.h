@@ -27,6 +27,7 @@ struct live {
     struct state *state;
     struct generation *newest;
     struct config_overlay overlay; /* what was changed at run time */
+    char why[WORKER_WHY_BYTES];    /* live_begin() has failed */
 };
 
 /* Tells the listener. */
@@ -52,7 +53,8 @@ void live_say_moves(struct live *live, const struct config *before, const struct
 struct base *live_base_create(const struct config *config, struct config *owned);
 /* One user less, or none yet: what nobody uses is freed. */
 void live_base_leave(struct base *base);
-/* A generation becomes the newest. It takes `derived` over when it returns true. */
+/* A generation becomes the newest. It takes `derived` over when it returns true; live->why says why
+ * not. */
 MUST_CHECK bool live_begin(struct live *live, struct base *base, struct config *derived);
 
 #endif

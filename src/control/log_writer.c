@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "control/log_file.h"
 #include "control/log_report.h"
+#include "state.h"
 
 enum sink_state {
     SINK_OFF,     /* not configured: what arrives is thrown away */
@@ -27,6 +28,8 @@ enum sink_state {
     SINK_WRITING, /* for the kernel, which holds bytes of the buffer at `next` */
     SINK_FAILING, /* for retry_ns */
 };
+
+enum { SOURCES_MAX = STATE_WORKERS_MAX + 1 }; /* one for each worker, and control */
 
 #define TICK_NS (250 * NS_PER_MS)
 #define CHECK_NS NS_PER_S
@@ -36,7 +39,8 @@ struct sink {
     struct ring_op op;
     struct log_writer *writer;
     struct log_file_target file;
-    struct log_sources sources;
+    struct log_buffer **buffers; /* what it is written from */
+    u32 buffer_count;
     struct log_report report;
     struct log_writer_stats stats;
     struct slice run; /* in flight */
@@ -92,13 +96,17 @@ static void sink_init(struct sink *sink, struct log_writer *writer,
     log_report_init(&sink->report, file == LOG_FILE_ACCESS ? "access log" : "error log",
                     options->report_fd);
 
-    u32 count = options->sources[file].count;
-    struct log_buffer **buffers = arena_alloc(&writer->arena, (count + 1) * sizeof(*buffers));
-    for (u32 i = 0; i < count; i++) {
-        buffers[i] = options->sources[file].buffers[i];
-        log_buffer_set_wake(buffers[i], writer_wake, writer);
-    }
-    sink->sources = (struct log_sources){buffers, count};
+    sink->buffers = arena_alloc(&writer->arena, SOURCES_MAX * sizeof(*sink->buffers));
+    for (u32 i = 0; i < options->sources[file].count; i++)
+        log_writer_add(writer, file, options->sources[file].buffers[i]);
+}
+
+void log_writer_add(struct log_writer *writer, enum log_file file, struct log_buffer *buffer)
+{
+    struct sink *sink = &writer->sinks[file];
+    ASSERT(sink->buffer_count < SOURCES_MAX);
+    log_buffer_set_wake(buffer, writer_wake, writer);
+    sink->buffers[sink->buffer_count++] = buffer; /* the round that runs does not visit it yet */
 }
 
 struct log_writer *log_writer_create(const struct log_writer_options *options)
@@ -137,8 +145,8 @@ bool log_writer_is_quiet(const struct log_writer *writer)
 static u64 sink_records_lost(const struct sink *sink)
 {
     u64 lost = sink->records_torn;
-    for (u32 i = 0; i < sink->sources.count; i++)
-        lost += log_buffer_dropped(sink->sources.buffers[i]);
+    for (u32 i = 0; i < sink->buffer_count; i++)
+        lost += log_buffer_dropped(sink->buffers[i]);
     return lost;
 }
 
@@ -148,7 +156,7 @@ static void sink_drop_torn(struct sink *sink)
 {
     if (!sink->torn)
         return;
-    struct log_buffer *buffer = sink->sources.buffers[sink->next];
+    struct log_buffer *buffer = sink->buffers[sink->next];
     struct slice runs[2];
     usize unread = log_buffer_peek(buffer, runs);
     ASSERT(unread > 0);
@@ -188,7 +196,7 @@ static void sink_fail(struct sink *sink, int error)
 
 static void sink_round_begin(struct sink *sink)
 {
-    sink->round_left = sink->sources.count;
+    sink->round_left = sink->buffer_count;
     sink->again = false;
     sink_continue(sink);
 }
@@ -203,7 +211,7 @@ static void sink_round_end(struct sink *sink)
 
 static void sink_next_buffer(struct sink *sink)
 {
-    sink->next = (sink->next + 1) % sink->sources.count;
+    sink->next = (sink->next + 1) % sink->buffer_count;
     sink->round_left--;
 }
 
@@ -212,7 +220,7 @@ static void sink_continue(struct sink *sink)
 {
     for (; sink->round_left > 0; sink_next_buffer(sink)) {
         struct slice runs[2];
-        if (log_buffer_peek(sink->sources.buffers[sink->next], runs) == 0)
+        if (log_buffer_peek(sink->buffers[sink->next], runs) == 0)
             continue;
         sink->run = runs[0];
         sink->run_is_last = runs[1].len == 0;
@@ -236,7 +244,7 @@ static void sink_on_written(struct ring_op *op, struct ring_done done)
     u32 written = (u32)done.result;
     ASSERT(written <= sink->run.len);
     sink->torn = sink->run.data[written - 1] != '\n';
-    log_buffer_consume(sink->sources.buffers[sink->next], written);
+    log_buffer_consume(sink->buffers[sink->next], written);
     sink->stats.bytes += written;
     sink->stats.writes++;
     if (written == sink->run.len && sink->run_is_last)
@@ -277,10 +285,9 @@ static bool sink_check_file(struct sink *sink)
 
 static void sink_discard(struct sink *sink)
 {
-    for (u32 i = 0; i < sink->sources.count; i++) {
+    for (u32 i = 0; i < sink->buffer_count; i++) {
         struct slice runs[2];
-        log_buffer_consume(sink->sources.buffers[i],
-                           log_buffer_peek(sink->sources.buffers[i], runs));
+        log_buffer_consume(sink->buffers[i], log_buffer_peek(sink->buffers[i], runs));
     }
 }
 
@@ -349,9 +356,9 @@ void log_writer_stats(const struct log_writer *writer, enum log_file file,
 static u64 sink_records_unread(const struct sink *sink)
 {
     u64 records = 0;
-    for (u32 i = 0; i < sink->sources.count; i++) {
+    for (u32 i = 0; i < sink->buffer_count; i++) {
         struct slice runs[2];
-        log_buffer_peek(sink->sources.buffers[i], runs);
+        log_buffer_peek(sink->buffers[i], runs);
         for (u32 r = 0; r < ARRAY_COUNT(runs); r++)
             for (u32 at = 0; at < runs[r].len; at++)
                 records += runs[r].data[at] == '\n';

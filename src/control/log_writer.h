@@ -30,6 +30,9 @@ struct log_writer_options {
 
 /* At start, before the workers run: it also has the buffers wake the ring when they fill. */
 struct log_writer *log_writer_create(const struct log_writer_options *options);
+/* One more source, whose writer has not started yet. It outlives the log writer; there may be one
+ * for each of STATE_WORKERS_MAX workers and one besides. */
+void log_writer_add(struct log_writer *writer, enum log_file file, struct log_buffer *buffer);
 /* Closes the files. Only when log_writer_is_quiet. */
 void log_writer_destroy(struct log_writer *writer);
 /* True when the kernel holds no write of ours. */

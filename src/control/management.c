@@ -38,6 +38,7 @@ static void view(void *context, struct admin_view *out)
         .overlay = live_overlay(management->with.live),
         .health = management->with.health,
         .workers = *management->with.started,
+        .departed = management->with.departed,
         .draining = *management->with.stops_asked > 0,
         .memory_bytes = management->with.pressure->memory_bytes,
         .memory_bytes_max = management->with.pressure->memory_max,

@@ -27,6 +27,7 @@ struct management_options {
     struct log_buffer *const *const *buffers[LOG_FILE_COUNT]; /* of `buffer_count` each, or none */
     const struct handover *handover;
     u32 buffer_count;
+    const struct proxy_counters *departed; /* of workers that have ended */
     const struct pressure *pressure;
     int listen_fd;                             /* stays the caller's */
     enum live_reload (*reload)(void *context); /* reads the file again */

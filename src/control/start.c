@@ -1,7 +1,5 @@
 /* Everything that there is before the first request: logs, listeners, workers. */
 #include <errno.h>
-#include <sched.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +12,7 @@
 
 enum {
     CONTROL_RING_ENTRIES = 256,
-    CONTROL_LEASES = 64,        /* what is received is copied out at once */
-    LOG_BUFFER_BYTES = 1 << 20, /* control's own, too: thousands of backends may go down at once */
+    CONTROL_LEASES = 64, /* what is received is copied out at once */
 };
 
 /* False, for the caller to pass on: the start has failed because of this. */
@@ -27,29 +24,17 @@ static bool refuse(struct control *control, const char *why)
 
 static const char *const no_memory = "no memory to start: lower workers, or raise the memory limit";
 
-static bool create_buffers(struct control *control)
+static bool create_logs(struct control *control)
 {
-    const struct config_logging *logging = &control->config->logging;
-    const bool enabled[LOG_FILE_COUNT] = {
-        [LOG_FILE_ERROR] = logging->error.enabled, [LOG_FILE_ACCESS] = logging->access.enabled};
-    struct log_writer_options options = {
-        .logging = logging, .ring = control->ring, .report_fd = STDERR_FILENO};
-    u32 count = control->config->workers + 1;
+    const struct log_writer_options options = {
+        .logging = &control->config->logging, .ring = control->ring, .report_fd = STDERR_FILENO};
     for (u32 file = 0; file < LOG_FILE_COUNT; file++) {
-        control->buffers[file] = calloc(count, sizeof(struct log_buffer *));
+        control->buffers[file] = calloc(STATE_WORKERS_MAX + 1, sizeof(struct log_buffer *));
         if (!control->buffers[file])
             return false;
-        if (!enabled[file])
-            continue;
-        for (u32 i = 0; i < count; i++) {
-            control->buffers[file][i] = log_buffer_create(LOG_BUFFER_BYTES);
-            if (!control->buffers[file][i])
-                return false;
-        }
-        options.sources[file] = (struct log_sources){control->buffers[file], count};
     }
     control->log_writer = log_writer_create(&options);
-    return control->log_writer != NULL;
+    return control->log_writer && control_log_buffers(control, 0);
 }
 
 /* On a worker's thread. */
@@ -62,7 +47,7 @@ static bool create_health(struct control *control)
 {
     const struct health_options options = {
         .ring = control->ring,
-        .log = control->buffers[LOG_FILE_ERROR][control->config->workers],
+        .log = control->buffers[LOG_FILE_ERROR][0],
         .seed = hash_mix64(clock_wall_ns()),
     };
     state_on_circuit(live_snapshot(control->live)->state, on_circuit, control->ring);
@@ -113,7 +98,8 @@ static bool open_management(struct control *control)
         .pressure = &control->pressure,
         .handover = control->handover,
         .listen_fd = listeners_management(control->listeners),
-        .buffer_count = control->config->workers + 1,
+        .buffer_count = STATE_WORKERS_MAX + 1,
+        .departed = &control->departed,
     };
     for (u32 file = 0; file < LOG_FILE_COUNT; file++)
         options.buffers[file] = (struct log_buffer *const *const *)&control->buffers[file];
@@ -123,53 +109,17 @@ static bool open_management(struct control *control)
     return control->management != NULL;
 }
 
-static void on_worker_finished(void *context)
-{
-    struct control *control = context;
-    atomic_fetch_add(&control->finished, 1);
-    ring_wake(control->ring);
-}
-
-/* The index-th CPU this process may use; -1 when there are more workers than CPUs. */
-static int cpu_for(u32 index)
-{
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof(set), &set) != 0)
-        return -1;
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-        if (CPU_ISSET((unsigned)cpu, &set) && index-- == 0)
-            return cpu;
-    return -1;
-}
-
 static bool start_workers(struct control *control)
 {
-    const struct config *config = control->config;
     control->team = team_create();
-    control->workers = calloc(config->workers, sizeof(struct worker *));
-    control->turns_seen = calloc(config->workers, sizeof(u64));
+    control->workers = calloc(STATE_WORKERS_MAX, sizeof(struct worker *));
+    control->turns_seen = calloc(STATE_WORKERS_MAX, sizeof(u64));
     if (!control->team || !control->workers || !control->turns_seen)
         return refuse(control, no_memory);
-    for (u32 i = 0; i < config->workers; i++) {
-        const struct worker_options options = {
-            .snapshot = live_snapshot(control->live),
-            .listen_fds = listeners_of_worker(control->listeners, i),
-            .logs = {control->buffers[LOG_FILE_ERROR][i], control->buffers[LOG_FILE_ACCESS][i]},
-            .on_finished = on_worker_finished,
-            .context = control,
-            .team = control->team,
-            .ring_disabled = control->ring_disabled,
-            .index = i,
-            .cpu = cpu_for(i),
-        };
-        control->workers[i] = worker_start(&options, control->why, sizeof(control->why));
-        if (!control->workers[i])
-            return false;
-        control->started++;
-    }
+    if (!control_furnish(control, live_snapshot(control->live), control->why, sizeof(control->why)))
+        return false;
     /* Not before all of them are there: when one is missing, whoever was accepted would be cut. */
-    for (u32 i = 0; i < config->workers; i++)
-        worker_run(control->workers[i]);
+    control_settle(control);
     return true;
 }
 
@@ -253,11 +203,17 @@ bool control_start(struct control *control, const struct control_options *option
     wheel_init(&control->wheel, ring_now_ns(control->ring));
     if (!control_catch_signals(control))
         return false;
-    if (!create_buffers(control))
+    if (!create_logs(control))
         return refuse(control, no_memory);
     if (!control_find_names(control))
         return refuse(control, no_memory);
-    const struct live_listener listener = {control_hear_live, control_hear_moved, control};
+    const struct live_listener listener = {
+        .say = control_hear_live,
+        .moved = control_hear_moved,
+        .places = control_places,
+        .furnish = control_furnish,
+        .context = control,
+    };
     control->live = live_create(control->config, control->resolver, listener);
     if (!control->live || !create_health(control) || !open_state_file(control))
         return refuse(control, no_memory);

@@ -334,6 +334,14 @@ void proxy_figures_read(const struct proxy *proxy, struct proxy_figures *out)
     out->spare_bytes = spare_bytes(proxy, &out->ring);
 }
 
+void proxy_counters_add(struct proxy_counters *sum, const struct proxy_counters *one)
+{
+    u64 *to = (u64 *)(void *)sum;
+    const u64 *from = (const u64 *)(const void *)one;
+    for (usize i = 0; i < sizeof(*sum) / sizeof(u64); i++)
+        to[i] += from[i];
+}
+
 const struct proxy_counters *proxy_counters(const struct proxy *proxy)
 {
     return &proxy->counters;

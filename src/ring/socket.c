@@ -23,21 +23,21 @@ int ring_socket(struct ring *ring, const struct sockaddr *address, i32 *error)
     return fd;
 }
 
+int ring_accept_now(struct ring *ring, int listen_fd)
+{
+    (void)ring;
+    int fd;
+    do
+        fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    while (fd < 0 && (errno == ECONNABORTED || errno == EINTR));
+    return fd;
+}
+
 bool ring_peer_address(struct ring *ring, int fd, struct sockaddr *address,
                        socklen_t *address_bytes)
 {
     (void)ring;
     return getpeername(fd, address, address_bytes) == 0;
-}
-
-int ring_accept_now(struct ring *ring, int listen_fd)
-{
-    (void)ring;
-    int fd;
-    do { /* one that is gone already is no reason to stop */
-        fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    } while (fd < 0 && (errno == ECONNABORTED || errno == EINTR));
-    return fd;
 }
 
 u64 ring_bytes_acked(struct ring *ring, int fd)

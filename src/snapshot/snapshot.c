@@ -147,6 +147,7 @@ struct snapshot *snapshot_create(const struct config *config, struct state *stat
         return NULL;
     }
     snapshot->workers = alloc_lines(&snapshot->arena, worker_count * sizeof(*snapshot->workers));
+    snapshot->sockets = arena_alloc(&snapshot->arena, worker_count * sizeof(*snapshot->sockets));
     create_pools(snapshot, previous);
     for (u32 i = 0; i < config->backend_count; i++)
         state_backend_set_slow_start(state, snapshot->backend_slots[i],
@@ -154,6 +155,16 @@ struct snapshot *snapshot_create(const struct config *config, struct state *stat
     sessions_create(snapshot);
     seats_create(snapshot);
     return snapshot;
+}
+
+void snapshot_set_sockets(struct snapshot *snapshot, u32 worker, struct snapshot_sockets sockets)
+{
+    usize bytes = sockets.count * sizeof(*sockets.at);
+    struct snapshot_socket *copy = arena_alloc(&snapshot->arena, bytes);
+    ASSERT(worker < snapshot->worker_count);
+    for (u32 i = 0; i < sockets.count; i++)
+        copy[i] = sockets.at[i];
+    snapshot->sockets[worker] = (struct snapshot_sockets){copy, sockets.count};
 }
 
 void snapshot_destroy(struct snapshot *snapshot)

@@ -1,35 +1,56 @@
 /* Accepting connections, and giving them to whichever worker has the least to do. */
+#include <stdlib.h>
+
 #include "base/clock.h"
 #include "team.h"
 #include "worker_internal.h"
 
 enum {
     ACCEPT_RETRY_MS = 50, /* after the process ran out of file descriptors */
-    WAITING_MAX = 65535,  /* at a listening socket: net.core.somaxconn can be no larger */
+    QUEUE_MAX = 65535,    /* net.core.somaxconn can be no larger */
 };
 
-/* The connections that are in the queue when this worker stops accepting. With the socket's end
- * they would be reset. When a successor has the socket the kernel has woken this worker, and nobody
- * else, for those that came while it was still waiting (EPOLLEXCLUSIVE): the successor would see
- * them only when another one comes. */
+/* ---- One socket ---- */
+
+/* The connections that are in the queue when this worker stops accepting. The kernel has woken it,
+ * and nobody else, for those that came while it was still waiting (EPOLLEXCLUSIVE): its successor
+ * would see them only when another one comes; and without one they would be reset. */
 static void accept_rest(const struct acceptor *acceptor)
 {
     const struct worker *worker = acceptor->worker;
-    int fd;
-    for (u32 i = 0; i < WAITING_MAX && (fd = ring_accept_now(worker->ring, acceptor->fd)) >= 0; i++)
-        proxy_accept(worker->proxy, fd, acceptor->listener);
+    int fd = 0;
+    for (u32 i = 0; i < QUEUE_MAX && fd >= 0; i++) {
+        fd = ring_accept_now(worker->ring, acceptor->fd);
+        if (fd >= 0)
+            proxy_accept(worker->proxy, fd, acceptor->listener);
+    }
 }
 
-/* When nobody else has the socket the kernel refuses connections from now on. A unix socket is
- * shared: control closes it. */
-static void stop_listening(struct acceptor *acceptor)
+/* The socket stays open: it is control's, and may be another worker's by now. */
+static void acceptor_end(struct acceptor *acceptor)
 {
-    if (acceptor->fd < 0)
-        return;
-    accept_rest(acceptor);
-    if (acceptor->listener->address.any.sa_family != AF_UNIX)
-        ring_close(acceptor->worker->ring, acceptor->fd, false);
-    acceptor->fd = -1;
+    if (acceptor->worker->obeyed != WORKER_WAIT)
+        accept_rest(acceptor);
+    list_remove(&acceptor->node);
+    free(acceptor);
+}
+
+static void acceptor_leave(struct acceptor *acceptor)
+{
+    struct worker *worker = acceptor->worker;
+    acceptor->leaving = true;
+    wheel_clear(&worker->wheel, &acceptor->retry);
+    if (acceptor->op.owed)
+        ring_cancel(worker->ring, &acceptor->op);
+    else
+        acceptor_end(acceptor);
+}
+
+static void acceptor_arm(struct acceptor *acceptor)
+{
+    struct worker *worker = acceptor->worker;
+    if (worker->obeyed == WORKER_RUN && !worker->held && !acceptor->leaving && !acceptor->op.owed)
+        ring_accept(worker->ring, &acceptor->op, acceptor->fd);
 }
 
 /* The kernel spreads connections over the workers without regard to what they are doing. */
@@ -59,13 +80,11 @@ static void on_accept(struct ring_op *op, struct ring_done done)
         proxy_accept(worker->proxy, done.result, acceptor->listener);
     if (done.more)
         return;
-    if (!runs) {
-        stop_listening(acceptor);
-    } else if (worker->held) {
-        return; /* let_go() arms it */
+    if (acceptor->leaving) {
+        acceptor_end(acceptor);
     } else if (done.status == RING_OK || done.status == RING_CANCELED) {
-        ring_accept(worker->ring, op, acceptor->fd);
-    } else {
+        acceptor_arm(acceptor); /* unless it is held: then let_go() does */
+    } else if (!worker->held) {
         proxy_accept_failed(worker->proxy, done.error);
         wheel_set(&worker->wheel, &acceptor->retry,
                   ring_now_ns(worker->ring) + ACCEPT_RETRY_MS * NS_PER_MS);
@@ -76,27 +95,87 @@ static const struct ring_op_class accept_class = {"accept", on_accept};
 
 static void on_retry(struct wheel_timer *timer)
 {
-    struct acceptor *acceptor = container_of(timer, struct acceptor, retry);
-    ring_accept(acceptor->worker->ring, &acceptor->op, acceptor->fd);
+    acceptor_arm(container_of(timer, struct acceptor, retry));
 }
 
-void accept_init(struct worker *worker)
+/* ---- All of them ---- */
+
+static struct acceptor *find(struct worker *worker, int fd)
 {
-    u32 count = worker->with.snapshot->config->listener_count;
-    for (u32 i = 0; i < count; i++) {
-        struct acceptor *acceptor = &worker->acceptors[i];
+    list_each (node, following, &worker->acceptors) {
+        struct acceptor *acceptor = container_of(node, struct acceptor, node);
+        if (acceptor->fd == fd)
+            return acceptor;
+    }
+    return NULL;
+}
+
+/* One for each socket that is not there yet, all or none; not armed. */
+static bool add_missing(struct worker *worker, const struct snapshot_sockets *sockets)
+{
+    struct list added;
+    list_init(&added);
+    for (u32 i = 0; i < sockets->count; i++) {
+        if (find(worker, sockets->at[i].fd))
+            continue;
+        struct acceptor *acceptor = calloc(1, sizeof(*acceptor));
+        if (!acceptor) {
+            while (!list_empty(&added))
+                free(container_of(list_pop_front(&added), struct acceptor, node));
+            return false;
+        }
         acceptor->worker = worker;
-        acceptor->listener = &worker->with.snapshot->config->listeners[i];
-        acceptor->fd = worker->with.listen_fds[i];
+        acceptor->fd = sockets->at[i].fd;
         ring_op_init(&acceptor->op, &accept_class);
         wheel_timer_init(&acceptor->retry, on_retry);
+        list_push_back(&added, &acceptor->node);
     }
+    list_splice_back(&worker->acceptors, &added);
+    return true;
+}
+
+bool accept_follow(struct worker *worker, const struct snapshot *snapshot)
+{
+    const struct snapshot_sockets *sockets = &snapshot->sockets[worker->with.index];
+    if (worker->obeyed > WORKER_RUN)
+        return true; /* what it has left behind it does not take up again */
+    if (!add_missing(worker, sockets))
+        return false;
+    list_each (node, following, &worker->acceptors) {
+        struct acceptor *acceptor = container_of(node, struct acceptor, node);
+        const struct config_listener *listener = NULL;
+        for (u32 i = 0; i < sockets->count; i++)
+            if (sockets->at[i].fd == acceptor->fd)
+                listener = &snapshot->config->listeners[sockets->at[i].listener];
+        if (listener) {
+            acceptor->listener = listener;
+            acceptor->leaving = false; /* it may have been: then its cancellation arms it again */
+            acceptor_arm(acceptor);
+        } else if (!acceptor->leaving) {
+            acceptor_leave(acceptor);
+        }
+    }
+    return true;
+}
+
+bool accept_settled(const struct worker *worker)
+{
+    list_each (node, following, &worker->acceptors)
+        if (container_of(node, struct acceptor, node)->leaving)
+            return false;
+    return true;
+}
+
+bool accept_init(struct worker *worker)
+{
+    list_init(&worker->acceptors);
+    return accept_follow(worker, worker->with.snapshot);
 }
 
 void accept_start(struct worker *worker)
 {
-    for (u32 i = 0; i < worker->with.snapshot->config->listener_count; i++)
-        ring_accept(worker->ring, &worker->acceptors[i].op, worker->acceptors[i].fd);
+    list_each (node, following, &worker->acceptors)
+        acceptor_arm(container_of(node, struct acceptor, node));
     team_join(worker->with.team, worker->with.index);
 }
 
@@ -104,20 +183,19 @@ void accept_start(struct worker *worker)
 static void hold(struct worker *worker)
 {
     team_leave(worker->with.team, worker->with.index);
-    for (u32 i = 0; i < worker->with.snapshot->config->listener_count; i++) {
-        wheel_clear(&worker->wheel, &worker->acceptors[i].retry);
-        ring_cancel(worker->ring, &worker->acceptors[i].op);
+    list_each (node, following, &worker->acceptors) {
+        struct acceptor *acceptor = container_of(node, struct acceptor, node);
+        wheel_clear(&worker->wheel, &acceptor->retry);
+        ring_cancel(worker->ring, &acceptor->op);
     }
 }
 
+/* One whose cancellation is not through yet is armed behind it. */
 static void let_go(struct worker *worker)
 {
     team_join(worker->with.team, worker->with.index);
-    for (u32 i = 0; i < worker->with.snapshot->config->listener_count; i++) {
-        struct acceptor *acceptor = &worker->acceptors[i];
-        if (!acceptor->op.owed) /* else its cancellation is not through yet */
-            ring_accept(worker->ring, &acceptor->op, acceptor->fd);
-    }
+    list_each (node, following, &worker->acceptors)
+        acceptor_arm(container_of(node, struct acceptor, node));
 }
 
 /* As long as another worker has room, what the kernel gives to this one is handed over. */
@@ -138,30 +216,10 @@ void accept_follow_stage(struct worker *worker)
 void accept_stop(struct worker *worker)
 {
     team_leave(worker->with.team, worker->with.index);
-    for (u32 i = 0; i < worker->with.snapshot->config->listener_count; i++) {
-        struct acceptor *acceptor = &worker->acceptors[i];
-        wheel_clear(&worker->wheel, &acceptor->retry);
-        if (acceptor->op.owed)
-            ring_cancel(worker->ring, &acceptor->op);
-        else
-            stop_listening(acceptor);
-    }
-}
-
-static const struct config_listener *find_listener(const struct config *config, struct slice name)
-{
-    for (u32 i = 0; i < config->listener_count; i++)
-        if (slice_equal(config->listeners[i].name, name))
-            return &config->listeners[i];
-    ASSERT(false); /* control takes no configuration with other listeners */
-    return NULL;
-}
-
-void accept_follow(struct worker *worker, const struct config *config)
-{
-    for (u32 i = 0; i < config->listener_count; i++) {
-        struct acceptor *acceptor = &worker->acceptors[i];
-        acceptor->listener = find_listener(config, acceptor->listener->name);
+    list_each (node, following, &worker->acceptors) {
+        struct acceptor *acceptor = container_of(node, struct acceptor, node);
+        if (!acceptor->leaving)
+            acceptor_leave(acceptor);
     }
 }
 
@@ -183,8 +241,5 @@ void accept_tell(struct worker *worker)
 
 bool accept_quiet(const struct worker *worker)
 {
-    for (u32 i = 0; i < worker->with.snapshot->config->listener_count; i++)
-        if (worker->acceptors[i].op.owed)
-            return false;
-    return !team_expects(worker->with.team, worker->with.index);
+    return list_empty(&worker->acceptors) && !team_expects(worker->with.team, worker->with.index);
 }

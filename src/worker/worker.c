@@ -33,15 +33,13 @@ static void obey(struct worker *worker)
     if (command == worker->obeyed)
         return;
     u64 drain_ns = worker->with.snapshot->config->timeouts.drain_ms * NS_PER_MS;
-    bool accepts = worker->obeyed == WORKER_RUN;
     worker->obeyed = command;
     if (command == WORKER_RUN) {
         accept_start(worker);
         announce(worker, PHASE_SERVING);
         return;
     }
-    if (accepts)
-        accept_stop(worker);
+    accept_stop(worker);
     if (command == WORKER_DRAIN)
         proxy_drain(worker->proxy, ring_now_ns(worker->ring) + drain_ns);
     else if (command == WORKER_RETIRE)
@@ -53,12 +51,25 @@ static void obey(struct worker *worker)
 static void adopt(struct worker *worker)
 {
     struct snapshot *offered = atomic_load_explicit(&worker->offered, memory_order_acquire);
-    if (LIKELY(offered == worker->with.snapshot))
+    if (UNLIKELY(offered != worker->with.snapshot) && accept_follow(worker, offered)) {
+        proxy_adopt(worker->proxy, offered);
+        worker->with.snapshot = offered;
+        worker->settled = false;
+    }
+    if (LIKELY(worker->settled) || !accept_settled(worker))
         return;
-    accept_follow(worker, offered->config);
-    proxy_adopt(worker->proxy, offered);
-    worker->with.snapshot = offered;
-    atomic_store_explicit(&worker->version, offered->version, memory_order_release);
+    worker->settled = true;
+    atomic_store_explicit(&worker->version, worker->with.snapshot->version, memory_order_release);
+}
+
+/* Control closes the sockets when nobody accepts from them any more. */
+static void tell_deaf(struct worker *worker)
+{
+    bool deaf = worker->obeyed > WORKER_RUN && list_empty(&worker->acceptors);
+    if (LIKELY(!deaf) || atomic_load_explicit(&worker->deaf, memory_order_relaxed))
+        return;
+    atomic_store_explicit(&worker->deaf, true, memory_order_release);
+    worker->with.on_news(worker->with.context);
 }
 
 static bool finished(const struct worker *worker)
@@ -82,6 +93,7 @@ static void turn(struct worker *worker)
     accept_given(worker);
     adopt(worker);
     obey(worker);
+    tell_deaf(worker);
     proxy_budget_changed(worker->proxy, team_budget(worker->with.team));
     proxy_after_turn(worker->proxy);
     accept_follow_stage(worker);
@@ -143,6 +155,12 @@ static bool prepare(struct worker *worker)
         ring_destroy(worker->ring);
         return false;
     }
+    if (!accept_init(worker)) {
+        (void)snprintf(worker->why, sizeof(worker->why), "no memory for a worker's sockets");
+        proxy_destroy(worker->proxy);
+        ring_destroy(worker->ring);
+        return false;
+    }
     state_worker_listen(state_routes(with->snapshot->state), with->index, wake_ring, worker->ring);
     return true;
 }
@@ -165,7 +183,6 @@ static void *run(void *argument)
         announce(worker, PHASE_FAILED);
         return NULL;
     }
-    accept_init(worker);
     announce(worker, PHASE_READY);
     serve(worker);
     state_worker_deafen(state_routes(worker->with.snapshot->state), worker->with.index);
@@ -176,7 +193,9 @@ static void *run(void *argument)
     ring_destroy(worker->ring);
     worker->ring = NULL;
     pthread_mutex_unlock(&worker->lock);
-    worker->with.on_finished(worker->with.context);
+    atomic_store_explicit(&worker->deaf, true, memory_order_release);
+    atomic_store_explicit(&worker->finished, true, memory_order_release);
+    worker->with.on_news(worker->with.context);
     return NULL;
 }
 
@@ -195,23 +214,17 @@ static void free_worker(struct worker *worker)
 {
     pthread_cond_destroy(&worker->started);
     pthread_mutex_destroy(&worker->lock);
-    free(worker->acceptors);
     free(worker);
 }
 
 struct worker *worker_start(const struct worker_options *options, char *why, usize why_bytes)
 {
     struct worker *worker = calloc(1, sizeof(*worker));
-    if (worker)
-        worker->acceptors =
-            calloc(options->snapshot->config->listener_count, sizeof(*worker->acceptors));
-    if (!worker || !worker->acceptors) {
-        free(worker);
+    if (!worker) {
         (void)snprintf(why, why_bytes, "no memory for a worker");
         return NULL;
     }
     if (!team_prepare(options->team, options->index)) {
-        free(worker->acceptors);
         free(worker);
         (void)snprintf(
             why, why_bytes,
@@ -219,6 +232,7 @@ struct worker *worker_start(const struct worker_options *options, char *why, usi
         return NULL;
     }
     worker->with = *options;
+    worker->settled = true;
     pthread_mutex_init(&worker->lock, NULL);
     pthread_cond_init(&worker->started, NULL);
     if (!start_thread(worker)) {
@@ -271,6 +285,26 @@ u64 worker_version(const struct worker *worker)
     return atomic_load_explicit(&worker->version, memory_order_acquire);
 }
 
+bool worker_is_deaf(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->deaf, memory_order_acquire);
+}
+
+bool worker_has_finished(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->finished, memory_order_acquire);
+}
+
+enum worker_command worker_last_command(const struct worker *worker)
+{
+    return (enum worker_command)atomic_load_explicit(&worker->command, memory_order_relaxed);
+}
+
+u32 worker_index(const struct worker *worker)
+{
+    return worker->with.index;
+}
+
 u64 worker_turns(const struct worker *worker)
 {
     return atomic_load_explicit(&worker->turns, memory_order_relaxed);
@@ -284,6 +318,7 @@ void worker_figures(struct worker *worker, struct proxy_figures *out)
     else
         *out = worker->last;
     pthread_mutex_unlock(&worker->lock);
+    out->worker = worker->with.index;
 }
 
 void worker_join(struct worker *worker, struct proxy_counters *counters)

@@ -5,16 +5,20 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/list.h"
 #include "base/wheel.h"
 #include "ring.h"
 #include "worker.h"
 
+/* One listening socket. */
 struct acceptor {
     struct ring_op op;
     struct wheel_timer retry;
+    struct list node;
     struct worker *worker;
     const struct config_listener *listener;
     int fd;
+    bool leaving; /* accepts no more: ends when the kernel owes nothing */
 };
 
 enum worker_phase { PHASE_STARTING, PHASE_READY, PHASE_SERVING, PHASE_FAILED };
@@ -23,17 +27,20 @@ struct worker {
     struct worker_options with;
     struct ring *ring;
     struct proxy *proxy;
-    struct acceptor *acceptors;
+    struct list acceptors;
     struct wheel wheel;
     pthread_t thread;
     pthread_mutex_t lock; /* of `phase` while starting, of `proxy` while it ends */
     pthread_cond_t started;
     enum worker_phase phase;
     enum worker_command obeyed;
+    bool settled;                     /* `version` is that of the snapshot in `with` */
     bool held;                        /* accepts nothing until there is room */
     _Atomic int command;              /* enum worker_command */
     struct snapshot *_Atomic offered; /* by control, to be adopted */
-    _Atomic u64 version;              /* of the snapshot in `with` */
+    _Atomic u64 version; /* of the snapshot in `with`, when nothing of those before is in use */
+    atomic_bool deaf;    /* takes nothing from its sockets any more */
+    atomic_bool finished;
     _Atomic u64 turns;
     struct proxy_figures last; /* when `proxy` is gone */
     char why[WORKER_WHY_BYTES];
@@ -41,13 +48,16 @@ struct worker {
 
 /* ---- Accepting (accept.c) ---- */
 
-/* Before anything else. */
-void accept_init(struct worker *worker);
+/* Before anything else. False when memory is refused. */
+MUST_CHECK bool accept_init(struct worker *worker);
 /* Accepts from all of the worker's sockets, and takes what other workers give it. */
 void accept_start(struct worker *worker);
 void accept_stop(struct worker *worker);
-/* Another snapshot has the same listeners. */
-void accept_follow(struct worker *worker, const struct config *config);
+/* The sockets are those of this snapshot from now on. False when memory is refused, and nothing has
+ * changed. */
+MUST_CHECK bool accept_follow(struct worker *worker, const struct snapshot *snapshot);
+/* True when all sockets are those of the snapshot that was followed last. */
+bool accept_settled(const struct worker *worker);
 /* Stops accepting for a while, or goes on, as the worker's overload stage wants it. */
 void accept_follow_stage(struct worker *worker);
 /* Takes what others have given to this worker; to be called in every turn. */

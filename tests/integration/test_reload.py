@@ -161,8 +161,8 @@ def test_a_missing_file_changes_nothing(lab):
 
 
 @pytest.mark.parametrize("section", [
-    {"workers": 2}, {"limits": {"clients": 17}}, {"limits": {"exchanges": 19}},
-    {"upstream": {"maxConnections": 23}}, {"listeners": [{"address": "127.0.0.1", "port": 1}]}])
+    {"limits": {"clients": 17}}, {"limits": {"exchanges": 19}},
+    {"upstream": {"maxConnections": 23}}, {"limits": {"headBytes": 8192}}])
 def test_what_needs_a_restart_is_named_and_refused(lab, section):
     proxy, _, new = two_origins(lab)
     verdict = reload(proxy, backends=[backend(new, "fresh")], **section)

@@ -125,6 +125,56 @@ static void many_at_once(struct sim *sim)
     SIM_CHECK(sim_earlier(sim) == 0);
 }
 
+#define LISTENERS(one, other)                                                                      \
+    "{'listeners':[{'port':" one "},{'port':" other                                                \
+    "}],'backends':[" ONE("a", "9000") "]," SIM_SETTINGS "}"
+
+static struct sim_peer *serve_next(struct sim *sim, struct sim_peer *client,
+                                   struct sim_peer *backend)
+{
+    sim_say(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    backend = scenario_next(sim, backend);
+    EXPECT_HEAD(sim, backend, "GET / HTTP/1.1");
+    answer(sim, backend, client);
+    return backend;
+}
+
+/* Whoever has come to a listener that goes is served, also when it was still in the queue. */
+static void listeners_come_and_go(struct sim *sim)
+{
+    struct sim_peer *waiting[5], *backend = NULL;
+    struct sim_peer *early = sim_connect_to(sim, 1, NULL);
+    backend = serve_next(sim, early, backend);
+    for (u32 i = 0; i < ARRAY_COUNT(waiting); i++)
+        waiting[i] = sim_connect_to(sim, 1, NULL);
+    sim_reload(sim, LISTENERS("1", "3"));
+    for (u32 i = 0; i < ARRAY_COUNT(waiting); i++)
+        backend = serve_next(sim, waiting[i], backend);
+    SIM_UNTIL(sim, sim_earlier(sim) == 0);
+    struct sim_peer *late = sim_connect_to(sim, 1, NULL);
+    backend = serve_next(sim, late, backend);
+    backend = serve_next(sim, early, backend);
+    sim_reload(sim, LISTENERS("2", "3"));
+    sim_reload(sim, LISTENERS("2", "1"));
+    (void)serve_next(sim, sim_connect_to(sim, 0, NULL), backend);
+    SIM_UNTIL(sim, sim_earlier(sim) == 0);
+}
+
+static void stop_behind_listeners(struct sim *sim)
+{
+    for (u32 i = 0; i < 5; i++) {
+        (void)sim_connect_to(sim, 1, NULL);
+        sim_reload(sim, i % 2 == 0 ? LISTENERS("1", "3") : LISTENERS("2", "3"));
+        if (sim_chance(sim, 50))
+            sim_step(sim);
+    }
+    if (sim_chance(sim, 50))
+        sim_command_drain(sim);
+    else
+        sim_command_stop(sim);
+    SIM_UNTIL(sim, sim_finished(sim));
+}
+
 int main(void)
 {
     static const struct scenario scenarios[] = {
@@ -134,6 +184,8 @@ int main(void)
         {"connections stay", connections_stay, FIRST, 0, 0},
         {"retries keep theirs", retries_keep_theirs, BOTH, 0, 0},
         {"many at once", many_at_once, FIRST, 0, 0},
+        {"listeners come and go", listeners_come_and_go, LISTENERS("1", "2"), 0, 0},
+        {"a stop behind other listeners", stop_behind_listeners, LISTENERS("1", "2"), 0, 0},
     };
     return scenarios_run(scenarios, ARRAY_COUNT(scenarios));
 }

@@ -5,6 +5,7 @@
  *   src/worker down to src/ring  real, down to liburing's submissions and completions
  *   sim_uring.c, sim_op.c        liburing's calls: the kernel's side of the ring
  *   sim_socket.c, sim_pipe.c     the functions of src/ring/socket.c, and the peers of the sockets
+ *   sim_listen.c                 listening sockets, and clients that come
  *   sim_team.c                   another worker, its mate
  *   sim_world.c                  the worker's loop in steps, and the virtual clock
  *
@@ -181,7 +182,7 @@ enum sim_connect {
 };
 void sim_backend_set(struct sim *sim, u32 backend, enum sim_connect connect);
 /* What the health checks say of a backend. */
-/* Control has read another configuration, with the same listeners and limits: what was served by
+/* Control has read another configuration, with the same limits: what was served by
  * the earlier one is freed as soon as nobody uses it. */
 void sim_reload(struct sim *sim, const char *config);
 /* Earlier configurations that are still used. */

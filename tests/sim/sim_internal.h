@@ -164,7 +164,11 @@ struct sim {
     u32 earlier_count;
     struct log_buffer *logs[LOG_FILE_COUNT];
     struct sim_bytes log_text[LOG_FILE_COUNT];
-    int *listen_fds; /* by listener */
+    struct sim_listening {
+        int fd;
+        char name[64];
+    } sockets[8]; /* of all listeners that there ever were */
+    u32 socket_count;
     u32 held_max;
     u32 turns;
 
@@ -191,6 +195,8 @@ struct sim {
     u32 lease_count;
 };
 
+/* The listening socket of that name, from now on for as long as the world lasts. */
+int sim_listening(struct sim *sim, const struct config_listener *listener);
 /* The mate looks for what it was given: perhaps, or for all of it. */
 void sim_mate_takes(struct sim *sim, bool all);
 

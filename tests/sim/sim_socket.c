@@ -286,40 +286,6 @@ ssize_t recv_into(int fd, void *data, usize len)
 
 /* ---- What the worlds call ---- */
 
-static struct address address_of(const struct sim_peer *peer, const char *ip)
-{
-    struct address address = {.v4 = {.sin_family = AF_INET, .sin_port = htons(4000)},
-                              .len = sizeof(address.v4)};
-    address.v4.sin_addr.s_addr = htonl(0x7f000000u + peer->number);
-    if (peer->local)
-        return (struct address){.any = {.sa_family = AF_UNIX}, .len = sizeof(sa_family_t)};
-    SIM_CHECK(!ip || address_parse_ip(slice_of_string(ip), 4000, &address));
-    return address;
-}
-
-struct sim_peer *sim_connect_to(struct sim *sim, u32 listener, const char *address)
-{
-    SIM_CHECK(listener < sim->config->listener_count);
-    struct sim_peer *peer = sim_peer_new(sim, SIM_LINK_UP);
-    peer->listen_fd = sim->listen_fds[listener];
-    peer->local = sim->config->listeners[listener].address.any.sa_family == AF_UNIX;
-    peer->address = address_of(peer, address);
-    sim_trace("client", peer->number, listener);
-    return peer;
-}
-
-struct sim_peer *sim_connect_aside(struct sim *sim, u32 listener, const char *address)
-{
-    struct sim_peer *peer = sim_connect_to(sim, listener, address);
-    peer->listen_fd = SIM_FD_ASIDE;
-    return peer;
-}
-
-struct sim_peer *sim_connect(struct sim *sim)
-{
-    return sim_connect_to(sim, 0, NULL);
-}
-
 struct sim_peer *sim_accept(struct sim *sim, u32 backend)
 {
     for (u32 i = 0; i < sim->peer_count; i++) {

@@ -123,41 +123,43 @@ static struct config *load_config(const char *text)
     return config;
 }
 
+static void on_news(void *context)
+{
+    (void)context;
+}
+
 static void start_worker(struct sim *sim)
 {
     struct worker *worker = calloc(1, sizeof(*worker));
     sim->team = team_create();
     SIM_CHECK(worker && sim->team && team_prepare(sim->team, 0));
-    worker->acceptors = calloc(sim->config->listener_count, sizeof(*worker->acceptors));
-    SIM_CHECK(worker->acceptors);
     worker->with = (struct worker_options){
         .snapshot = sim->snapshot,
-        .listen_fds = sim->listen_fds,
         .team = sim->team,
+        .on_news = on_news,
         .ring_disabled = sim->manners.disabled,
         .cpu = -1,
     };
+    worker->settled = true;
     memcpy(worker->with.logs, sim->logs, sizeof(sim->logs));
     pthread_mutex_init(&worker->lock, NULL);
     pthread_cond_init(&worker->started, NULL);
     sim->worker = worker;
     if (!prepare(worker))
         sim_fail("the worker does not start: %s", worker->why);
-    accept_init(worker);
     atomic_store(&worker->command, WORKER_RUN);
     obey(worker);
 }
 
-static void open_listeners(struct sim *sim)
+/* Control's part: the sockets that the worker is to accept from. */
+static void furnish(struct sim *sim)
 {
-    u32 count = sim->config->listener_count;
-    sim->listen_fds = calloc(count, sizeof(int));
-    SIM_CHECK(sim->listen_fds);
-    for (u32 i = 0; i < count; i++) {
-        struct sim_peer *listening = sim_peer_new(sim, SIM_LINK_LISTENING);
-        listening->local = sim->config->listeners[i].address.any.sa_family == AF_UNIX;
-        sim->listen_fds[i] = listening->fd;
-    }
+    const struct config *config = sim->snapshot->config;
+    struct snapshot_socket sockets[ARRAY_COUNT(sim->sockets)];
+    for (u32 i = 0; i < config->listener_count; i++)
+        sockets[i] = (struct snapshot_socket){sim_listening(sim, &config->listeners[i]), i};
+    snapshot_set_sockets(sim->snapshot, 0,
+                         (struct snapshot_sockets){sockets, config->listener_count});
 }
 
 struct sim *sim_create(const struct sim_options *options)
@@ -181,7 +183,7 @@ struct sim *sim_create(const struct sim_options *options)
     SIM_CHECK(sim->snapshot);
     for (u32 i = 0; i < LOG_FILE_COUNT && options->logs; i++)
         sim->logs[i] = log_buffer_create(LOG_BYTES);
-    open_listeners(sim);
+    furnish(sim);
     start_worker(sim);
     sim->lease_count = sim->worker->ring->lease_count;
     sim->was_held = calloc(sim->lease_count, sizeof(bool));
@@ -225,6 +227,7 @@ void sim_reload(struct sim *sim, const char *config)
     sim->reloaded = next;
     sim->snapshot = snapshot_create(next, sim->state, 1, sim->snapshot->version + 1, sim->snapshot);
     SIM_CHECK(sim->snapshot);
+    furnish(sim);
     sim_trace("reload", sim->snapshot->version, 0);
     worker_adopt(sim->worker, sim->snapshot);
     sim->woken = true;
@@ -408,7 +411,7 @@ static void check_nothing_left(struct sim *sim)
     for (u32 i = 0; i < sim->peer_count; i++) {
         const struct sim_peer *peer = sim->peers[i];
         bool never_ours = peer->listen_fd >= 0 && !peer->taken;
-        bool controls = peer->link == SIM_LINK_LISTENING && peer->local; /* closed by control */
+        bool controls = peer->link == SIM_LINK_LISTENING; /* closed by control */
         if (!peer->closed && !never_ours && !controls)
             sim_fail("descriptor %d is still open", peer->fd);
     }
@@ -452,7 +455,6 @@ void sim_destroy(struct sim *sim)
         log_buffer_destroy(sim->logs[i]);
         free(sim->log_text[i].data);
     }
-    free(sim->listen_fds);
     sim_sockets_deinit(sim);
     free(sim->ops);
     free(sim->completions);
