@@ -231,7 +231,7 @@ MUST_CHECK struct config *config_parse(struct slice json, const char *name, char
 void config_destroy(struct config *config);
 
 /* The effective configuration as JSON with all defaults filled in; loading it again gives the same
- * configuration. */
+ * configuration, but for secrets, which are left out. */
 void config_print(const struct config *config, FILE *out);
 /* config.schema.json and docs/configuration.md, generated from the settings' rows. */
 void config_print_schema(FILE *out);

@@ -86,6 +86,9 @@ static int run_print_config(const struct arguments *arguments)
     struct config *config = load(arguments, &problems);
     if (config) {
         config_print(config, stdout);
+        if (config->admin.token.len > 0)
+            (void)fprintf(stderr, "nextproxy: the token of the management API is not printed: "
+                                  "keep it in admin.tokenFile or NEXTPROXY_ADMIN_TOKEN\n");
         config_destroy(config);
     }
     config_problems_deinit(&problems);

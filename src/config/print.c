@@ -105,7 +105,7 @@ json_t *table_print(const struct settings_table *table, const char *source)
     json_t *object = json_object();
     for (u32 i = 0; i < table->count; i++) {
         const struct setting *row = &table->rows[i];
-        json_t *value = printers[row->type](row, source + row->offset);
+        json_t *value = row->secret ? NULL : printers[row->type](row, source + row->offset);
         if (value != NULL)
             json_object_set_new(object, row->key, value);
     }

@@ -233,7 +233,7 @@ static const struct setting admin_rows[] = {
      .min = 0, .max = UINT16_MAX, .fallback = "8081", .restart = true,
      .text = "TCP port. 0 lets the system choose a free port, which the log names."},
     {.key = "token", .type = SETTING_STRING, MEMBER(struct settings_admin, token),
-     .form = &form_token, .restart = true,
+     .form = &form_token, .restart = true, .secret = true,
      .text = "What requests must bear (`Authorization: Bearer TOKEN`). Better kept in "
              "`tokenFile`, or in the environment as `NEXTPROXY_ADMIN_TOKEN`."},
     {.key = "tokenFile", .type = SETTING_STRING, MEMBER(struct settings_admin, token_file),

@@ -70,6 +70,7 @@ struct setting {
     const char *text;                    /* one or two sentences for the reference */
     bool required;
     bool restart; /* a changed value needs a restart */
+    bool secret;  /* never printed */
     bool later;   /* accepted, checked and without effect until a later release */
 };
 

@@ -26,7 +26,7 @@ static const struct setting rows[] = {
     {.key = "source", .type = SETTING_CHOICE, MEMBER(struct settings_sticky, sticky.source),
      .choice = &choice_sticky_source, .fallback = "\"cookie\"", .text = TEXT_SOURCE},
     {.key = "key", .type = SETTING_STRING, MEMBER(struct settings_sticky, key),
-     .form = &form_sticky_key, .inherits = "made by chance at each start",
+     .form = &form_sticky_key, .secret = true, .inherits = "made by chance at each start",
      .text = "What the cookies are signed with. With the same one, cookies outlive a restart, and "
              "several instances understand each other's. Better kept in `keyFile`, or in the "
              "environment as `NEXTPROXY_LOAD_BALANCING_STICKY_SESSION_KEY`."},

@@ -168,7 +168,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, usize size)
         require(problems.at[i].place[0] != '\0' && problems.at[i].text[0] != '\0');
     if (config != NULL) {
         config_check(config);
-        round_trip(config);
+        if (config->admin.token.len == 0) /* which is not printed */
+            round_trip(config);
     }
     config_destroy(config);
     config_problems_deinit(&problems);

@@ -296,6 +296,13 @@ def test_no_token_in_what_is_printed_or_logged(lab):
     assert "admin.token" in logs and "token-of-the-tests" not in logs
 
 
+def test_no_token_in_the_printed_configuration(lab):
+    proxy = managed(lab, lab.origin(), admin={"token": TOKEN})
+    done = run("--print-config", "--config", str(proxy.config_file))
+    assert done.returncode == 0 and TOKEN not in done.stdout
+    assert "is not printed" in done.stderr and TOKEN not in done.stderr
+
+
 def test_public_address_without_token(lab):
     """Issue: "refuses to start on a public address without one"."""
     file = lab.directory / "public.json"
