@@ -323,24 +323,34 @@ static bool has(const struct snapshot_socket *sockets, u32 count, int fd)
     return false;
 }
 
+/* Those of one worker, at a place among all. */
+static struct snapshot_socket *sockets_of(const struct listeners *listeners,
+                                          const struct config *config, u32 place, u32 places,
+                                          u32 *count)
+{
+    struct snapshot_socket *sockets = NULL;
+    *count = 0;
+    for (u32 i = 0; i < config->listener_count; i++) {
+        const struct slot *slot = find(listeners, config->listeners[i].name);
+        for (u32 k = 0; k < slot->count; k++) {
+            if (!is_of(slot, k, place, places) || has(sockets, *count, slot->fds[k]))
+                continue;
+            struct snapshot_socket *more = realloc(sockets, (*count + 1) * sizeof(*sockets));
+            ASSERT(more); /* a few bytes, where whole configurations had room */
+            sockets = more;
+            sockets[(*count)++] = (struct snapshot_socket){slot->fds[k], i};
+        }
+    }
+    return sockets;
+}
+
 void listeners_furnish(const struct listeners *listeners, struct snapshot *snapshot,
                        const struct listeners_workers *workers)
 {
-    const struct config *config = snapshot->config;
     for (u32 place = 0; place < workers->count; place++) {
-        struct snapshot_socket *sockets = NULL;
-        u32 count = 0;
-        for (u32 i = 0; i < config->listener_count; i++) {
-            const struct slot *slot = find(listeners, config->listeners[i].name);
-            for (u32 k = 0; k < slot->count; k++) {
-                if (!is_of(slot, k, place, workers->count) || has(sockets, count, slot->fds[k]))
-                    continue;
-                struct snapshot_socket *more = realloc(sockets, (count + 1) * sizeof(*sockets));
-                ASSERT(more); /* a few bytes, where whole configurations had room */
-                sockets = more;
-                sockets[count++] = (struct snapshot_socket){slot->fds[k], i};
-            }
-        }
+        u32 count;
+        struct snapshot_socket *sockets =
+            sockets_of(listeners, snapshot->config, place, workers->count, &count);
         snapshot_set_sockets(snapshot, workers->at[place],
                              (struct snapshot_sockets){sockets, count});
         free(sockets);
@@ -440,7 +450,7 @@ u32 listeners_reap(struct listeners *listeners, u64 version, int channel)
             listeners->slots[kept++] = slot;
             continue;
         }
-        if (channel >= 0 && slot->told > 0 && !find(listeners, slot->listener.name))
+        if (channel >= 0 && slot->told > 0) /* control_furnish() sees that no other has the name */
             forget(channel, slot->name, 0);
         slot_free(slot);
     }
