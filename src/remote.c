@@ -179,7 +179,7 @@ static bool command_find(struct said *said)
     const char *second = said->word_count > 1 ? said->words[1] : "list";
     for (u32 i = 0; i < ARRAY_COUNT(commands); i++) {
         const struct command *command = &commands[i];
-        if (strcmp(command->words[0], said->words[0]) == 0 &&
+        if (said->word_count > 0 && strcmp(command->words[0], said->words[0]) == 0 &&
             (!command->words[1] || strcmp(command->words[1], second) == 0))
             said->command = command;
     }

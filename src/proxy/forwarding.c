@@ -137,7 +137,7 @@ static void keep_request_id(struct exchange *exchange, const struct http_fields 
 {
     char made[REQUEST_ID_BYTES];
     struct slice id = choose_request_id(exchange->proxy, fields, made);
-    if (writer->full || (usize)(writer->end - writer->at) < id.len)
+    if (id.len == 0 || writer->full || (usize)(writer->end - writer->at) < id.len)
         return;
     writer->end -= id.len;
     memcpy(writer->end, id.data, id.len);

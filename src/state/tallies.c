@@ -51,7 +51,7 @@ void tallies_forget_route(struct state *state, u32 slot)
     static const struct state_classes none;
     for (u32 worker = 0; worker < state->workers; worker++) {
         struct tallies *tallies = state->tallies[worker];
-        if (tallies && memcmp(&tallies->routes[slot], &none, sizeof(none)) != 0)
+        if (tallies && memcmp(tallies->routes[slot].counts, none.counts, sizeof(none.counts)) != 0)
             tallies->routes[slot] = none;
     }
 }

@@ -90,7 +90,7 @@ static void add_backends(struct walk *walk)
                                                                         "," BACKEND_C              \
                                                                         "]," SIM_SETTINGS "}",     \
             "{" listeners "'reqActiveLength':2,'reqQueueLength':4,'adaptive':{'enabled':true},'"   \
-                          "backends':[" BACKEND_A(a) "," BACKEND_C "]," SIM_SETTINGS "}",          \
+            "backends':[" BACKEND_A(a) "," BACKEND_C "]," SIM_SETTINGS "}",                        \
     }
 enum { CONFIGS_COUNT = 5 };
 
