@@ -120,7 +120,9 @@ struct adding {
     struct config_overlay *overlay;
     const struct config *served;
     struct config_problems *problems;
-    struct reader *reader;
+    struct source source;
+    struct notes notes;
+    struct reader reader; /* of the three above */
     json_t *root;
     const struct config_route *route;
     bool settled_later; /* what is there already is not looked for */
@@ -131,7 +133,7 @@ static enum config_overlay_verdict complain(struct adding *adding, const char *k
 {
     struct path path = {.depth = 0};
     path = path_key(&path, slice_of_string(key));
-    reader_complain(adding->reader, &path, "%s", text);
+    reader_complain(&adding->reader, &path, "%s", text);
     return verdict;
 }
 
@@ -229,7 +231,7 @@ static enum config_overlay_verdict object_add(struct adding *adding)
     if (verdict != CONFIG_OVERLAY_GOOD)
         return verdict;
     object_complete(adding);
-    table_read(adding->reader, &settings_backends, adding->root, &backend);
+    table_read(&adding->reader, &settings_backends, adding->root, &backend);
     verdict = backend_judge(adding, &backend);
     if (verdict == CONFIG_OVERLAY_GOOD)
         addition_keep(adding, &backend);
@@ -240,11 +242,9 @@ static enum config_overlay_verdict text_add(struct adding *adding, struct slice 
 {
     struct config_problems *problems = adding->problems;
     problems_init(problems);
-    struct source source = {.text = json, .name = request_name};
-    struct notes notes = {.count = 0};
-    struct reader reader = {&problems->arena, &source, problems, &notes};
-    adding->reader = &reader;
-    adding->root = document_parse(&source, problems);
+    adding->source = (struct source){.text = json, .name = request_name};
+    adding->reader = (struct reader){&problems->arena, &adding->source, problems, &adding->notes};
+    adding->root = document_parse(&adding->source, problems);
     if (adding->root == NULL)
         return CONFIG_OVERLAY_WRONG;
     enum config_overlay_verdict verdict = object_add(adding);
@@ -256,8 +256,8 @@ enum config_overlay_verdict config_overlay_add(struct config_overlay *overlay,
                                                const struct config *served, struct slice json,
                                                struct config_problems *problems)
 {
-    return text_add(&(struct adding){.overlay = overlay, .served = served, .problems = problems},
-                    json);
+    struct adding adding = {.overlay = overlay, .served = served, .problems = problems};
+    return text_add(&adding, json);
 }
 
 /* ---- Removing ---- */
@@ -400,14 +400,14 @@ void config_overlay_settle(struct config_overlay *overlay, const struct config *
 static void addition_restore(struct config_overlay *overlay, struct slice json,
                              const struct config *base, struct config_overlay_listener listener)
 {
-    struct config_problems problems;
+    struct config_problems problems = {.count = 0};
     struct adding adding = {
         .overlay = overlay,
         .served = base,
         .problems = &problems,
         .settled_later = true,
     };
-    if (text_add(&adding, json) != CONFIG_OVERLAY_GOOD)
+    if (text_add(&adding, json) != CONFIG_OVERLAY_GOOD && problems.count > 0)
         listener.say(listener.context,
                      arena_printf(&overlay->arena, "Backend of the state file left out: %s: %s",
                                   problems.at[0].path, problems.at[0].text));
