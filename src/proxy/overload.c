@@ -108,8 +108,13 @@ void overload_adopt(struct proxy *proxy)
         [OVERLOAD_FILES] = overload->budget.files,
         [OVERLOAD_MEMORY] = overload->budget.memory_permille > 0 ? PERMILLE : 0,
     };
-    for (u32 i = 0; i < OVERLOAD_RESOURCES; i++)
-        overload_bounds_set(&overload->bounds[i], &proxy->config->overload, limits[i]);
+    for (u32 i = 0; i < OVERLOAD_RESOURCES; i++) {
+        struct overload_bounds *bounds = &overload->bounds[i];
+        overload_bounds_set(bounds, &proxy->config->overload, limits[i]);
+        overload->alarm[i] = NEVER;
+        for (u32 stage = 1; stage < OVERLOAD_STAGES; stage++)
+            overload->alarm[i] = min_u32(overload->alarm[i], bounds->enter[stage]);
+    }
     choose_measures(overload);
 }
 
@@ -265,10 +270,22 @@ static void move(struct proxy *proxy, u32 stage)
         on_tick(&overload->timer);
 }
 
+/* Nothing is near its first stage: what a turn usually finds. */
+static bool is_calm(const struct proxy *proxy)
+{
+    const u32 *alarm = proxy->overload.alarm;
+    u32 clients = proxy->clients.in_use;
+    return proxy->overload.stage == OVERLOAD_NONE && clients < alarm[OVERLOAD_CLIENTS] &&
+           used_of(proxy, OVERLOAD_FILES) < alarm[OVERLOAD_FILES] &&
+           proxy->overload.budget.memory_permille < alarm[OVERLOAD_MEMORY];
+}
+
 void overload_after_turn(struct proxy *proxy)
 {
     struct overload *overload = &proxy->overload;
     u32 stage = OVERLOAD_NONE;
+    if (LIKELY(is_calm(proxy)))
+        return;
     for (u32 i = 0; i < OVERLOAD_RESOURCES; i++)
         stage = max_u32(stage, overload_bounds_stage(&overload->bounds[i], overload->stage,
                                                      used_of(proxy, (enum overload_resource)i)));

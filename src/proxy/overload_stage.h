@@ -21,6 +21,7 @@ struct overload_bounds {
 
 struct overload {
     struct overload_bounds bounds[OVERLOAD_RESOURCES];
+    u32 alarm[OVERLOAD_RESOURCES]; /* the first bound of each */
     struct overload_budget budget;
     struct wheel_timer timer; /* while idle clients are closed: the loop must go on */
     u64 moved_ns;             /* of the last change of stage */

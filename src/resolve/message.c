@@ -156,7 +156,7 @@ void message_sort(struct message_answer *answer)
     answer->count = kept;
 }
 
-bool message_read(const u8 *bytes, u32 len, enum message_type type, struct message_answer *answer)
+bool message_decode(const u8 *bytes, u32 len, enum message_type type, struct message_answer *answer)
 {
     struct cursor cursor = {bytes, len, HEADER_BYTES};
     answer->count = 0;

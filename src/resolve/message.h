@@ -27,8 +27,8 @@ struct message_answer {
 
 /* The records of this type. False when the message is malformed. More records than fit are left
  * out. `bytes` may come from anywhere. */
-MUST_CHECK bool message_read(const u8 *bytes, u32 len, enum message_type type,
-                             struct message_answer *answer);
+MUST_CHECK bool message_decode(const u8 *bytes, u32 len, enum message_type type,
+                               struct message_answer *answer);
 /* Puts records in order and drops doubles. */
 void message_sort(struct message_answer *answer);
 /* Letters (made lower case), digits, '-', '_' and '.' alone, and not too long; "" is none. */

@@ -193,7 +193,7 @@ static void on_answer(void *context, int status, int timeouts, unsigned char *by
         lookup->name->canceled = true;
     else if (status != ARES_SUCCESS)
         lookup_failed(lookup, status);
-    else if (len > 0 && message_read(bytes, (u32)len, lookup->type, &answer))
+    else if (len > 0 && message_decode(bytes, (u32)len, lookup->type, &answer))
         lookup_answered(lookup, &answer);
     else
         lookup_failed(lookup, ARES_EBADRESP);

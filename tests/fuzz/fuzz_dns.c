@@ -38,7 +38,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, usize size)
     u8 *copy = malloc(len > 0 ? len : 1);
     require(copy != NULL);
     memcpy(copy, data + 1, len);
-    if (message_read(copy, (u32)len, type, &answer)) {
+    if (message_decode(copy, (u32)len, type, &answer)) {
         require(answer.count <= MESSAGE_RECORDS_MAX);
         for (u32 i = 0; i < answer.count; i++) {
             record_check(&answer.at[i], type);

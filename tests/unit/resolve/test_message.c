@@ -28,7 +28,7 @@ static bool read_exactly(const u8 *bytes, u32 len, enum message_type type,
     assert_non_null(copy);
     if (len > 0)
         memcpy(copy, bytes, len);
-    bool good = message_read(copy, len, type, answer);
+    bool good = message_decode(copy, len, type, answer);
     free(copy);
     return good;
 }
