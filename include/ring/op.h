@@ -58,7 +58,7 @@ void ring_op_init(struct ring_op *op, const struct ring_op_class *class);
  * fd each time, with `more` set; a ring_cancel always ends in RING_CANCELED. After RING_EXHAUSTED
  * or RING_FAILED with `more` false the owner arms it again. */
 void ring_accept(struct ring *ring, struct ring_op *op, int fd);
-/* `address` must live until completion. */
+/* `address` need not live beyond the call. */
 void ring_connect(struct ring *ring, struct ring_op *op, int fd, const struct sockaddr *address,
                   socklen_t address_bytes);
 /* Sends everything (RING_OK means all of it), a part (RING_SHORT), or fails. The bytes must live

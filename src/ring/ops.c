@@ -35,14 +35,6 @@ void ring_accept(struct ring *ring, struct ring_op *op, int fd)
     arm_accept(ring, op, fd);
 }
 
-void ring_connect(struct ring *ring, struct ring_op *op, int fd, const struct sockaddr *address,
-                  socklen_t address_bytes)
-{
-    struct io_uring_sqe *sqe = ring_sqe(ring);
-    io_uring_prep_connect(sqe, fd, address, address_bytes);
-    ring_arm(op, sqe, RING_OP_CONNECT);
-}
-
 void *scratch_take(struct ring *ring, u32 bytes)
 {
     ASSERT(bytes <= SCRATCH_BYTES);
@@ -53,6 +45,18 @@ void *scratch_take(struct ring *ring, u32 bytes)
     void *memory = ring->scratch + ring->scratch_used;
     ring->scratch_used += bytes;
     return memory;
+}
+
+/* The address may go with a configuration before the connection is there: the kernel reads it when
+ * the entry is submitted (IORING_FEAT_SUBMIT_STABLE). */
+void ring_connect(struct ring *ring, struct ring_op *op, int fd, const struct sockaddr *address,
+                  socklen_t address_bytes)
+{
+    void *copy = scratch_take(ring, (address_bytes + 15u) & ~15u); /* what follows stays aligned */
+    memcpy(copy, address, address_bytes);
+    struct io_uring_sqe *sqe = ring_sqe(ring);
+    io_uring_prep_connect(sqe, fd, copy, address_bytes);
+    ring_arm(op, sqe, RING_OP_CONNECT);
 }
 
 /* A msghdr with a copy of the iovec array, valid until the next submission. The kernel has its own

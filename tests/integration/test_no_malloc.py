@@ -6,16 +6,15 @@ import pytest
 from lib.client import request
 from lib.lab import Lab
 from lib.origin import answer, serve, wait_until
-from lib.proxy import BINARY
+from lib.proxy import sanitized
 
 SHIM = pathlib.Path(__file__).resolve().parent / "lib" / "count_malloc.c"
 
 
 @pytest.fixture(name="shim", scope="module")
 def built_shim(tmp_path_factory):
-    with open(BINARY, "rb") as binary:
-        if b"__asan_init" in binary.read():
-            pytest.skip("a sanitizer has its own allocator")
+    if sanitized():
+        pytest.skip("a sanitizer has its own allocator")
     library = tmp_path_factory.mktemp("shim") / "count_malloc.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(library), str(SHIM)],
                    check=True)

@@ -85,11 +85,11 @@ struct sim_op {
     u64 user_data; /* 0 = this slot is free */
     usize total;   /* of all iov */
     usize done;
-    u64 hash; /* of the bytes it sends */
-    struct iovec
-        iov[RING_IOV_MAX]; /* what it sends, where it receives, the address to connect to */
-    u32 iov_count;         /* 0 = a receive into the buffer ring */
-    u32 rest;              /* rounds before anything happens */
+    u64 hash;                       /* of the bytes it sends */
+    struct iovec iov[RING_IOV_MAX]; /* what it sends, where it receives */
+    struct address address;         /* to connect to */
+    u32 iov_count;                  /* 0 = a receive into the buffer ring */
+    u32 rest;                       /* rounds before anything happens */
     int fd;
     u8 opcode;
     bool multishot;

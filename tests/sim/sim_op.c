@@ -47,10 +47,8 @@ static enum step step_accept(struct sim *sim, struct sim_op *op)
 
 static u32 backend_of(const struct sim_op *op)
 {
-    struct address address = {0};
+    struct address address = op->address;
     u32 backend = UINT32_MAX;
-    SIM_CHECK(op->iov[0].iov_len <= sizeof(address.local));
-    memcpy(&address.local, op->iov[0].iov_base, op->iov[0].iov_len);
     const char *path = address.local.sun_path;
     if (address.any.sa_family == AF_INET)
         backend = (u32)ntohs(address.v4.sin_port) - SIM_BACKEND_PORT;
@@ -427,6 +425,13 @@ static void read_memory(struct sim_op *op, const struct io_uring_sqe *sqe)
         read_vector(op, &(struct iovec){address, sqe->len}, 1);
 }
 
+/* As the kernel does, at once: it may be gone later. */
+static void read_address(struct sim_op *op, const struct io_uring_sqe *sqe)
+{
+    SIM_CHECK(sqe->off <= sizeof(op->address.local));
+    memcpy(&op->address.local, (const void *)(uintptr_t)sqe->addr, sqe->off);
+}
+
 static void begin_receive(struct sim_op *op, const struct io_uring_sqe *sqe)
 {
     op->multishot = sqe->opcode == IORING_OP_RECV && (sqe->ioprio & IORING_RECV_MULTISHOT);
@@ -477,7 +482,7 @@ void sim_op_begin(struct sim *sim, const struct io_uring_sqe *sqe)
     else if (sqe->opcode == IORING_OP_RECV || sqe->opcode == IORING_OP_READV)
         begin_receive(op, sqe);
     else if (sqe->opcode == IORING_OP_CONNECT)
-        op->iov[0] = (struct iovec){(void *)(uintptr_t)sqe->addr, sqe->off};
+        read_address(op, sqe);
     else if (sqe->opcode == IORING_OP_POLL_ADD)
         op->room = asks_for_room(sqe);
     else if (is_send(sqe->opcode, false))

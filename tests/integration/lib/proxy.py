@@ -22,6 +22,11 @@ REPORT_WITH_CRASHES = re.compile(BUG, re.IGNORECASE)
 START_TRIES = 5
 
 
+def sanitized():
+    """Whether the binary is an AddressSanitizer build, whose memory is not as planned."""
+    return b"__asan_init" in pathlib.Path(BINARY).read_bytes()
+
+
 def port_free():
     """A port nobody listens on, from below the range that outgoing connections use."""
     while True:
