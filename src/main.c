@@ -1,6 +1,5 @@
 /* The command line. Everything it offers is a row of `commands`. */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "ring.h"
 #include "ring/probe.h"
 #include "supervisor.h"
+#include "words.h"
 #include "worker.h"
 
 enum exit_status {
@@ -295,17 +295,6 @@ static int run_help(const struct arguments *arguments)
 
 /* ---- Reading the command line ---- */
 
-PRINTF_LIKE(1, 2) static bool refuse(const char *format, ...)
-{
-    va_list arguments;
-    (void)fputs("nextproxy: ", stderr);
-    va_start(arguments, format);
-    (void)vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    (void)fputs("; `nextproxy --help` lists what there is\n", stderr);
-    return false;
-}
-
 static const struct command *find_command(const char *name)
 {
     for (usize i = 0; i < ARRAY_COUNT(commands); i++)
@@ -317,10 +306,8 @@ static const struct command *find_command(const char *name)
 /* The option that `word` begins with, and its value when it stands behind "=" in the same word. */
 static enum option find_option(const char *word, const char **value)
 {
-    usize len = strcspn(word, "=");
-    *value = word[len] == '=' ? word + len + 1 : NULL;
     for (u32 i = 0; i < OPTION_COUNT; i++)
-        if (strlen(option_rows[i].name) == len && memcmp(option_rows[i].name, word, len) == 0)
+        if (word_is_option(word, option_rows[i].name, value))
             return (enum option)i;
     return OPTION_COUNT;
 }
@@ -338,24 +325,25 @@ static bool take_option(struct arguments *arguments, enum option option, const c
 {
     const struct option_row *row = &option_rows[option];
     if (arguments->given >> option & 1)
-        return refuse("%s is given twice", row->name);
+        return words_refuse("%s is given twice", row->name);
     arguments->given |= 1U << option;
     if (!row->value)
-        return !value || refuse("%s takes no value, but is given \"%s\"", row->name, value);
+        return !value || words_refuse("%s takes no value, but is given \"%s\"", row->name, value);
     if (!value || *value == '\0')
-        return refuse("%s must follow %s", row->value, row->name);
+        return words_refuse("%s must follow %s", row->value, row->name);
     if (option == OPTION_CONFIG)
         arguments->config_file = value;
     else if (!port_parse(value, &arguments->port))
-        return refuse("--port is \"%s\", but must be from 1 to %d", value, DEMO_PORT_FIRST_MAX);
+        return words_refuse("--port is \"%s\", but must be from 1 to %d", value,
+                            DEMO_PORT_FIRST_MAX);
     return true;
 }
 
 static bool take_command(struct arguments *arguments, const struct command *command)
 {
     if (arguments->command && arguments->command != command)
-        return refuse("%s and %s cannot be given together: choose one", arguments->command->name,
-                      command->name);
+        return words_refuse("%s and %s cannot be given together: choose one",
+                            arguments->command->name, command->name);
     arguments->command = command;
     return true;
 }
@@ -371,7 +359,7 @@ static bool check_options(const struct arguments *arguments)
     const struct command *command = command_of(arguments);
     for (u32 i = 0; i < OPTION_COUNT; i++)
         if (arguments->given & ~command->takes & 1U << i)
-            return refuse("%s does not go with %s", option_rows[i].name, command->name);
+            return words_refuse("%s does not go with %s", option_rows[i].name, command->name);
     return true;
 }
 
@@ -382,7 +370,7 @@ static bool parse_arguments(int count, char **words, struct arguments *arguments
         const struct command *command = find_command(words[i]);
         enum option option = find_option(words[i], &value);
         if (!command && option == OPTION_COUNT)
-            return refuse("unknown argument \"%s\"", words[i]);
+            return words_refuse("unknown argument \"%s\"", words[i]);
         /* A word of ours is no value: `--config --check` has forgotten the file. */
         if (option < OPTION_COUNT && option_rows[option].value && !value && i + 1 < count &&
             strncmp(words[i + 1], "--", 2) != 0)

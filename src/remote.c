@@ -2,12 +2,12 @@
  * it becomes: a request to the management API. */
 #include "remote.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "remote_ask.h"
+#include "words.h"
 
 enum { DONE = 0, FAILED = 1, CANNOT = 2 };
 enum { BODY_BYTES = 8192, PATH_BYTES = 128 };
@@ -102,26 +102,13 @@ struct said {
     const struct command *command;
 };
 
-PRINTF_LIKE(1, 2) static bool refuse(const char *format, ...)
-{
-    va_list arguments;
-    (void)fputs("nextproxy: ", stderr);
-    va_start(arguments, format);
-    (void)vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    (void)fputs("; `nextproxy --help` lists what there is\n", stderr);
-    return false;
-}
-
 /* ---- Reading the command line ---- */
 
 /* The option that `word` is or, before "=", begins with; *value is what stands behind that. */
 static enum option option_find(const char *word, const char **value)
 {
-    usize len = strcspn(word, "=");
-    *value = word[len] == '=' ? word + len + 1 : NULL;
     for (u32 i = 0; i < OPTION_COUNT; i++)
-        if (strlen(option_rows[i].name) == len && memcmp(option_rows[i].name, word, len) == 0)
+        if (word_is_option(word, option_rows[i].name, value))
             return (enum option)i;
     return OPTION_COUNT;
 }
@@ -147,9 +134,9 @@ static bool option_take(struct said *said, enum option option, const char *value
 {
     const struct option_row *row = &option_rows[option];
     if (said->options[option])
-        return refuse("%s is given twice", row->name);
+        return words_refuse("%s is given twice", row->name);
     if (!value || *value == '\0')
-        return refuse("%s must follow %s", row->value, row->name);
+        return words_refuse("%s must follow %s", row->value, row->name);
     said->options[option] = value;
     return true;
 }
@@ -165,7 +152,7 @@ static bool words_read(int count, char **words, struct said *said)
             if (!option_take(said, option, value))
                 return false;
         } else if (words[i][0] == '-' || said->word_count == WORDS_MAX) {
-            return refuse("unknown argument \"%s\"", words[i]);
+            return words_refuse("unknown argument \"%s\"", words[i]);
         } else {
             said->words[said->word_count++] = words[i];
         }
@@ -183,7 +170,7 @@ static bool command_find(struct said *said)
             (!command->words[1] || strcmp(command->words[1], second) == 0))
             said->command = command;
     }
-    return said->command || refuse("unknown argument \"%s\"", second);
+    return said->command || words_refuse("unknown argument \"%s\"", second);
 }
 
 static const char *operand_of(const struct said *said)
@@ -198,16 +185,16 @@ static bool command_check(const struct said *said)
     const char *operand = operand_of(said);
     const char *last = command->words[1] ? command->words[1] : command->words[0];
     if (operand && !command->operand)
-        return refuse("unknown argument \"%s\"", operand);
+        return words_refuse("unknown argument \"%s\"", operand);
     if (!operand && command->operand)
-        return refuse("%s must follow %s", command->operand, last);
+        return words_refuse("%s must follow %s", command->operand, last);
     if (!command->words[1] && said->word_count > 1)
-        return refuse("unknown argument \"%s\"", said->words[1]);
+        return words_refuse("unknown argument \"%s\"", said->words[1]);
     for (u32 i = 0; i < OPTION_COUNT; i++)
         if (said->options[i] && !(command->takes & 1u << i))
-            return refuse("%s does not go with %s", option_rows[i].name, last);
+            return words_refuse("%s does not go with %s", option_rows[i].name, last);
     if (said->options[OPTION_CONFIG] && said->options[OPTION_ADMIN])
-        return refuse("--config and --admin cannot be given together: choose one");
+        return words_refuse("--config and --admin cannot be given together: choose one");
     return true;
 }
 
@@ -216,7 +203,7 @@ static bool command_check(const struct said *said)
 static bool address_from_url(const char *text, struct arena *arena, struct address *address)
 {
     const char *why = config_url_resolve(arena, slice_of_string(text), address);
-    return !why || refuse("--admin is \"%s\": %s", text, why);
+    return !why || words_refuse("--admin is \"%s\": %s", text, why);
 }
 
 /* From a file or the environment, never from the command line, which everybody can see. */
@@ -319,7 +306,7 @@ static bool weight_check(const char *weight)
     usize digits = strspn(weight, "0123456789");
     return (digits > 0 && digits < 10 && weight[digits] == '\0' &&
             (weight[0] != '0' || digits == 1)) ||
-           refuse("--weight is \"%s\", but must be a number", weight);
+           words_refuse("--weight is \"%s\", but must be a number", weight);
 }
 
 /* False when the command line will not do. */
@@ -343,7 +330,7 @@ static bool body_write(const struct said *said, struct http_writer *out)
         http_write(out, slice_of_string(weight));
     }
     http_write(out, SLICE("}"));
-    return !out->full || refuse("this is too long");
+    return !out->full || words_refuse("this is too long");
 }
 
 /* Ids are letters, digits and "-_.": nothing else may get into a path. */
@@ -352,9 +339,9 @@ static bool id_check(const char *id)
     for (const char *at = id; *at != '\0'; at++) {
         char c = ascii_lower(*at);
         if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || strchr("-_.", c)))
-            return refuse("\"%s\" is not the id of a backend", id);
+            return words_refuse("\"%s\" is not the id of a backend", id);
     }
-    return strlen(id) <= 64 || refuse("this id is too long");
+    return strlen(id) <= 64 || words_refuse("this id is too long");
 }
 
 static void path_write(const char *pattern, const char *operand, char out[PATH_BYTES])
