@@ -130,7 +130,8 @@ def test_tunnels_go_on(lab):
     wait_until(lambda: len(proxy.engine_pids) == 1, "the first engine's end")
 
 
-def test_the_drain_timeout_ends_what_does_not_end(lab):
+def with_a_held_request(lab, drain):
+    """A proxy with a request in progress, whose backend ends when the event is set."""
     gate = threading.Event()
 
     def handler(connection):
@@ -138,10 +139,15 @@ def test_the_drain_timeout_ends_what_does_not_end(lab):
         wait_event(gate)
 
     origin = lab.origin(handler)
-    proxy = lab.proxy(origin, timeouts={"drain": 300})
+    proxy = lab.proxy(origin, timeouts={"drain": drain})
     client = lab.client(proxy)
     client.send(request())
     origin.wait_requests(1)
+    return proxy, client, gate
+
+
+def test_the_drain_timeout_ends_what_does_not_end(lab):
+    proxy, client, gate = with_a_held_request(lab, 300)
     _, old = upgrade(proxy)
     client.read_to_end()
     gate.set()
@@ -283,17 +289,7 @@ def open_files(pid):
 
 def test_a_stop_while_both_run(lab):
     """The engine that drains is waited for; a second signal cuts it, too."""
-    gate = threading.Event()
-
-    def handler(connection):
-        connection.read_request()
-        wait_event(gate)
-
-    origin = lab.origin(handler)
-    proxy = lab.proxy(origin, timeouts={"drain": 600_000})
-    client = lab.client(proxy)
-    client.send(request())
-    origin.wait_requests(1)
+    proxy, client, gate = with_a_held_request(lab, 600_000)
     upgrade(proxy)
     proxy.signal()
     wait_until(lambda: not connects(proxy.address), "no new connections are accepted")

@@ -203,18 +203,24 @@ def test_listeners_come_and_go_under_load(lab):
     assert not load.failures
 
 
-def test_a_long_request_outlives_its_worker(lab):
+def with_long_requests(lab, workers, count):
+    """A proxy with so many requests in progress, which end when the event is set."""
     go_on = threading.Event()
 
     def respond(_):
         assert go_on.wait(WAIT_SECONDS)
         return answer("late")
 
-    proxy = managed(lab, lab.origin(serve(respond)), workers=4)
-    clients = [lab.client(proxy) for _ in range(12)]
+    proxy = managed(lab, lab.origin(serve(respond)), workers=workers)
+    clients = [lab.client(proxy) for _ in range(count)]
     for client in clients:
         client.send(request())
-    wait_until(lambda: status_of(lab, proxy)["requests"]["active"] == 12, "all requests")
+    wait_until(lambda: status_of(lab, proxy)["requests"]["active"] == count, "all requests")
+    return proxy, clients, go_on
+
+
+def test_a_long_request_outlives_its_worker(lab):
+    proxy, clients, go_on = with_long_requests(lab, 4, 12)
     assert reload(proxy, workers=1).startswith("Reloaded")
     assert reload(proxy, workers=3).startswith("Reloaded")  # beside those that retire
     late = [lab.client(proxy) for _ in range(6)]
@@ -228,17 +234,7 @@ def test_a_long_request_outlives_its_worker(lab):
 
 
 def test_a_stop_while_workers_retire(lab):
-    go_on = threading.Event()
-
-    def respond(_):
-        assert go_on.wait(WAIT_SECONDS)
-        return answer("late")
-
-    proxy = managed(lab, lab.origin(serve(respond)), workers=3)
-    clients = [lab.client(proxy) for _ in range(9)]
-    for client in clients:
-        client.send(request())
-    wait_until(lambda: status_of(lab, proxy)["requests"]["active"] == 9, "all requests")
+    proxy, clients, go_on = with_long_requests(lab, 3, 9)
     assert reload(proxy, workers=1).startswith("Reloaded")
     proxy.signal()
     go_on.set()

@@ -45,18 +45,14 @@ def wait_length(lab, proxy, length):
     wait_until(lambda: queue_of(lab, proxy)["length"] == length, f"{length} requests in the queue")
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_never_more_than_the_limit(lab, workers):
-    """Many clients at once: never more than 3 at the origin, and none is lost."""
-    gate = Gate(is_open=True)
-    proxy = managed(lab, lab.origin(serve(gate)), workers=workers, reqActiveLength=3,
-                    reqQueueLength=1000, timeouts={"queue": 60000})
+def ask_at_once(lab, proxy, pattern):
+    """24 clients with 25 requests each, all of which must be answered with their own path."""
     answered = []
 
     def ask(number):
         client = lab.client(proxy)
         for index in range(25):
-            path = f"/{number}/{index}"
+            path = pattern.format(half=number % 2, number=number, index=index)
             response = client.get(path)
             answered.append((response.status, response.body.decode()) == (200, path))
         client.close()
@@ -67,6 +63,15 @@ def test_never_more_than_the_limit(lab, workers):
     for thread in threads:
         thread.join()
     assert len(answered) == 24 * 25 and all(answered)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_never_more_than_the_limit(lab, workers):
+    """Many clients at once: never more than 3 at the origin, and none is lost."""
+    gate = Gate(is_open=True)
+    proxy = managed(lab, lab.origin(serve(gate)), workers=workers, reqActiveLength=3,
+                    reqQueueLength=1000, timeouts={"queue": 60000})
+    ask_at_once(lab, proxy, "/{number}/{index}")
     assert gate.most <= 3
     assert len(gate.order) == len(set(gate.order)) == 24 * 25
     assert queue_of(lab, proxy)["length"] == 0
@@ -138,22 +143,7 @@ def test_never_more_at_a_backend_than_it_may(lab, workers):
     proxy = managed(lab, *backends, workers=workers, reqQueueLength=1000,
                     routes=[{"path": "/0", "backends": ["b0"], "reqQueueLength": 1000}],
                     timeouts={"queue": 60000})
-    answered = []
-
-    def ask(number):
-        client = lab.client(proxy)
-        for index in range(25):
-            path = f"/{number % 2}/{number}/{index}"
-            response = client.get(path)
-            answered.append((response.status, response.body.decode()) == (200, path))
-        client.close()
-
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(24)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(answered) == 24 * 25 and all(answered)
+    ask_at_once(lab, proxy, "/{half}/{number}/{index}")
     assert gates[0].most <= 2 and gates[1].most <= 3
     assert len(gates[0].order) + len(gates[1].order) == 24 * 25
     assert all(route["queue"]["length"] == 0 for route in status_of(lab, proxy)["routes"])
