@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from lib.client import chunked, request
+from lib.logs import entries
 from lib.origin import answer, serve, wait_until
 from lib.proxy import port_free
 from lib.reload import reload_entries, reload_text
@@ -43,8 +44,7 @@ def names(lab, proxy, path="/", count=12):
 
 
 def marks_logged(proxy):
-    lines = "".join(path.read_text() for path in sorted(proxy.logs.glob("log_*.log"))).splitlines()
-    return [entry for entry in map(json.loads, lines) if entry["type"] == "backend_mark"]
+    return entries(proxy, "backend_mark")
 
 
 def ids(lab, proxy):

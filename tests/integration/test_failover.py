@@ -1,12 +1,12 @@
 """What a backend may have begun goes to another one (issue: "for status codes and resets only when
 the request is idempotent or marked so and its body can be replayed"), and the retry budget."""
-import json
 import threading
 
 import pytest
 
 from lib.blackhole import Refused
 from lib.client import chunked, request
+from lib.logs import entries
 from lib.origin import answer, serve, wait_until
 from lib.process_origin import ProcessOrigin
 from lib.proxy import port_free
@@ -56,14 +56,6 @@ def managed(lab, *origins, **sections):
     proxy = lab.proxy(*origins, admin={"enabled": True, "port": port}, **sections)
     proxy.admin = ("127.0.0.1", port)
     return proxy
-
-
-def entries(proxy, pattern):
-    found = []
-    for path in proxy.logs.glob(pattern):
-        found += [json.loads(line) for line in path.read_text().splitlines(keepends=True)
-                  if line.endswith("\n")]
-    return found
 
 
 @pytest.mark.parametrize("failure", FAILURES)
@@ -162,10 +154,10 @@ def test_records_say_what_happened(lab):
     for _ in range(2):
         assert client.get().status == 200
     proxy.stop()
-    failures = [entry for entry in entries(proxy, "log_*") if entry["type"] == "backend_failure"]
+    failures = entries(proxy, "backend_failure")
     assert failures
     assert {(entry["error"], entry["backendId"]) for entry in failures} == {("status_503", "b0")}
-    records = entries(proxy, "access_*")
+    records = entries(proxy, log="access")
     assert sum(entry["attempts"] for entry in records) == 2 + len(failures)
     assert {(entry["backendId"], entry["statusCode"]) for entry in records} == {("b1", 200)}
 

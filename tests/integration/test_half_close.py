@@ -1,5 +1,4 @@
 """A client's FIN behind its request: it still gets its response, or counts as gone after a while."""
-import json
 import socket
 import threading
 import time
@@ -7,6 +6,7 @@ import time
 import pytest
 
 from lib.client import chunked, request
+from lib.logs import entries
 from lib.origin import answer, serve, wait_event, wait_until
 from lib.wire import Closed
 
@@ -123,9 +123,8 @@ def test_patience_ends(lab, ending, first):
         with pytest.raises(Closed):
             client.fill()
     proxy.stop()
-    (line,) = [line for file in proxy.logs.glob("access_*.log")
-               for line in file.read_text().splitlines()]
-    assert json.loads(line)["fault"] == "client_gone"
+    (entry,) = entries(proxy, log="access")
+    assert entry["fault"] == "client_gone"
 
 
 def test_patience_while_connecting(lab):

@@ -1,5 +1,4 @@
 """Active health checks: what brings a backend down and up again, and what a probe looks like."""
-import json
 import os
 import socket
 
@@ -7,6 +6,7 @@ import pytest
 
 from lib.blackhole import BlackHole, Refused
 from lib.client import request
+from lib.logs import entries
 from lib.origin import answer, serve, wait_until
 from lib.reload import reload
 from lib.settings import backends_of
@@ -37,13 +37,7 @@ class Patient:
 
 def events(proxy, level=None):
     """The health events of the error log, oldest first."""
-    found = []
-    for path in sorted(proxy.logs.glob("log_*.log")):
-        for line in path.read_text().splitlines(keepends=True):
-            entry = json.loads(line) if line.endswith("\n") else {}
-            if entry.get("type") == "health" and level in (None, entry["level"]):
-                found.append(entry)
-    return found
+    return [entry for entry in entries(proxy, "health") if level in (None, entry["level"])]
 
 
 def wait_event(proxy, level, count=1):

@@ -1,5 +1,4 @@
 """Log files (issue, "Logs")."""
-import json
 import re
 import shutil
 import subprocess
@@ -9,29 +8,26 @@ import pytest
 
 from lib.blackhole import BlackHole, Refused
 from lib.client import request
+from lib.logs import entries
 from lib.origin import answer, serve, wait_until
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\Z")
 LATENCY = {"totalUs", "headUs", "queueUs", "connectUs", "firstByteUs", "bodyUs", "ownUs"}
 
 
-def lines_of(proxy, prefix):
+def lines_of(proxy, log):
     """The entries of all files of one log; every line must be one JSON object."""
-    entries = []
-    for file in sorted(proxy.logs.glob(f"{prefix}_*.log")):
-        text = file.read_text(encoding="utf-8")
-        assert text == "" or text.endswith("\n")
-        entries += [json.loads(line) for line in text.split("\n")[:-1]]
-    assert all(isinstance(entry, dict) for entry in entries)
-    return entries
+    found = entries(proxy, log=log)
+    assert all(isinstance(entry, dict) for entry in found)
+    return found
 
 
 def access(proxy, count):
     """The access entries, once there are that many (issue: entry to file within a second)."""
     wait_until(lambda: len(lines_of(proxy, "access")) >= count, f"{count} access entries")
-    entries = lines_of(proxy, "access")
-    assert len(entries) == count
-    return entries
+    found = lines_of(proxy, "access")
+    assert len(found) == count
+    return found
 
 
 def errors(proxy, condition):
@@ -304,8 +300,8 @@ def test_sampling(lab, share, expected):
     for _ in range(30):
         client.get()
     client.get("/bad")
-    entries = access(proxy, expected + 1)
-    assert [entry["statusCode"] for entry in entries].count(500) == 1
+    found = access(proxy, expected + 1)
+    assert [entry["statusCode"] for entry in found].count(500) == 1
 
 
 def test_level(lab):

@@ -4,6 +4,7 @@ import json
 import pytest
 
 from lib.client import request
+from lib.logs import entries
 from lib.origin import answer, serve
 
 
@@ -88,8 +89,7 @@ def test_it_is_logged(lab, proxy):
     lab.ask(proxy, request("TRACE", "/traced", "Max-Forwards: 0"))
     lab.ask(proxy, request("OPTIONS", "/asked", "Max-Forwards: 0"))
     proxy.stop()
-    entries = {entry["path"]: entry for file in proxy.logs.glob("access_*.log")
-               for entry in map(json.loads, file.read_text().splitlines())}
-    assert entries["/traced"]["statusCode"] == 405
-    assert entries["/traced"]["fault"] == "trace_refused"
-    assert entries["/asked"]["statusCode"] == 200 and not entries["/asked"].get("fault")
+    records = {entry["path"]: entry for entry in entries(proxy, log="access")}
+    assert records["/traced"]["statusCode"] == 405
+    assert records["/traced"]["fault"] == "trace_refused"
+    assert records["/asked"]["statusCode"] == 200 and not records["/asked"].get("fault")

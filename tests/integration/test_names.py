@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from lib.client import request
+from lib.logs import entries
 from lib.nameserver import (A, AAAA, CNAME, NXDOMAIN, REFUSED, SERVFAIL, SRV, TRUNCATED, NameServer,
                             address, encode_name, record, response)
 from lib.origin import answer, serve, wait_until
@@ -40,10 +41,7 @@ def at(origin, name=NAME):
 
 
 def dns_entries(proxy):
-    entries = []
-    for path in sorted(proxy.logs.glob("log_*.log")):
-        entries += [json.loads(line) for line in path.read_text().splitlines()]
-    return [entry for entry in entries if entry["type"] == "dns"]
+    return entries(proxy, "dns")
 
 
 def wait_entry(proxy, **members):

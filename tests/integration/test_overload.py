@@ -1,6 +1,5 @@
 """Whole-process overload: keep-alive is dropped, the oldest idle clients are closed, requests are
 refused, accepting stops; and all of it ends by itself."""
-import json
 import resource
 import threading
 
@@ -8,6 +7,7 @@ import pytest
 
 from lib.admin import managed, metrics_of, status_of
 from lib.client import Client, request
+from lib.logs import messages
 from lib.origin import answer, serve, wait_until
 from lib.proxy import sanitized
 from lib.wire import WAIT_SECONDS, Closed
@@ -15,13 +15,7 @@ from lib.wire import WAIT_SECONDS, Closed
 
 def overloads(proxy):
     """The messages about it in the error log, oldest first."""
-    messages = []
-    for path in sorted(proxy.logs.glob("log_*.log")):
-        for line in path.read_text().splitlines():
-            entry = json.loads(line)
-            if entry["type"] == "overload":
-                messages.append(entry["message"])
-    return messages
+    return messages(proxy, "overload")
 
 
 def stage_of(lab, proxy):

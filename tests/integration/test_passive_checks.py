@@ -1,5 +1,4 @@
 """Passive checks: what requests show of a backend, how it is left out, and how it comes back."""
-import json
 import threading
 
 import pytest
@@ -8,22 +7,12 @@ from lib.admin import managed, metrics_of, status_of
 from lib.blackhole import Refused
 from lib.client import request
 from lib.flapper import SICK, Flapper
+from lib.logs import entries
 from lib.origin import answer, serve, wait_until
 from lib.reload import reload
 
 QUICK = {"ejectionTime": 100, "maxEjectionTime": 400}
 LONG = {"ejectionTime": 600000, "maxEjectionTime": 600000}
-
-
-def entries(proxy, *types):
-    """The error log's entries of these types, oldest first."""
-    found = []
-    for path in sorted(proxy.logs.glob("log_*.log")):
-        for line in path.read_text().splitlines(keepends=True):
-            entry = json.loads(line) if line.endswith("\n") else {}
-            if entry.get("type") in types:
-                found.append(entry)
-    return found
 
 
 def wait_entry(proxy, text, kind="passive_check"):

@@ -5,15 +5,10 @@ import os
 import threading
 
 from lib.client import request
+from lib.logs import entries
 from lib.origin import answer, wait_event, wait_until
 
 HTML = "Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"
-
-
-def entries(proxy, kind):
-    """All lines of a log."""
-    return [json.loads(line) for file in sorted(proxy.logs.glob(f"{kind}_*.log"))
-            for line in file.read_text().splitlines()]
 
 
 def busy(lab, exchanges=1, **sections):
@@ -89,12 +84,12 @@ def test_records(lab):
     release.set()
     assert holders[0].read_response().status == 200
     proxy.stop()
-    away = [entry for entry in entries(proxy, "access") if entry["statusCode"] == 503]
+    away = [entry for entry in entries(proxy, log="access") if entry["statusCode"] == 503]
     assert [entry["path"] for entry in away] == [f"/away/{number}" for number in range(20)]
     for entry in away:
         assert entry["fault"] == "exhausted" and entry["host"] == "away.example"
         assert entry["requestId"] and entry["method"] == "GET" and entry["clientIp"] == "127.0.0.1"
-    errors = [entry for entry in entries(proxy, "log") if "limits.exchanges" in entry["message"]]
+    errors = [entry for entry in entries(proxy) if "limits.exchanges" in entry["message"]]
     assert errors and len(errors) < 20
 
 

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from lib.client import request
+from lib.logs import entries
 from lib.origin import answer, serve, wait_event, wait_until
 from lib.reload import reload, reload_entries, reload_text, verdicts, write_config
 from lib.settings import backends_of
@@ -215,8 +216,8 @@ def test_nothing_reloads_while_stopping(lab):
     client.send(request())
     old.wait_requests(1)
     proxy.signal()
-    wait_until(lambda: "Stopping gracefully" in "".join(
-        path.read_text() for path in proxy.logs.glob("log_*.log")), "the stop to begin")
+    wait_until(lambda: any("Stopping gracefully" in entry["message"] for entry in entries(proxy)),
+               "the stop to begin")
     assert "is stopping" in reload(proxy, backends=[backend(new, "fresh")])
     release.set()
     assert client.read_response().body == b"done"

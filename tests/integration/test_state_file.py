@@ -11,6 +11,7 @@ from lib.origin import answer, serve, wait_until
 from test_admin import ask, status_of
 from test_admin_backends import add, names, remove
 from lib.admin import managed
+from lib.logs import messages
 
 CHECK = {"enabled": True, "interval": 100, "unhealthyThreshold": 1, "timeout": 1000}
 
@@ -46,8 +47,7 @@ def backends(lab, proxy):
 
 
 def said(proxy, kind="state_file"):
-    lines = "".join(path.read_text() for path in sorted(proxy.logs.glob("log_*.log"))).splitlines()
-    return [entry["message"] for entry in map(json.loads, lines) if entry["type"] == kind]
+    return messages(proxy, kind)
 
 
 def document(proxy):

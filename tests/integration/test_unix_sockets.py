@@ -1,5 +1,4 @@
 """Unix sockets to listen on and as backends; IPv6 (issue, Configuration: `listeners[]`)."""
-import json
 import os
 import socket
 import stat
@@ -7,6 +6,7 @@ import stat
 import pytest
 
 from lib.client import request
+from lib.logs import entries
 from lib.origin import wait_until
 from lib.proxy import connects, port_free
 
@@ -54,8 +54,7 @@ def test_trusted_proxy(lab):
     assert first.get("X-Forwarded-Proto") == "https"
     assert second.get("X-Forwarded-For") is None and second.get("X-Real-IP") is None
     proxy.stop()
-    addresses = [json.loads(line)["clientIp"] for file in proxy.logs.glob("access_*.log")
-                 for line in file.read_text().splitlines()]
+    addresses = [entry["clientIp"] for entry in entries(proxy, log="access")]
     assert addresses == ["203.0.113.7", "unix:"]
 
 

@@ -1,14 +1,15 @@
-"""Reading the error log of a proxy that a Lab has started."""
+"""Reading the logs of a proxy that a Lab has started."""
 import json
 
 
-def entries(proxy, kind=None):
-    """What is in the error log, oldest first; of one type when it is given."""
+def entries(proxy, kind=None, log="log"):
+    """What is in a log ("log" is the error log, "access" the other), oldest first; of one type when
+    it is given. A line without its end is one that is being written: it is not there yet."""
     found = []
-    for path in sorted(proxy.logs.glob("log_*.log")):
-        for line in path.read_text().splitlines():
+    for path in sorted(proxy.logs.glob(f"{log}_*.log")):
+        for line in path.read_text(encoding="utf-8").split("\n")[:-1]:
             entry = json.loads(line)
-            if kind in (None, entry["type"]):
+            if kind in (None, entry.get("type")):
                 found.append(entry)
     return found
 

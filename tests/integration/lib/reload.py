@@ -2,18 +2,13 @@
 import json
 import signal
 
+from lib.logs import entries
 from lib.origin import wait_until
 
 
 def reload_entries(proxy):
     """The messages of the error log about reloading, oldest first."""
-    messages = []
-    for path in sorted(proxy.logs.glob("log_*.log")):
-        for line in path.read_text().splitlines():
-            entry = json.loads(line)
-            if entry["type"] == "reload":
-                messages.append((entry["level"], entry["message"]))
-    return messages
+    return [(entry["level"], entry["message"]) for entry in entries(proxy, "reload")]
 
 
 def verdicts(proxy):
