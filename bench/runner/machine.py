@@ -6,6 +6,8 @@ import platform
 import resource
 import subprocess
 
+from runner import namespace
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
@@ -25,9 +27,10 @@ def cpu_model():
     return platform.machine()
 
 
-def steal_ticks():
+def steal_seconds():
     """Time that the hypervisor gave to others: a machine with much of it measures badly."""
-    return int(pathlib.Path("/proc/stat").read_text().split()[8])
+    ticks = int(pathlib.Path("/proc/stat").read_text().split()[8])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def raise_limits(files):
@@ -52,6 +55,7 @@ def describe(tools, build):
         "cpus": os.cpu_count(),
         "flags": flags.read_text().strip() if flags.exists() else "",
         "load_average": os.getloadavg()[0],
+        "congestion_control": namespace.congestion_control(),
         "haproxy": first_line(output(tools.paths["haproxy"], "-v")) if tools.has("haproxy") else "",
         "nginx": first_line(output(tools.paths["nginx"], "-v")) if tools.has("nginx") else "",
     }
