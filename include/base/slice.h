@@ -61,4 +61,21 @@ static inline struct slice slice_trim(struct slice s)
     return s;
 }
 
+/* A number of 1 to 19 decimal digits and nothing else, at most `max`. False for all else: then
+ * *value means nothing. */
+MUST_CHECK static inline bool slice_parse_number(struct slice s, u64 max, u64 *value)
+{
+    enum { DIGITS_MAX = 19 }; /* all such numbers fit into 64 bits */
+    u64 sum = 0;
+    if (s.len == 0 || s.len > DIGITS_MAX)
+        return false;
+    for (u32 i = 0; i < s.len; i++) {
+        if (s.data[i] < '0' || s.data[i] > '9')
+            return false;
+        sum = sum * 10 + (u64)(s.data[i] - '0');
+    }
+    *value = sum;
+    return sum <= max;
+}
+
 #endif

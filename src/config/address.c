@@ -150,15 +150,11 @@ bool network_list_contains(const struct network_list *list, const struct address
 /* One to three digits, no more than `max`. */
 static bool prefix_parse(struct slice text, u32 max, u32 *bits)
 {
-    *bits = 0;
-    if (text.len == 0 || text.len > 3)
+    u64 value;
+    if (text.len > 3 || !slice_parse_number(text, max, &value))
         return false;
-    for (u32 i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9')
-            return false;
-        *bits = *bits * 10 + (u32)(text.data[i] - '0');
-    }
-    return *bits <= max;
+    *bits = (u32)value;
+    return true;
 }
 
 static bool host_bits_clear(const struct network *network)

@@ -7,18 +7,13 @@ enum { STATUS_DIGITS = 3, STATUS_MIN = 100, STATUS_MAX = 599 };
 
 static bool status_take(struct slice *text, u32 *status)
 {
-    u32 value = 0;
-    if (text->len < STATUS_DIGITS)
+    u64 value;
+    if (text->len < STATUS_DIGITS ||
+        !slice_parse_number(slice_of(text->data, STATUS_DIGITS), STATUS_MAX, &value))
         return false;
-    for (u32 i = 0; i < STATUS_DIGITS; i++) {
-        char c = text->data[i];
-        if (c < '0' || c > '9')
-            return false;
-        value = value * 10 + (u32)(c - '0');
-    }
     *text = slice_of(text->data + STATUS_DIGITS, text->len - STATUS_DIGITS);
-    *status = value;
-    return value >= STATUS_MIN && value <= STATUS_MAX;
+    *status = (u32)value;
+    return value >= STATUS_MIN;
 }
 
 static bool byte_take(struct slice *text, char byte)

@@ -37,16 +37,11 @@ static bool looks_like_ipv4(struct slice name)
 
 static bool port_parse(struct slice text, u16 *port)
 {
-    u32 value = 0;
-    if (text.len == 0 || text.len > 5)
+    u64 value;
+    if (text.len > 5 || !slice_parse_number(text, UINT16_MAX, &value))
         return false;
-    for (u32 i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9')
-            return false;
-        value = value * 10 + (u32)(text.data[i] - '0');
-    }
     *port = (u16)value;
-    return value > 0 && value <= UINT16_MAX;
+    return value > 0;
 }
 
 /* The host at the beginning of `rest`, which is shortened by it. */

@@ -8,7 +8,7 @@
 #include "http/bytes.h"
 #include "http/target.h"
 
-enum { PORT_DIGITS_MAX = 5, PORT_MAX = 65535, IPV6_GROUPS = 8 };
+enum { PORT_DIGITS_MAX = 5, IPV6_GROUPS = 8 };
 
 static u32 run_bytes(struct slice s, u32 at, enum http_byte kind)
 {
@@ -26,11 +26,11 @@ static bool ipv4_valid(struct slice s)
         u32 digits = run_bytes(s, at, HTTP_BYTE_DIGIT);
         if (digits == 0 || digits > 3 || (digits > 1 && s.data[at] == '0'))
             return false;
-        u32 value = 0;
-        for (u32 i = 0; i < digits; i++)
-            value = value * 10 + (u32)(s.data[at + i] - '0');
+        u64 value;
+        if (!slice_parse_number(slice_of(s.data + at, digits), UINT8_MAX, &value))
+            return false;
         at += digits;
-        if (value > 255 || (octet < 3 && (at == s.len || s.data[at++] != '.')))
+        if ((octet < 3 && (at == s.len || s.data[at++] != '.')))
             return false;
     }
     return at == s.len;
@@ -84,13 +84,14 @@ static u32 host_bytes(struct slice text)
 /* The digits behind the colon. None at all is allowed and means the default (RFC 3986 §3.2.3). */
 static bool port_parse(struct slice digits, i32 *port)
 {
-    if (digits.len > PORT_DIGITS_MAX || run_bytes(digits, 0, HTTP_BYTE_DIGIT) != digits.len)
+    u64 value;
+    *port = HTTP_PORT_NONE;
+    if (digits.len == 0)
+        return true;
+    if (digits.len > PORT_DIGITS_MAX || !slice_parse_number(digits, UINT16_MAX, &value))
         return false;
-    i32 value = digits.len == 0 ? HTTP_PORT_NONE : 0;
-    for (u32 i = 0; i < digits.len; i++)
-        value = value * 10 + (digits.data[i] - '0');
-    *port = value;
-    return value <= PORT_MAX;
+    *port = (i32)value;
+    return true;
 }
 
 bool http_authority_parse(struct slice text, struct http_authority *authority)

@@ -8,7 +8,6 @@
 #include "http/bytes.h"
 
 enum {
-    LENGTH_DIGITS_MAX = 19, /* of INT64_MAX, the largest length that peers can count with */
     STATUS_SWITCHING_PROTOCOLS = 101,
     STATUS_OK = 200,
     STATUS_NO_CONTENT = 204,
@@ -18,20 +17,6 @@ enum {
 static struct http_framing rejected(enum http_reject reject)
 {
     return (struct http_framing){.body = HTTP_BODY_REJECT, .reject = reject};
-}
-
-static bool length_parse(struct slice digits, u64 *length)
-{
-    if (digits.len == 0 || digits.len > LENGTH_DIGITS_MAX)
-        return false;
-    u64 value = 0;
-    for (u32 i = 0; i < digits.len; i++) {
-        if (!http_byte_is(digits.data[i], HTTP_BYTE_DIGIT))
-            return false;
-        value = value * 10 + (u64)(digits.data[i] - '0');
-    }
-    *length = value;
-    return value <= INT64_MAX;
 }
 
 static bool is_token(struct slice text)
@@ -78,7 +63,9 @@ static struct http_framing fields_framing(const struct http_fields *fields, u8 m
     if (fields->first[HTTP_FIELD_CONTENT_LENGTH] == 0)
         return (struct http_framing){.body = absent};
     u64 length;
-    if (!length_parse(http_field_first(fields, HTTP_FIELD_CONTENT_LENGTH), &length))
+    /* No longer than peers can count with. */
+    if (!slice_parse_number(http_field_first(fields, HTTP_FIELD_CONTENT_LENGTH), INT64_MAX,
+                            &length))
         return rejected(HTTP_REJECT_CONTENT_LENGTH);
     if (length == 0)
         return (struct http_framing){.body = HTTP_BODY_NONE};

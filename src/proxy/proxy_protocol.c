@@ -28,16 +28,11 @@ static bool next_word(struct slice *line, struct slice *word)
 
 static bool parse_port(struct slice word, u16 *port)
 {
-    u32 value = 0;
-    if (word.len == 0 || word.len > 5 || (word.len > 1 && word.data[0] == '0'))
+    u64 value;
+    if ((word.len > 1 && word.data[0] == '0') || !slice_parse_number(word, UINT16_MAX, &value))
         return false;
-    for (u32 i = 0; i < word.len; i++) {
-        if (word.data[i] < '0' || word.data[i] > '9')
-            return false;
-        value = value * 10 + (u32)(word.data[i] - '0');
-    }
     *port = (u16)value;
-    return value <= 65535;
+    return true;
 }
 
 static bool parse_ip(struct slice word, int family, void *out)
