@@ -86,13 +86,12 @@ struct log_event {
 bool log_access_write(struct log_buffer *buffer, const struct log_access *entry);
 bool log_event_write(struct log_buffer *buffer, const struct log_event *event);
 
-/* Format without a buffer; returns the length (the line ends in '\n'), 0 when it does not fit.
- * Long values are cut so that a line always fits into LOG_LINE_BYTES_MAX; a line with a cut value
- * has the member "cut":true. Whatever the slices hold, the line is one valid JSON object in valid
- * UTF-8. No allocation, no locks. */
+/* Format without a buffer; returns the length (the line ends in '\n'). Long values are cut so that
+ * a line always fits; a line with a cut value has the member "cut":true. Whatever the slices hold,
+ * the line is one valid JSON object in valid UTF-8. No allocation, no locks. */
 enum { LOG_LINE_BYTES_MAX = 16384 };
-usize log_access_format(char *out, usize capacity, const struct log_access *entry);
-usize log_event_format(char *out, usize capacity, const struct log_event *event);
+usize log_access_format(char out[LOG_LINE_BYTES_MAX], const struct log_access *entry);
+usize log_event_format(char out[LOG_LINE_BYTES_MAX], const struct log_event *event);
 
 /* 2026-01-13T10:30:45.123Z (UTC), 24 bytes, not terminated. The caller keeps the state, zeroed at
  * first, so that the calendar is worked out once a second only. */

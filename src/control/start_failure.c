@@ -33,7 +33,7 @@ static int event_append(struct log_file_target *target, const char *type, const 
         .type = slice_of_string(type),
         .message = slice_of_string(message),
     };
-    usize bytes = log_event_format(line, sizeof(line), &event);
+    usize bytes = log_event_format(line, &event);
     int error = log_file_open(target, event.wall_ns);
     if (error != 0)
         return error;

@@ -82,17 +82,10 @@ static usize access_line(char *out, struct log_clock *clock, const struct log_ac
     return line_finish(&line, out);
 }
 
-usize log_access_format(char *out, usize capacity, const struct log_access *entry)
+usize log_access_format(char out[LOG_LINE_BYTES_MAX], const struct log_access *entry)
 {
     struct log_clock clock = {0};
-    if (capacity >= LOG_LINE_BYTES_MAX)
-        return access_line(out, &clock, entry);
-    char whole[LOG_LINE_BYTES_MAX];
-    usize length = access_line(whole, &clock, entry);
-    if (length > capacity)
-        return 0;
-    memcpy(out, whole, length);
-    return length;
+    return access_line(out, &clock, entry);
 }
 
 bool log_access_write(struct log_buffer *buffer, const struct log_access *entry)

@@ -56,17 +56,10 @@ static usize event_line(char *out, struct log_clock *clock, const struct log_eve
     return line_finish(&line, out);
 }
 
-usize log_event_format(char *out, usize capacity, const struct log_event *event)
+usize log_event_format(char out[LOG_LINE_BYTES_MAX], const struct log_event *event)
 {
     struct log_clock clock = {0};
-    if (capacity >= LOG_LINE_BYTES_MAX)
-        return event_line(out, &clock, event);
-    char whole[LOG_LINE_BYTES_MAX];
-    usize length = event_line(whole, &clock, event);
-    if (length > capacity)
-        return 0;
-    memcpy(out, whole, length);
-    return length;
+    return event_line(out, &clock, event);
 }
 
 bool log_event_write(struct log_buffer *buffer, const struct log_event *event)

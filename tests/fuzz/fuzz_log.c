@@ -86,7 +86,7 @@ static void check_access(struct input *input, u64 numbers)
         *fields[i] = take(input);
     char line[LOG_LINE_BYTES_MAX + GUARD_BYTES];
     memset(line + LOG_LINE_BYTES_MAX, '#', GUARD_BYTES);
-    usize length = log_access_format(line, LOG_LINE_BYTES_MAX, &entry);
+    usize length = log_access_format(line, &entry);
     for (u32 i = 0; i < GUARD_BYTES; i++)
         require(line[LOG_LINE_BYTES_MAX + i] == '#');
     json_t *object = parse_line(line, length);
@@ -120,7 +120,7 @@ static void check_event(struct input *input, u64 numbers)
         members += fields[i]->len > 0;
     }
     char line[LOG_LINE_BYTES_MAX];
-    json_t *object = parse_line(line, log_event_format(line, sizeof line, &event));
+    json_t *object = parse_line(line, log_event_format(line, &event));
     members += json_object_get(object, "cut") != NULL;
     require(json_object_size(object) == members);
     for (u32 i = 0; i < EVENT_FIELDS; i++)

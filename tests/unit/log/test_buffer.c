@@ -74,8 +74,8 @@ static void test_records_arrive(void **state)
     const struct log_event event = {.type = SLICE("start"), .message = SLICE("a\nb")};
     const struct log_access access = {.method = SLICE("GET"), .path = SLICE("/")};
     char expected[2 * LOG_LINE_BYTES_MAX];
-    usize length = log_event_format(expected, LOG_LINE_BYTES_MAX, &event);
-    length += log_access_format(expected + length, LOG_LINE_BYTES_MAX, &access);
+    usize length = log_event_format(expected, &event);
+    length += log_access_format(expected + length, &access);
     assert_true(log_event_write(buffer, &event));
     assert_true(log_access_write(buffer, &access));
     struct slice runs[2];
