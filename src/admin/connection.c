@@ -411,11 +411,6 @@ static void on_sent(struct transport *transport)
     }
 }
 
-static void on_paused(struct transport *transport)
-{
-    transport_read(transport, RECV_STREAM, 0);
-}
-
 static void on_closed(struct transport *transport)
 {
     struct connection *connection = connection_of(transport);
@@ -426,7 +421,7 @@ static void on_closed(struct transport *transport)
 
 static const struct transport_events connection_events = {
     .on_data = on_data,
-    .on_paused = on_paused,
+    .on_paused = transport_read_on,
     .on_end = on_end,
     .on_sent = on_sent,
     .on_lost = on_lost,

@@ -144,11 +144,6 @@ static void on_lost(struct transport *transport, struct ring_done done)
              (struct probe_result){.outcome = PROBE_LOST, .error = done.error});
 }
 
-static void on_paused(struct transport *transport)
-{
-    transport_read(transport, RECV_STREAM, 0);
-}
-
 /* A backend may answer without having read the request to its end. */
 static void on_sent(struct transport *transport)
 {
@@ -163,7 +158,7 @@ static void on_send_failed(struct transport *transport, struct ring_done done)
 
 static const struct transport_events events = {
     .on_data = on_data,
-    .on_paused = on_paused,
+    .on_paused = transport_read_on,
     .on_end = on_end,
     .on_sent = on_sent,
     .on_lost = on_lost,

@@ -284,6 +284,11 @@ void transport_read(struct transport *transport, enum recv_mode mode, u32 bytes_
     }
 }
 
+void transport_read_on(struct transport *transport)
+{
+    transport_read(transport, RECV_STREAM, 0);
+}
+
 void transport_send(struct transport *transport, const struct transport_message *message)
 {
     ASSERT(transport->state == TRANSPORT_OPEN);
