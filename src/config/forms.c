@@ -14,7 +14,8 @@ enum {
     FIELD_VALUE_BYTES_MAX = 4096,
     TOKEN_BYTES_MIN = 8,
     STICKY_KEY_BYTES_MIN = 16,
-    TOKEN_BYTES_MAX = 256,
+    TOKEN_BYTES_MAX = 256, /* of these two */
+    HEX_DIGITS_MAX = 128,
 };
 
 static bool is_digit(char c)
@@ -76,6 +77,12 @@ static bool contains(struct slice value, struct slice part)
     return value.len > 0 && memmem(value.data, value.len, part.data, part.len) != NULL;
 }
 
+static bool always_secret(struct slice value)
+{
+    (void)value;
+    return true;
+}
+
 /* ---- Names ---- */
 
 static const char *id_complaint(struct slice value)
@@ -90,6 +97,10 @@ const struct setting_form form_id = {
     .pattern = "^[A-Za-z0-9._-]{1,64}$",
 };
 
+/* RFC 9110 tokens of at most NAME_BYTES_MAX. */
+#define NAME_ALLOWED "1 to 128 letters, digits and !#$%&'*+-.^_`|~"
+#define NAME_PATTERN "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$"
+
 static const char *cookie_name_complaint(struct slice value)
 {
     return is_token(value, NAME_BYTES_MAX) ? NULL : form_cookie_name.allowed;
@@ -97,8 +108,8 @@ static const char *cookie_name_complaint(struct slice value)
 
 const struct setting_form form_cookie_name = {
     .complaint = cookie_name_complaint,
-    .allowed = "a cookie name: 1 to 128 letters, digits and !#$%&'*+-.^_`|~",
-    .pattern = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$",
+    .allowed = "a cookie name: " NAME_ALLOWED,
+    .pattern = NAME_PATTERN,
 };
 
 /* ---- URLs, hosts and paths ---- */
@@ -339,17 +350,11 @@ static const char *token_complaint(struct slice value)
     return good ? NULL : form_token.allowed;
 }
 
-static bool token_secret(struct slice value)
-{
-    (void)value;
-    return true;
-}
-
 const struct setting_form form_token = {
     .complaint = token_complaint,
     .allowed = "8 to 256 visible ASCII characters",
     .pattern = "^[!-~]{8,256}$",
-    .secret = token_secret,
+    .secret = always_secret,
 };
 
 static const char *sticky_key_complaint(struct slice value)
@@ -363,7 +368,7 @@ const struct setting_form form_sticky_key = {
     .complaint = sticky_key_complaint,
     .allowed = "16 to 256 visible ASCII characters",
     .pattern = "^[!-~]{16,256}$",
-    .secret = token_secret,
+    .secret = always_secret,
 };
 
 static const char *socket_path_complaint(struct slice value)
@@ -421,19 +426,16 @@ static const char *removed_complaint(struct slice name)
     return field_complaint(name);
 }
 
-#define FIELD_NAME_ALLOWED "a field name: 1 to 128 letters, digits and !#$%&'*+-.^_`|~"
-#define FIELD_NAME_PATTERN "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$"
-
 const struct setting_form form_field = {
     .complaint = field_complaint,
-    .allowed = FIELD_NAME_ALLOWED,
-    .pattern = FIELD_NAME_PATTERN,
+    .allowed = "a field name: " NAME_ALLOWED,
+    .pattern = NAME_PATTERN,
 };
 
 const struct setting_form form_field_removed = {
     .complaint = removed_complaint,
-    .allowed = FIELD_NAME_ALLOWED,
-    .pattern = FIELD_NAME_PATTERN,
+    .allowed = "a field name: " NAME_ALLOWED,
+    .pattern = NAME_PATTERN,
 };
 
 static const char *field_value_complaint(struct slice value)
@@ -443,20 +445,13 @@ static const char *field_value_complaint(struct slice value)
     return good ? NULL : form_field_value.allowed;
 }
 
-/* Authorization fields are set like all others. */
-static bool field_value_secret(struct slice value)
-{
-    (void)value;
-    return true;
-}
-
 const struct setting_form form_field_value = {
     .complaint = field_value_complaint,
     .allowed =
         "a string of at most 4096 bytes without control characters or white space at its ends",
     .pattern = "^([^\\u0000-\\u0020\\u007f]([^\\u0000-\\u0008\\u000a-\\u001f\\u007f]*"
                "[^\\u0000-\\u0020\\u007f])?)?$",
-    .secret = field_value_secret,
+    .secret = always_secret, /* Authorization is set like all others */
 };
 
 static const char *hex_complaint(struct slice value)
@@ -464,13 +459,8 @@ static const char *hex_complaint(struct slice value)
     for (u32 i = 0; i < value.len; i++)
         if (!strchr("0123456789abcdef", value.data[i]) || value.data[i] == '\0')
             return form_hex.allowed;
-    return value.len > 0 && value.len <= 128 && value.len % 2 == 0 ? NULL : form_hex.allowed;
-}
-
-static bool always_secret(struct slice value)
-{
-    (void)value;
-    return true;
+    bool good = value.len > 0 && value.len <= HEX_DIGITS_MAX && value.len % 2 == 0;
+    return good ? NULL : form_hex.allowed;
 }
 
 const struct setting_form form_hex = {
