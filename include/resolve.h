@@ -56,8 +56,6 @@ u32 resolver_find(const struct resolver *resolver, const struct config_backend *
                   struct config_endpoint out[CONFIG_ENDPOINTS_MAX]);
 /* True when every name that is wanted has had its answer, or has failed. */
 bool resolver_settled(const struct resolver *resolver);
-/* Why the backend's name has no answer now, as a word; NULL when it has, or was not asked yet. */
-const char *resolver_failure(const struct resolver *resolver, const struct config_backend *backend);
 
 struct resolve_figures {
     u32 names;    /* that are asked for, hosts of services included */

@@ -95,7 +95,4 @@ void worker_figures(struct worker *worker, struct proxy_figures *out);
 /* Waits for the thread's end and frees the worker. Its figures are in *counters then. */
 void worker_join(struct worker *worker, struct proxy_counters *counters);
 
-/* What one worker's ring takes: for the budget. */
-usize worker_ring_bytes(const struct config *config);
-
 #endif

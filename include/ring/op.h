@@ -28,8 +28,6 @@ enum ring_status {
     RING_STATUS_COUNT,
 };
 
-const char *ring_status_name(enum ring_status status);
-
 /* ---- Ops ---- */
 
 struct ring_done {

@@ -148,8 +148,7 @@ void status_backends_text(const struct admin_view *view, struct http_writer *out
 void status_backend_text(const struct admin_view *view, u32 index, struct http_writer *out);
 void metrics_write(const struct admin *admin, struct http_writer *out);
 
-/* Whether some pool has a backend that may be chosen. */
-bool view_usable(const struct admin_view *view);
+/* As active checks see the backend; unknown where there are none. */
 static inline enum health_state view_health(const struct admin_view *view, u32 slot)
 {
     return view->health ? health_state(view->health, slot) : HEALTH_UNKNOWN;

@@ -27,7 +27,8 @@ u32 view_route_limit(const struct snapshot *snapshot, u32 route)
     return known;
 }
 
-bool view_usable(const struct admin_view *view)
+/* Whether some pool has a backend that may be chosen. */
+static bool view_usable(const struct admin_view *view)
 {
     const struct snapshot *snapshot = view->snapshot;
     for (u32 i = 0; i < snapshot->config->pool_count; i++)

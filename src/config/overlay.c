@@ -83,7 +83,8 @@ bool overlay_removes(const struct config_overlay *overlay, const struct config_b
     return false;
 }
 
-bool overlay_route_has_list(const struct config *config, struct slice id)
+/* True when the route names its backends. */
+static bool route_has_list(const struct config *config, struct slice id)
 {
     const struct settings *settings = config->settings;
     for (u32 i = 0; i < settings->routes.count; i++)
@@ -172,7 +173,7 @@ static enum config_overlay_verdict route_take(struct adding *adding)
 /* What is left open is filled in, so that it means the same whenever it is read. */
 static void object_complete(struct adding *adding)
 {
-    bool own_list = overlay_route_has_list(adding->served, adding->route->id);
+    bool own_list = route_has_list(adding->served, adding->route->id);
     if (json_object_get(adding->root, "id") == NULL)
         json_object_set_new(adding->root, "id", json_string(id_make(adding).data));
     if (own_list && json_object_get(adding->root, "routesOnly") == NULL)
@@ -197,7 +198,7 @@ static enum config_overlay_verdict backend_judge(struct adding *adding,
         return complain(adding, "url", CONFIG_OVERLAY_DUPLICATE,
                         arena_printf(arena, "\"%s\" is the URL of the backend \"%s\" already",
                                      backend->url.data, same->id.data));
-    if (backend->routes_only && !overlay_route_has_list(served, adding->route->id))
+    if (backend->routes_only && !route_has_list(served, adding->route->id))
         return complain(adding, "routesOnly", CONFIG_OVERLAY_WRONG,
                         "true is not allowed: no route would use the backend; name one that has "
                         "`backends` of its own");
@@ -211,7 +212,7 @@ static enum config_overlay_verdict backend_judge(struct adding *adding,
 static void addition_keep(struct adding *adding, const struct settings_backend *backend)
 {
     struct config_overlay *overlay = adding->overlay;
-    bool own_list = overlay_route_has_list(adding->served, adding->route->id);
+    bool own_list = route_has_list(adding->served, adding->route->id);
     char *json = json_dumps(adding->root, JSON_COMPACT);
     ASSERT(json != NULL);
     const struct config_addition addition = {
@@ -360,7 +361,7 @@ static const char *addition_overtaken(const struct config_overlay *overlay, u32 
         return "a backend of the file has this id";
     if (route == NULL)
         return "its route is not in the file any more";
-    if (addition->route.len > 0 && !overlay_route_has_list(base, addition->route))
+    if (addition->route.len > 0 && !route_has_list(base, addition->route))
         return "its route has no backends of its own any more";
     const struct config_backend *same = url_find(base, route, addition->url);
     if (same != NULL && !overlay_removes(overlay, same))

@@ -10,7 +10,5 @@ const struct config_backend *overlay_backend_find(const struct config *config, s
 bool overlay_removes(const struct config_overlay *overlay, const struct config_backend *backend);
 /* Two ways to write one place are one place. */
 bool overlay_same_place(struct slice left, struct slice right);
-/* True when the route names its backends. */
-bool overlay_route_has_list(const struct config *config, struct slice id);
 
 #endif

@@ -31,7 +31,7 @@ static bool step_equal(const struct path_step *a, const struct path_step *b)
     return a->key.data != NULL ? slice_equal(a->key, b->key) : a->index == b->index;
 }
 
-bool path_starts_with(const struct path *path, const struct path *prefix)
+static bool path_starts_with(const struct path *path, const struct path *prefix)
 {
     if (path->depth < prefix->depth)
         return false;

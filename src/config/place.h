@@ -22,7 +22,6 @@ struct path {
 /* Each returns a longer copy; `key` must outlive it. */
 struct path path_key(const struct path *path, struct slice key);
 struct path path_index(const struct path *path, u32 index);
-bool path_starts_with(const struct path *path, const struct path *prefix);
 /* "backends[1].url", in the arena; keys that are no plain words as ["a key"]. */
 const char *path_text(const struct path *path, struct arena *arena);
 

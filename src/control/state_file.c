@@ -5,19 +5,25 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "control/state_writer.h"
 
-enum { SETTLE_MS = 500, RETRY_MS = 10000, PATH_BYTES = 4096, LINE_BYTES = 1024 };
+enum {
+    SETTLE_MS = 500,
+    RETRY_MS = 10000,
+    PATH_BYTES = 4096,
+    LINE_BYTES = 1024,
+    SECRETS_MAX = 16, /* of other names: kept for the version that has written them */
+    SECRET_BYTES = 32,
+};
 
 static const char STICKY[] = "sticky";
 
 struct secret {
     char name[65];
-    char hex[2 * STATE_FILE_SECRET_BYTES + 1];
+    char hex[2 * SECRET_BYTES + 1];
 };
 
 struct state_file {
@@ -30,7 +36,7 @@ struct state_file {
     u32 secret_count;
     bool finished;
     bool failing; /* and said so */
-    struct secret secrets[STATE_FILE_SECRETS_MAX];
+    struct secret secrets[SECRETS_MAX];
     char path[PATH_BYTES]; /* "" = there is none */
 };
 
@@ -89,10 +95,10 @@ static void set_aside(struct state_file *file, const struct config_problems *pro
 
 static void take_secrets(struct state_file *file)
 {
-    for (u32 i = 0; i < file->kept->secret_count && i < STATE_FILE_SECRETS_MAX; i++) {
+    for (u32 i = 0; i < file->kept->secret_count && i < SECRETS_MAX; i++) {
         const struct config_kept_secret *from = &file->kept->secrets[i];
         struct secret *to = &file->secrets[file->secret_count];
-        if (from->value.len != 2 * STATE_FILE_SECRET_BYTES || from->name.len >= sizeof(to->name))
+        if (from->value.len != 2 * SECRET_BYTES || from->name.len >= sizeof(to->name))
             continue;
         memcpy(to->name, from->name.data, from->name.len);
         memcpy(to->hex, from->value.data, from->value.len);
@@ -113,9 +119,9 @@ static u8 hex_value(char digit)
     return (u8)(digit <= '9' ? digit - '0' : digit - 'a' + 10);
 }
 
-static void secret_read(const struct secret *secret, u8 out[STATE_FILE_SECRET_BYTES])
+static void secret_read(const struct secret *secret, u8 out[SECRET_BYTES])
 {
-    for (u32 at = 0; at < STATE_FILE_SECRET_BYTES; at++)
+    for (u32 at = 0; at < SECRET_BYTES; at++)
         out[at] = (u8)(hex_value(secret->hex[2 * at]) << 4 | hex_value(secret->hex[2 * at + 1]));
 }
 
@@ -125,7 +131,7 @@ static bool restore_sticky_key(struct state_file *file)
 {
     const struct snapshot *snapshot = live_snapshot(file->with.live);
     const struct secret *secret = secret_find(file, STICKY);
-    u8 bytes[STATE_FILE_SECRET_BYTES];
+    u8 bytes[SECRET_BYTES];
     struct siphash_key key;
     if (!secret)
         return false;
@@ -282,18 +288,16 @@ static void keep_overlay(const struct state_file *file, struct config_kept *kept
 static void hex_write(const u8 *bytes, char *out)
 {
     static const char digits[] = "0123456789abcdef";
-    for (u32 i = 0; i < STATE_FILE_SECRET_BYTES; i++) {
+    for (u32 i = 0; i < SECRET_BYTES; i++) {
         out[2 * i] = digits[bytes[i] >> 4];
         out[2 * i + 1] = digits[bytes[i] & 15];
     }
 }
 
-static bool secret_put(struct state_file *file, const char *name,
-                       const u8 bytes[STATE_FILE_SECRET_BYTES])
+static bool secret_put(struct state_file *file, const char *name, const u8 bytes[SECRET_BYTES])
 {
     struct secret *secret = secret_find(file, name);
-    if (!secret && file->secret_count < STATE_FILE_SECRETS_MAX &&
-        strlen(name) < sizeof(secret->name)) {
+    if (!secret && file->secret_count < SECRETS_MAX && strlen(name) < sizeof(secret->name)) {
         secret = &file->secrets[file->secret_count++];
         (void)snprintf(secret->name, sizeof(secret->name), "%s", name);
     }
@@ -306,7 +310,7 @@ static void keep_sticky_key(struct state_file *file)
 {
     const struct snapshot *snapshot = live_snapshot(file->with.live);
     const struct siphash_key key = state_sticky_key(snapshot->state);
-    u8 bytes[STATE_FILE_SECRET_BYTES] = {0};
+    u8 bytes[SECRET_BYTES] = {0};
     memcpy(bytes, key.bytes, sizeof(key.bytes));
     if (sticky_used(snapshot->config))
         (void)secret_put(file, STICKY, bytes);
@@ -398,21 +402,4 @@ void state_file_close(struct state_file *file)
     state_writer_wait(&file->writer);
     config_kept_destroy(file->kept);
     free(file);
-}
-
-/* ---- Secrets ---- */
-
-bool state_file_secret(struct state_file *file, const char *name,
-                       u8 secret[STATE_FILE_SECRET_BYTES])
-{
-    const struct secret *known = secret_find(file, name);
-    if (known) {
-        secret_read(known, secret);
-        return true;
-    }
-    if (getrandom(secret, STATE_FILE_SECRET_BYTES, 0) != STATE_FILE_SECRET_BYTES ||
-        !secret_put(file, name, secret))
-        return false;
-    state_file_touch(file);
-    return true;
 }

@@ -38,11 +38,4 @@ u64 state_file_deadline_ns(const struct state_file *file);
 void state_file_finish(struct state_file *file);
 void state_file_close(struct state_file *file);
 
-/* A key that stays the same over restarts as far as there is a file: the one of this name, or a new
- * one of random bytes. `name` is at most 64 letters, digits and "-_.". False when there are too
- * many, or no randomness is to be had. */
-enum { STATE_FILE_SECRETS_MAX = 16, STATE_FILE_SECRET_BYTES = 32 };
-MUST_CHECK bool state_file_secret(struct state_file *file, const char *name,
-                                  u8 secret[STATE_FILE_SECRET_BYTES]);
-
 #endif

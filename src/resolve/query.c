@@ -11,7 +11,8 @@
 
 enum { CHANGE_MS = 50, LINE_BYTES = 512 };
 
-void note_change(struct resolver *resolver)
+/* on_change is called soon. */
+static void note_change(struct resolver *resolver)
 {
     struct wheel_timer *timer = &resolver->change_timer;
     if (timer->deadline_ns == 0 && !resolver->stopped)

@@ -193,16 +193,6 @@ bool resolver_settled(const struct resolver *resolver)
     return true;
 }
 
-const char *resolver_failure(const struct resolver *resolver, const struct config_backend *backend)
-{
-    const struct name *name = name_of(resolver, backend);
-    u32 first, count;
-    if (!name || name->state != NAME_FAILING)
-        return NULL;
-    count = name_lookups(name, &first);
-    return reason_of(name->lookups[first + count - 1].status)->word;
-}
-
 void resolver_figures(const struct resolver *resolver, struct resolve_figures *out)
 {
     *out = (struct resolve_figures){

@@ -104,8 +104,6 @@ void servers_close(struct resolver *resolver);
 /* The name is to be asked for as soon as there is room. */
 void name_make_due(struct name *name);
 void query_timers_init(struct resolver *resolver);
-/* on_change is called soon. */
-void note_change(struct resolver *resolver);
 
 /* ---- hosts.c ---- */
 

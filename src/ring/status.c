@@ -34,21 +34,3 @@ enum ring_status ring_status_of(i32 error)
         return RING_FAILED;
     }
 }
-
-const char *ring_status_name(enum ring_status status)
-{
-    static const char *const names[RING_STATUS_COUNT] = {
-        [RING_OK] = "ok",
-        [RING_END] = "end",
-        [RING_CANCELED] = "canceled",
-        [RING_REFUSED] = "refused",
-        [RING_UNREACHABLE] = "unreachable",
-        [RING_RESET] = "reset",
-        [RING_SHORT] = "short",
-        [RING_TIMED_OUT] = "timed_out",
-        [RING_EXHAUSTED] = "exhausted",
-        [RING_FAILED] = "failed",
-    };
-    ASSERT(status < RING_STATUS_COUNT);
-    return names[status];
-}

@@ -111,12 +111,6 @@ static void serve(struct worker *worker)
 
 /* ---- The thread ---- */
 
-usize worker_ring_bytes(const struct config *config)
-{
-    struct ring_options options = {.leases = proxy_leases(config), .entries = RING_ENTRIES};
-    return ring_region_bytes(&options);
-}
-
 /* By other workers, as long as this one listens. */
 static void wake_ring(void *context)
 {

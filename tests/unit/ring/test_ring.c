@@ -45,17 +45,6 @@ static void names_are_read_as_they_are_written(void **state)
     assert_memory_equal(unknown, "teleport", 8);
 }
 
-static void every_status_has_a_name(void **state)
-{
-    for (u32 i = 0; i < RING_STATUS_COUNT; i++) {
-        const char *name = ring_status_name((enum ring_status)i);
-        assert_non_null(name);
-        assert_true(strlen(name) > 0);
-        for (u32 j = 0; j < i; j++)
-            assert_string_not_equal(name, ring_status_name((enum ring_status)j));
-    }
-}
-
 /* ---- Setting up ---- */
 
 static void the_region_holds_all_leases(void **state)
@@ -251,7 +240,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_read_as_they_are_written),
-        cmocka_unit_test(every_status_has_a_name),
         cmocka_unit_test(the_region_holds_all_leases),
         cmocka_unit_test(without_descriptors_there_is_a_reason),
         cmocka_unit_test(a_restricted_ring_does_not_write_files),
