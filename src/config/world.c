@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FIRST_READ_BYTES = 16 << 10 };
@@ -31,15 +33,35 @@ static bool bytes_read(int fd, usize bytes_max, char **bytes, usize *len)
     return true;
 }
 
+/* A pipe would make control wait for whoever writes to it. Below /dev whoever names one means it:
+ * `nextproxy --check --config /dev/stdin`. */
+static int file_open(const char *file, const char **why)
+{
+    bool device = strncmp(file, "/dev/", 5) == 0;
+    struct stat status;
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | (device ? 0 : O_NONBLOCK));
+    *why = NULL;
+    if (fd < 0 || fstat(fd, &status) != 0)
+        *why = strerror(errno);
+    else if (S_ISDIR(status.st_mode))
+        *why = strerror(EISDIR);
+    else if (!device && !S_ISREG(status.st_mode))
+        *why = "it is no regular file";
+    if (*why && fd >= 0)
+        (void)close(fd);
+    return *why ? -1 : fd;
+}
+
 static const char *file_read(struct arena *arena, const char *file, usize bytes_max,
                              struct slice *content)
 {
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    const char *why;
+    int fd = file_open(file, &why);
     if (fd < 0)
-        return strerror(errno);
+        return why;
     char *bytes = NULL;
     usize len = 0;
-    const char *why = bytes_read(fd, bytes_max, &bytes, &len) ? NULL : strerror(errno);
+    why = bytes_read(fd, bytes_max, &bytes, &len) ? NULL : strerror(errno);
     close(fd);
     if (why == NULL && len > bytes_max)
         why = arena_printf(arena, "it is larger than %zu bytes", bytes_max);

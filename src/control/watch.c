@@ -15,6 +15,7 @@
 enum {
     SETTLE_MS = 200, /* a deployment is rarely one event */
     SETTLE_MAX_MS = 1000,
+    LOOK_MS = 2000,
     TIMER_MS = 10,
 };
 
@@ -33,8 +34,10 @@ struct watch {
     const char *file;
     struct watch_listener listener;
     struct identity loaded;
-    u64 first_event_ns; /* 0 = none is waiting */
+    struct identity seen; /* when it was last looked at without an event */
+    u64 first_event_ns;   /* 0 = none is waiting */
     u64 due_ns;
+    u64 look_ns;
     int fd;
     int target; /* the watched directory of what the file leads to; -1 = it has none of its own */
 };
@@ -134,6 +137,7 @@ struct watch *watch_create(struct ring *ring, const char *file, struct watch_lis
         watch_destroy(watch);
         return NULL;
     }
+    watch->look_ns = ring_now_ns(ring) + LOOK_MS * NS_PER_MS;
     watch_loaded(watch);
     if (changed_since(&watch->loaded, read_wall_ns)) {
         memset(&watch->loaded, 0, sizeof(watch->loaded));
@@ -161,12 +165,30 @@ void watch_loaded(struct watch *watch)
 
 u64 watch_deadline_ns(const struct watch *watch)
 {
-    return watch->due_ns;
+    return min_u64(watch->due_ns, watch->look_ns);
+}
+
+/* Events come from two directories. When one of these is replaced, a link above them leads
+ * elsewhere, or the file system is a remote one, there is none. Whoever writes slowly is given
+ * time: what is found has to be the same the next time. */
+static void look(struct watch *watch, u64 now_ns)
+{
+    struct identity now;
+    if (now_ns < watch->look_ns)
+        return;
+    watch->look_ns = now_ns + LOOK_MS * NS_PER_MS;
+    watch_target(watch);
+    bool there = identify(watch->file, &now);
+    if (there && same(&now, &watch->seen) && !same(&now, &watch->loaded) &&
+        watch->first_event_ns == 0)
+        watch->due_ns = now_ns;
+    watch->seen = now;
 }
 
 void watch_tick(struct watch *watch, u64 now_ns)
 {
     struct identity now;
+    look(watch, now_ns);
     if (now_ns < watch->due_ns)
         return;
     watch->due_ns = UINT64_MAX;

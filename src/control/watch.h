@@ -1,7 +1,8 @@
 /*
  * Watching the configuration file. Editors write a new file and rename it, Kubernetes swaps a
  * symbolic link beside it, and some write in place: so the file's directory is watched, and that of
- * the file it leads to, and any event there means a look at what the name leads to now.
+ * the file it leads to, and any event there means a look at what the name leads to now. What makes
+ * no event there is seen by looking now and then.
  */
 #ifndef NEXTPROXY_CONTROL_WATCH_H
 #define NEXTPROXY_CONTROL_WATCH_H
@@ -26,7 +27,7 @@ void watch_destroy(struct watch *watch);
 /* The file is about to be read: what it is now is known. */
 void watch_loaded(struct watch *watch);
 
-/* When watch_tick() is to be called; UINT64_MAX = not before an event comes. */
+/* When watch_tick() is to be called at the latest. */
 u64 watch_deadline_ns(const struct watch *watch);
 void watch_tick(struct watch *watch, u64 now_ns);
 

@@ -1,6 +1,7 @@
 """Live reload: a new configuration takes over while requests, downloads and tunnels go on."""
 import itertools
 import json
+import os
 import pathlib
 import signal
 import tempfile
@@ -260,8 +261,38 @@ def change_behind_a_link(proxy, text):
         proxy.config_file.symlink_to(target)
 
 
+def link_to_current(proxy):
+    """The file is a link to releases/current/config.json; returns releases/current."""
+    current = proxy.directory / "releases" / "current"
+    if not proxy.config_file.is_symlink():
+        current.parent.mkdir()
+        proxy.config_file.unlink()
+        proxy.config_file.symlink_to(current / "config.json")
+    return current
+
+
+def replace_the_directory(proxy, text):
+    """The directory of the file makes room for another one of its name."""
+    current = link_to_current(proxy)
+    if current.exists():
+        current.rename(tempfile.mkdtemp(dir=current.parent) + "/old")
+    current.mkdir()
+    (current / "config.json").write_text(text)
+
+
+def swap_a_link_above(proxy, text):
+    """A link in the middle of the path leads to another directory."""
+    current = link_to_current(proxy)
+    version = pathlib.Path(tempfile.mkdtemp(dir=current.parent))
+    (version / "config.json").write_text(text)
+    link = current.with_suffix(".new")
+    link.symlink_to(version.name)
+    link.rename(current)
+
+
 @pytest.mark.parametrize("change", [rename_over, write_in_place, remove_and_create, swap_links,
-                                    change_behind_a_link])
+                                    change_behind_a_link, replace_the_directory,
+                                    swap_a_link_above])
 def test_a_change_of_the_file_is_seen(lab, change):
     """Twice, because the first may have replaced what was watched."""
     proxy, old, new = two_origins(lab)
@@ -282,6 +313,19 @@ def test_a_bad_change_is_refused_once(lab):
     wait_until(lambda: lab.ask(proxy, request()).body == b"new", "the reload")
     wait_until(lambda: len(verdicts(proxy)) > 1, "the second verdict")
     assert [verdict[:8] for verdict in verdicts(proxy)] == ["Not relo", "Reloaded"]
+
+
+def test_a_pipe_in_place_of_the_file_stops_nothing(lab):
+    proxy, _, new = two_origins(lab)
+    proxy.config_file.unlink()
+    os.mkfifo(proxy.config_file)
+    proxy.signal(signal.SIGHUP)
+    wait_until(lambda: verdicts(proxy), "the refusal")
+    assert any("no regular file" in message for _, message in reload_entries(proxy))
+    assert lab.ask(proxy, request()).body == b"old"
+    proxy.config = {**proxy.config, "backends": [backend(new, "b")]}
+    write_config(proxy, json.dumps(proxy.config))
+    wait_until(lambda: lab.ask(proxy, request()).body == b"new", "the reload")
 
 
 def test_without_watching_only_a_signal_reloads(lab):
