@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/hex.h"
 
 enum {
     INPUT_BYTES_MAX = 65536, /* queued unread; beyond it the peer has to wait */
@@ -170,9 +171,9 @@ static bool read_body(struct connection *connection)
 /* RFC 8259 §7. Other bytes than ASCII become the characters of the same number. */
 static void write_escaped(struct http_writer *writer, u8 byte)
 {
-    static const char digits[] = "0123456789abcdef";
-    const char escaped[ESCAPED_MAX] = {'\\', 'u', '0', '0', digits[byte >> 4], digits[byte & 0xf]};
+    char escaped[ESCAPED_MAX] = {'\\', 'u', '0', '0'};
     bool plain = byte >= ' ' && byte <= '~' && byte != '"' && byte != '\\';
+    hex_write(&byte, 1, escaped + 4);
     http_write(writer, plain ? slice_of((const char *)&byte, 1) : slice_of(escaped, ESCAPED_MAX));
 }
 

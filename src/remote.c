@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hex.h"
 #include "remote_ask.h"
 #include "words.h"
 
@@ -283,13 +284,13 @@ static int ask_at_url(const struct said *said, const struct remote_request *requ
 
 static void body_string(struct http_writer *out, const char *key, const char *value)
 {
-    static const char digits[] = "0123456789abcdef";
     http_write(out, SLICE("\""));
     http_write(out, slice_of_string(key));
     http_write(out, SLICE("\":\""));
     for (const char *at = value; *at != '\0'; at++) {
         u8 c = (u8)*at;
-        const char control[] = {'\\', 'u', '0', '0', digits[c >> 4], digits[c & 15]};
+        char control[6] = {'\\', 'u', '0', '0'};
+        hex_write(&c, 1, control + 4);
         if (c < 0x20)
             http_write(out, slice_of(control, sizeof(control)));
         else if (c == '"' || c == '\\')

@@ -61,6 +61,18 @@ static inline struct slice slice_trim(struct slice s)
     return s;
 }
 
+/* Takes what stands before the first `separator`, and that too; everything when there is none. */
+static inline struct slice slice_take_until(struct slice *rest, char separator)
+{
+    if (rest->len == 0)
+        return *rest;
+    const char *end = memchr(rest->data, separator, rest->len);
+    struct slice taken = slice_of(rest->data, end ? (usize)(end - rest->data) : rest->len);
+    u32 used = end ? taken.len + 1 : taken.len;
+    *rest = slice_of(rest->data + used, rest->len - used);
+    return taken;
+}
+
 /* A number of 1 to 19 decimal digits and nothing else, at most `max`. False for all else: then
  * *value means nothing. */
 MUST_CHECK static inline bool slice_parse_number(struct slice s, u64 max, u64 *value)

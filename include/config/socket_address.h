@@ -34,6 +34,8 @@ struct network_list {
     u32 count;
 };
 
+/* An IPv4 or IPv6 literal without brackets. False when it is neither. */
+MUST_CHECK bool address_parse_ip(struct slice text, u16 port, struct address *address);
 bool address_equal(const struct address *a, const struct address *b);
 /* "1.2.3.4", "::1" or "unix:" without port; returns the length written (< 64). */
 u32 address_format_ip(const struct address *address, char out[64]);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "admin/admin_internal.h"
+#include "base/hex.h"
 
 enum { REASON_BYTES = 4096 };
 #define NONE UINT32_MAX
@@ -165,25 +166,17 @@ void answer_remove(struct admin *admin, const struct admin_question *question,
     remove_one(admin, question->id, reply);
 }
 
-static bool hex_digit(char c, u8 *value)
-{
-    c = ascii_lower(c);
-    bool digit = c >= '0' && c <= '9';
-    if (digit || (c >= 'a' && c <= 'f'))
-        *value = (u8)(digit ? c - '0' : c - 'a' + 10);
-    return digit || (c >= 'a' && c <= 'f');
-}
-
 /* Without escapes (RFC 3986 §2.1), into `out`, which has room for all of it. */
 static struct slice decode(struct slice text, char *out)
 {
     u32 len = 0;
     for (u32 i = 0; i < text.len; i++, len++) {
-        u8 high;
-        u8 low;
         out[len] = text.data[i];
-        if (text.data[i] != '%' || text.len - i < 3 || !hex_digit(text.data[i + 1], &high) ||
-            !hex_digit(text.data[i + 2], &low))
+        if (text.data[i] != '%' || text.len - i < 3)
+            continue;
+        u32 high = hex_value(ascii_lower(text.data[i + 1]));
+        u32 low = hex_value(ascii_lower(text.data[i + 2]));
+        if (high == HEX_NONE || low == HEX_NONE)
             continue;
         out[len] = (char)(high << 4 | low);
         i += 2;

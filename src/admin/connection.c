@@ -193,10 +193,8 @@ static void reject(struct connection *connection, enum http_reject reason)
 static bool body_is_json(const struct http_request *request)
 {
     struct slice type = http_field_first(&request->fields, HTTP_FIELD_CONTENT_TYPE);
-    const char *end = type.len > 0 ? memchr(type.data, ';', type.len) : NULL;
-    if (end)
-        type.len = (u32)(end - type.data);
-    return slice_equal_nocase(slice_trim(type), SLICE("application/json"));
+    struct slice media_type = slice_trim(slice_take_until(&type, ';'));
+    return slice_equal_nocase(media_type, SLICE("application/json"));
 }
 
 /* True when the request is refused because of its body. */

@@ -4,11 +4,9 @@
  *    Origin or Sec-Fetch-Site (Fetch Standard §3.1; Fetch Metadata §2.3);
  *  - it has its own name resolve to our address, so that it may read the answers too (DNS
  *    rebinding): Host then holds that name. An address cannot be rebound, and neither can
- * localhost; other names are good only together with the token, which no page knows;
+ *    localhost; other names are good only together with the token, which no page knows;
  *  - the time a comparison takes tells how much of a guessed token was right.
  */
-#include <arpa/inet.h>
-
 #include "admin/admin_internal.h"
 
 /* Looks at every byte of the wanted token, whatever was given. */
@@ -34,16 +32,12 @@ static bool bears_token(const struct http_request *request, struct slice token)
 
 static bool is_address(struct slice host)
 {
-    char text[INET6_ADDRSTRLEN + 1];
-    struct in6_addr address;
+    struct address address;
     bool v6 = host.len > 2 && host.data[0] == '[' && host.data[host.len - 1] == ']';
     if (v6)
         host = slice_of(host.data + 1, host.len - 2);
-    if (host.len == 0 || host.len >= sizeof(text))
-        return false;
-    memcpy(text, host.data, host.len);
-    text[host.len] = '\0';
-    return inet_pton(v6 ? AF_INET6 : AF_INET, text, &address) == 1;
+    return address_parse_ip(host, 0, &address) &&
+           address.any.sa_family == (v6 ? AF_INET6 : AF_INET);
 }
 
 /* Without Host (HTTP/1.0) no browser asks. */

@@ -60,12 +60,8 @@ void write_json_lines(struct http_writer *out, struct slice lines)
     bool first = true;
     http_write(out, SLICE("["));
     while (lines.len > 0) {
-        const char *end = memchr(lines.data, '\n', lines.len);
-        u32 len = end ? (u32)(end - lines.data) : lines.len;
         http_write(out, first ? SLICE("") : SLICE(","));
-        write_json(out, slice_of(lines.data, len));
-        u32 taken = min_u32(len + 1, lines.len);
-        lines = slice_of(lines.data + taken, lines.len - taken);
+        write_json(out, slice_take_until(&lines, '\n'));
         first = false;
     }
     http_write(out, SLICE("]"));

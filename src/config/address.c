@@ -12,10 +12,10 @@
 
 static const u8 mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
 
-/* A terminated copy for the C library; false when it does not fit. */
+/* A terminated copy for the C library; false when it does not fit, or would end earlier. */
 static bool text_copy(struct slice text, char *out, usize capacity)
 {
-    if (text.len == 0 || text.len >= capacity)
+    if (text.len == 0 || text.len >= capacity || memchr(text.data, '\0', text.len))
         return false;
     memcpy(out, text.data, text.len);
     out[text.len] = '\0';

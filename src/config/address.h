@@ -4,8 +4,6 @@
 
 #include "config.h"
 
-/* An IPv4 or IPv6 literal without brackets. False when it is neither. */
-MUST_CHECK bool address_parse_ip(struct slice text, u16 port, struct address *address);
 /* False when the path is empty or too long for a socket address. */
 MUST_CHECK bool address_from_path(struct slice path, struct address *address);
 void address_set_port(struct address *address, u16 port);

@@ -3,6 +3,8 @@
 
 #include <inttypes.h>
 
+#include "base/hex.h"
+
 static const char cut_mark[] = "...";
 const char change_hidden[] = "(not shown)";
 
@@ -19,7 +21,6 @@ void change_text_init(struct change_text *text, u32 bytes_max)
 /* One byte as it is shown; the length written. */
 static u32 byte_write(char c, char out[4])
 {
-    static const char digits[] = "0123456789abcdef";
     if (c == '\\') {
         memcpy(out, "\\\\", 2);
         return 2;
@@ -29,8 +30,7 @@ static u32 byte_write(char c, char out[4])
         return 1;
     }
     memcpy(out, "\\x", 2);
-    out[2] = digits[(u8)c >> 4];
-    out[3] = digits[(u8)c & 15];
+    hex_write((const u8 *)&c, 1, out + 2);
     return 4;
 }
 

@@ -1,6 +1,7 @@
 /* The forms of strings. Each check answers with what is allowed instead, or NULL. */
 #include "config/forms.h"
 
+#include "base/hex.h"
 #include "config/address.h"
 #include "config/status.h"
 #include "config/url.h"
@@ -25,8 +26,7 @@ static bool is_digit(char c)
 
 static bool is_hex(char c)
 {
-    char lower = ascii_lower(c);
-    return is_digit(c) || (lower >= 'a' && lower <= 'f');
+    return hex_value(ascii_lower(c)) != HEX_NONE;
 }
 
 /* True for letters, digits and the characters in `others`. */
@@ -457,7 +457,7 @@ const struct setting_form form_field_value = {
 static const char *hex_complaint(struct slice value)
 {
     for (u32 i = 0; i < value.len; i++)
-        if (!strchr("0123456789abcdef", value.data[i]) || value.data[i] == '\0')
+        if (hex_value(value.data[i]) == HEX_NONE)
             return form_hex.allowed;
     bool good = value.len > 0 && value.len <= HEX_DIGITS_MAX && value.len % 2 == 0;
     return good ? NULL : form_hex.allowed;

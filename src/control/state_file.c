@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/hex.h"
 #include "control/state_writer.h"
 
 enum {
@@ -23,7 +24,7 @@ static const char STICKY[] = "sticky";
 
 struct secret {
     char name[65];
-    char hex[2 * SECRET_BYTES + 1];
+    u8 bytes[SECRET_BYTES];
 };
 
 struct state_file {
@@ -98,10 +99,10 @@ static void take_secrets(struct state_file *file)
     for (u32 i = 0; i < file->kept->secret_count && i < SECRETS_MAX; i++) {
         const struct config_kept_secret *from = &file->kept->secrets[i];
         struct secret *to = &file->secrets[file->secret_count];
-        if (from->value.len != 2 * SECRET_BYTES || from->name.len >= sizeof(to->name))
+        if (from->name.len >= sizeof(to->name) ||
+            !hex_read(from->value, to->bytes, sizeof(to->bytes)))
             continue;
         memcpy(to->name, from->name.data, from->name.len);
-        memcpy(to->hex, from->value.data, from->value.len);
         file->secret_count++;
     }
 }
@@ -114,29 +115,16 @@ static struct secret *secret_find(struct state_file *file, const char *name)
     return NULL;
 }
 
-static u8 hex_value(char digit)
-{
-    return (u8)(digit <= '9' ? digit - '0' : digit - 'a' + 10);
-}
-
-static void secret_read(const struct secret *secret, u8 out[SECRET_BYTES])
-{
-    for (u32 at = 0; at < SECRET_BYTES; at++)
-        out[at] = (u8)(hex_value(secret->hex[2 * at]) << 4 | hex_value(secret->hex[2 * at + 1]));
-}
-
 /* What sticky sessions are signed with. True when there is one, and what is served has to be made
  * anew with it. */
 static bool restore_sticky_key(struct state_file *file)
 {
     const struct snapshot *snapshot = live_snapshot(file->with.live);
     const struct secret *secret = secret_find(file, STICKY);
-    u8 bytes[SECRET_BYTES];
     struct siphash_key key;
     if (!secret)
         return false;
-    secret_read(secret, bytes);
-    memcpy(key.bytes, bytes, sizeof(key.bytes));
+    memcpy(key.bytes, secret->bytes, sizeof(key.bytes));
     state_set_sticky_key(snapshot->state, &key);
     return sticky_used(snapshot->config);
 }
@@ -285,15 +273,6 @@ static void keep_overlay(const struct state_file *file, struct config_kept *kept
     kept->removed_count = overlay->removed_count;
 }
 
-static void hex_write(const u8 *bytes, char *out)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (u32 i = 0; i < SECRET_BYTES; i++) {
-        out[2 * i] = digits[bytes[i] >> 4];
-        out[2 * i + 1] = digits[bytes[i] & 15];
-    }
-}
-
 static bool secret_put(struct state_file *file, const char *name, const u8 bytes[SECRET_BYTES])
 {
     struct secret *secret = secret_find(file, name);
@@ -302,7 +281,7 @@ static bool secret_put(struct state_file *file, const char *name, const u8 bytes
         (void)snprintf(secret->name, sizeof(secret->name), "%s", name);
     }
     if (secret)
-        hex_write(bytes, secret->hex);
+        memcpy(secret->bytes, bytes, sizeof(secret->bytes));
     return secret != NULL;
 }
 
@@ -318,11 +297,15 @@ static void keep_sticky_key(struct state_file *file)
 
 static void keep_secrets(const struct state_file *file, struct config_kept *kept)
 {
+    enum { HEX_BYTES = 2 * SECRET_BYTES };
     struct config_kept_secret *secrets =
         arena_alloc(&kept->arena, file->secret_count * sizeof(*secrets));
-    for (u32 i = 0; i < file->secret_count; i++)
+    for (u32 i = 0; i < file->secret_count; i++) {
+        char *digits = arena_alloc(&kept->arena, HEX_BYTES);
+        hex_write(file->secrets[i].bytes, SECRET_BYTES, digits);
         secrets[i] = (struct config_kept_secret){slice_of_string(file->secrets[i].name),
-                                                 slice_of_string(file->secrets[i].hex)};
+                                                 slice_of(digits, HEX_BYTES)};
+    }
     kept->secrets = secrets;
     kept->secret_count = file->secret_count;
 }

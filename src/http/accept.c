@@ -18,15 +18,9 @@ static u32 quality_value(struct slice text)
     return min_u32(quality, QUALITY_ONE);
 }
 
-/* Takes what stands before the next semicolon. */
 static struct slice part_take(struct slice *rest)
 {
-    const char *semicolon = memchr(rest->data, ';', rest->len);
-    u32 len = semicolon == NULL ? rest->len : (u32)(semicolon - rest->data);
-    struct slice part = slice_trim(slice_of(rest->data, len));
-    u32 taken = min_u32(len + 1, rest->len);
-    *rest = slice_of(rest->data + taken, rest->len - taken);
-    return part;
+    return slice_trim(slice_take_until(rest, ';'));
 }
 
 /* The media range in front of the parameters; *quality is that of the last q parameter. */

@@ -10,6 +10,7 @@
  * and only when that look has found something the value is written again, carefully.
  */
 #include "base/assert.h"
+#include "base/hex.h"
 #include "log/line.h"
 
 #define WORD_OF(byte) (0x0101010101010101ull * (byte))
@@ -113,10 +114,8 @@ static u32 utf8_length(const u8 *in, u32 left)
 
 static u32 escape_hex(char *out, u8 value)
 {
-    static const char hex_digits[] = "0123456789abcdef";
     memcpy(out, "\\u00", 4);
-    out[4] = hex_digits[value >> 4];
-    out[5] = hex_digits[value & 15];
+    hex_write(&value, 1, out + 4);
     return ESCAPE_ONE_MAX;
 }
 

@@ -3,7 +3,6 @@
  * X-Real-IP, Via (RFC 9110 §7.6.3), X-Request-ID, and Max-Forwards (§7.6.2). A peer's own claims
  * are believed only when it is one of trustedProxies; otherwise they are replaced.
  */
-#include <arpa/inet.h>
 #include <endian.h>
 
 #include "proxy/proxy_internal.h"
@@ -29,22 +28,6 @@ static void write_forwarded_for(const struct client *client, const struct http_f
     http_write(writer, SLICE("\r\n"));
 }
 
-static bool parse_ip(struct slice text, struct address *out)
-{
-    char string[CLIENT_IP_BYTES_MAX + 1];
-    if (text.len == 0 || text.len > CLIENT_IP_BYTES_MAX)
-        return false;
-    memcpy(string, text.data, text.len);
-    string[text.len] = '\0';
-    *out = (struct address){.len = sizeof(out->v4)};
-    out->v4.sin_family = AF_INET;
-    if (inet_pton(AF_INET, string, &out->v4.sin_addr) == 1)
-        return true;
-    *out = (struct address){.len = sizeof(out->v6)};
-    out->v6.sin6_family = AF_INET6;
-    return inet_pton(AF_INET6, string, &out->v6.sin6_addr) == 1;
-}
-
 /* The last address of the list that is not a trusted proxy's; an address further left could have
  * been written by anyone. Empty when there is none, and the peer is at a unix socket. */
 static struct slice real_ip(const struct client *client, const struct http_fields *fields)
@@ -61,7 +44,7 @@ static struct slice real_ip(const struct client *client, const struct http_field
             u32 at = comma ? (u32)(comma + 1 - list.data) : 0;
             struct slice element = slice_trim(slice_of(list.data + at, list.len - at));
             struct address address;
-            if (!parse_ip(element, &address))
+            if (!address_parse_ip(element, 0, &address))
                 return best;
             best = element;
             if (!network_list_contains(&client->proxy->config->trusted_proxies, &address))

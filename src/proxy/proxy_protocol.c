@@ -18,12 +18,8 @@ static const char v2_signature[12] = "\r\n\r\n\0\r\nQUIT\n";
 
 static bool next_word(struct slice *line, struct slice *word)
 {
-    const char *space = memchr(line->data, ' ', line->len);
-    u32 len = space ? (u32)(space - line->data) : line->len;
-    *word = slice_of(line->data, len);
-    u32 used = space ? len + 1 : len;
-    *line = slice_of(line->data + used, line->len - used);
-    return len > 0;
+    *word = slice_take_until(line, ' ');
+    return word->len > 0;
 }
 
 static bool parse_port(struct slice word, u16 *port)
@@ -35,38 +31,19 @@ static bool parse_port(struct slice word, u16 *port)
     return true;
 }
 
-static bool parse_ip(struct slice word, int family, void *out)
+static bool parse_endpoint(struct slice ip, struct slice port_word, int family, struct address *out)
 {
-    char text[INET6_ADDRSTRLEN];
-    if (word.len >= sizeof(text) || memchr(word.data, '\0', word.len))
-        return false;
-    memcpy(text, word.data, word.len);
-    text[word.len] = '\0';
-    return inet_pton(family, text, out) == 1;
-}
-
-static void set_v4(struct address *address, const void *ip, u16 port)
-{
-    *address = (struct address){.v4 = {.sin_family = AF_INET, .sin_port = htons(port)},
-                                .len = sizeof(address->v4)};
-    memcpy(&address->v4.sin_addr, ip, 4);
-}
-
-static void set_v6(struct address *address, const void *ip, u16 port)
-{
-    *address = (struct address){.v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)},
-                                .len = sizeof(address->v6)};
-    memcpy(&address->v6.sin6_addr, ip, 16);
+    u16 port;
+    return parse_port(port_word, &port) && address_parse_ip(ip, port, out) &&
+           out->any.sa_family == family;
 }
 
 static bool parse_v1_line(struct slice line, struct proxy_header_info *info)
 {
     struct slice word, source, destination, source_port, destination_port;
-    u8 ip[16], other[16];
-    u16 port, other_port;
+    struct address other;
     if (!next_word(&line, &word) || !slice_equal(word, SLICE("PROXY")) || !next_word(&line, &word))
         return false;
-    info->known = false;
     if (slice_equal(word, SLICE("UNKNOWN")))
         return true;
     if (line.len == 0 || line.data[line.len - 1] == ' ')
@@ -78,15 +55,9 @@ static bool parse_v1_line(struct slice line, struct proxy_header_info *info)
     if (!next_word(&line, &source) || !next_word(&line, &destination) ||
         !next_word(&line, &source_port) || !next_word(&line, &destination_port) || line.len > 0)
         return false;
-    if (!parse_ip(source, family, ip) || !parse_ip(destination, family, other) ||
-        !parse_port(source_port, &port) || !parse_port(destination_port, &other_port))
-        return false;
-    if (v4)
-        set_v4(&info->source, ip, port);
-    else
-        set_v6(&info->source, ip, port);
-    info->known = true;
-    return true;
+    info->known = parse_endpoint(source, source_port, family, &info->source) &&
+                  parse_endpoint(destination, destination_port, family, &other);
+    return info->known;
 }
 
 static enum proxy_header parse_v1(struct slice data, struct proxy_header_info *info)
@@ -109,6 +80,20 @@ static enum proxy_header parse_v1(struct slice data, struct proxy_header_info *i
 }
 
 /* ---- Version 2: binary ---- */
+
+static void set_v4(struct address *address, const void *ip, u16 port)
+{
+    *address = (struct address){.v4 = {.sin_family = AF_INET, .sin_port = htons(port)},
+                                .len = sizeof(address->v4)};
+    memcpy(&address->v4.sin_addr, ip, 4);
+}
+
+static void set_v6(struct address *address, const void *ip, u16 port)
+{
+    *address = (struct address){.v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)},
+                                .len = sizeof(address->v6)};
+    memcpy(&address->v6.sin6_addr, ip, 16);
+}
 
 static bool parse_v2_address(u8 family, const u8 *at, u32 len, struct proxy_header_info *info)
 {

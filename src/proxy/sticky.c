@@ -11,13 +11,13 @@
 #include <endian.h>
 
 #include "base/clock.h"
+#include "base/hex.h"
 #include "proxy/proxy_internal.h"
 
 enum {
     VERSION = 1,
     PLAIN_BYTES = 1 + 8 + 8,
     COOKIE_BYTES = PLAIN_BYTES + SIPHASH_BYTES,
-    COOKIE_CHARS = 2 * COOKIE_BYTES,
 };
 
 struct cookie {
@@ -43,26 +43,11 @@ static void sign(const struct exchange *exchange, const u8 plain[PLAIN_BYTES],
     siphash_128(&exchange->snapshot->session_key, plain, PLAIN_BYTES, tag);
 }
 
-static bool hex_read(struct slice text, u8 out[COOKIE_BYTES])
-{
-    static const char digits[] = "0123456789abcdef";
-    if (text.len != COOKIE_CHARS)
-        return false;
-    for (u32 i = 0; i < COOKIE_BYTES; i++) {
-        const char *high = memchr(digits, text.data[2 * i], 16);
-        const char *low = memchr(digits, text.data[2 * i + 1], 16);
-        if (!high || !low)
-            return false;
-        out[i] = (u8)((high - digits) << 4 | (low - digits));
-    }
-    return true;
-}
-
 static bool cookie_read(const struct exchange *exchange, struct slice text, struct cookie *cookie)
 {
     u8 bytes[COOKIE_BYTES], tag[SIPHASH_BYTES];
     u64 handle, until;
-    if (!hex_read(text, bytes) || bytes[0] != VERSION)
+    if (!hex_read(text, bytes, sizeof(bytes)) || bytes[0] != VERSION)
         return false;
     sign(exchange, bytes, tag);
     memcpy(&handle, bytes + 1, sizeof(handle));
@@ -74,18 +59,14 @@ static bool cookie_read(const struct exchange *exchange, struct slice text, stru
 static void cookie_write(const struct exchange *exchange, const struct cookie *cookie,
                          struct http_writer *writer)
 {
-    static const char digits[] = "0123456789abcdef";
     u8 bytes[COOKIE_BYTES];
-    char text[COOKIE_CHARS];
+    char text[2 * COOKIE_BYTES];
     u64 handle = htobe64(cookie->handle), until = htobe64(cookie->until_s);
     bytes[0] = VERSION;
     memcpy(bytes + 1, &handle, sizeof(handle));
     memcpy(bytes + 9, &until, sizeof(until));
     sign(exchange, bytes, bytes + PLAIN_BYTES);
-    for (u32 i = 0; i < COOKIE_BYTES; i++) {
-        text[2 * i] = digits[bytes[i] >> 4];
-        text[2 * i + 1] = digits[bytes[i] & 15];
-    }
+    hex_write(bytes, sizeof(bytes), text);
     http_write(writer, slice_of(text, sizeof(text)));
 }
 
@@ -95,11 +76,7 @@ static void cookie_write(const struct exchange *exchange, const struct cookie *c
 static bool pair_next(struct slice *rest, struct slice *pair)
 {
     while (rest->len > 0) {
-        const char *semicolon = memchr(rest->data, ';', rest->len);
-        u32 len = semicolon ? (u32)(semicolon - rest->data) : rest->len;
-        u32 used = semicolon ? len + 1 : len;
-        *pair = slice_trim(slice_of(rest->data, len));
-        *rest = slice_of(rest->data + used, rest->len - used);
+        *pair = slice_trim(slice_take_until(rest, ';'));
         if (pair->len > 0)
             return true;
     }

@@ -49,12 +49,25 @@ static void test_trim(void **state)
     assert_int_equal(slice_trim((struct slice){0}).len, 0);
 }
 
+static void test_take_until(void **state)
+{
+    struct slice rest = SLICE("a;;bc");
+    assert_true(slice_equal(slice_take_until(&rest, ';'), SLICE("a")));
+    assert_int_equal(slice_take_until(&rest, ';').len, 0);
+    assert_true(slice_equal(slice_take_until(&rest, ';'), SLICE("bc")));
+    assert_int_equal(rest.len, 0);
+    assert_int_equal(slice_take_until(&rest, ';').len, 0);
+    rest = (struct slice){0};
+    assert_int_equal(slice_take_until(&rest, ';').len, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_what_is_no_number),
         cmocka_unit_test(test_trim),
+        cmocka_unit_test(test_take_until),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
