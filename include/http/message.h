@@ -62,6 +62,27 @@ struct http_reject_info {
 
 const struct http_reject_info *http_reject_info(enum http_reject reject);
 
+/* Statuses by which a message is told apart (RFC 9110 §15). */
+enum http_status {
+    HTTP_STATUS_SWITCHING_PROTOCOLS = 101,
+    HTTP_STATUS_OK = 200,
+    HTTP_STATUS_NO_CONTENT = 204,
+    HTTP_STATUS_NOT_MODIFIED = 304,
+};
+
+/* A response with this status is the last one to its request. */
+static inline bool http_status_is_final(u32 status)
+{
+    return status >= HTTP_STATUS_OK || status == HTTP_STATUS_SWITCHING_PROTOCOLS;
+}
+
+/* It ends with its head whatever it says, and says nothing of a body (RFC 9112 §6.3, RFC 9110
+ * §8.6). */
+static inline bool http_status_is_bodiless(u32 status)
+{
+    return status < HTTP_STATUS_OK || status == HTTP_STATUS_NO_CONTENT;
+}
+
 struct http_limits {
     u32 head_bytes_max;   /* request or status line, fields and the empty line; <= 65535 */
     u32 target_bytes_max; /* >= HTTP_TARGET_BYTES_MIN; not used for responses and trailers */

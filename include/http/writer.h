@@ -54,4 +54,17 @@ enum { HTTP_DATE_BYTES = 29 };
 /* IMF-fixdate (RFC 9110 §5.6.7) of `seconds` since 1970, not terminated. */
 void http_date_format(u64 seconds, char out[HTTP_DATE_BYTES]);
 
+/* `status` has three digits. */
+static inline void http_write_status_line(struct http_writer *writer, u32 status,
+                                          struct slice reason)
+{
+    const char digits[3] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10),
+                            (char)('0' + status % 10)};
+    http_write(writer, SLICE("HTTP/1.1 "));
+    http_write(writer, slice_of(digits, sizeof(digits)));
+    http_write(writer, SLICE(" "));
+    http_write(writer, reason);
+    http_write(writer, SLICE("\r\n"));
+}
+
 #endif

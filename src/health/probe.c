@@ -90,12 +90,6 @@ static void drop_head(struct probe *probe, u32 bytes)
     memmove(probe->head, probe->head + bytes, probe->head_bytes);
 }
 
-static bool is_final(u16 status)
-{
-    enum { STATUS_SWITCHING = 101, STATUS_OK = 200 };
-    return status >= STATUS_OK || status == STATUS_SWITCHING;
-}
-
 /* False when more has to come. */
 static bool judge(struct probe *probe, struct probe_result *result)
 {
@@ -114,7 +108,7 @@ static bool judge(struct probe *probe, struct probe_result *result)
         case HTTP_PARSE_DONE:
             break;
         }
-        if (is_final(response.status))
+        if (http_status_is_final(response.status))
             break;
         drop_head(probe, response.head_bytes);
     }

@@ -7,13 +7,6 @@
 #include "http.h"
 #include "http/bytes.h"
 
-enum {
-    STATUS_SWITCHING_PROTOCOLS = 101,
-    STATUS_OK = 200,
-    STATUS_NO_CONTENT = 204,
-    STATUS_NOT_MODIFIED = 304,
-};
-
 static struct http_framing rejected(enum http_reject reject)
 {
     return (struct http_framing){.body = HTTP_BODY_REJECT, .reject = reject};
@@ -85,13 +78,13 @@ struct http_framing http_response_framing(const struct http_response *response,
         fields_framing(&response->fields, response->minor, HTTP_BODY_UNTIL_CLOSE);
     if (framing.body == HTTP_BODY_REJECT)
         return framing;
-    if (status == STATUS_SWITCHING_PROTOCOLS) {
+    if (status == HTTP_STATUS_SWITCHING_PROTOCOLS) {
         if (!upgrade_sent || !response->upgrade)
             return rejected(HTTP_REJECT_STATUS);
         return (struct http_framing){.body = HTTP_BODY_TUNNEL};
     }
     /* Whatever the fields announce: there they describe a body that is not sent. */
-    if (status < STATUS_OK || status == STATUS_NO_CONTENT || status == STATUS_NOT_MODIFIED ||
+    if (http_status_is_bodiless(status) || status == HTTP_STATUS_NOT_MODIFIED ||
         method == HTTP_METHOD_HEAD)
         return (struct http_framing){.body = HTTP_BODY_NONE};
     return framing;

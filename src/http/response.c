@@ -4,7 +4,7 @@
 #include "http/head.h"
 #include "http/scan.h"
 
-enum { STATUS_DIGITS = 3, STATUS_NO_CONTENT = 204 };
+enum { STATUS_DIGITS = 3 };
 
 /* Reads ` ` and three digits, the first being 1..5 (RFC 9110 §15). */
 static enum http_parse read_status(struct http_head *head, struct http_response *response)
@@ -50,11 +50,11 @@ static enum http_parse read_line(struct http_head *head, struct http_response *r
     return parse;
 }
 
-/* 1xx and 204 end with their head whatever it says (RFC 9112 §6.3). When it announces a body all
- * the same, one may follow, and the next response on that connection could not be trusted. */
+/* When a head that has no body announces one all the same, one may follow, and the next response on
+ * that connection could not be trusted. */
 static bool announces_impossible_body(const struct http_response *response)
 {
-    if (response->status >= 200 && response->status != STATUS_NO_CONTENT)
+    if (!http_status_is_bodiless(response->status))
         return false;
     const struct http_fields *fields = &response->fields;
     if (fields->first[HTTP_FIELD_TRANSFER_ENCODING] != 0)

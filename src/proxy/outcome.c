@@ -162,11 +162,10 @@ static void succeed(struct exchange *exchange)
 /* A response may take hours; a trial is decided by its head. A tunnel has nothing else. */
 void outcome_head(struct exchange *exchange, u32 status)
 {
-    enum { SWITCHING_PROTOCOLS = 101 };
     if (UNLIKELY(status >= CONFIG_FAILURE_STATUS_MIN) && check_of(exchange)->enabled &&
         counts(exchange, status))
         fail(exchange, (struct circuit_failure){.what = "status", .status = (u16)status});
-    else if (UNLIKELY(exchange->trial || status == SWITCHING_PROTOCOLS))
+    else if (UNLIKELY(exchange->trial || status == HTTP_STATUS_SWITCHING_PROTOCOLS))
         succeed(exchange);
 }
 

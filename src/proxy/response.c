@@ -291,7 +291,7 @@ static bool take_head(struct exchange *exchange, enum http_parse parsed)
     case HTTP_PARSE_DONE:
         break;
     }
-    if (response->status >= 200 || response->status == 101) {
+    if (http_status_is_final(response->status)) {
         begin_final(exchange, response);
         return false;
     }
@@ -370,12 +370,7 @@ static void write_own_head(struct exchange *exchange, u32 status, u64 body_bytes
                            struct http_writer *writer)
 {
     enum { RETRY_AFTER_S_MAX = 3 };
-    char code[4] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10),
-                    (char)('0' + status % 10), ' '};
-    http_write(writer, SLICE("HTTP/1.1 "));
-    http_write(writer, slice_of(code, sizeof(code)));
-    http_write(writer, http_reason(status));
-    http_write(writer, SLICE("\r\n"));
+    http_write_status_line(writer, status, http_reason(status));
     http_write_field(writer, SLICE("Date"), proxy_date(exchange->proxy));
     if (body_bytes > 0)
         http_write_field(writer, SLICE("Content-Type"),
@@ -418,12 +413,11 @@ static void reply(struct exchange *exchange, struct slice answer)
 
 void response_options(struct exchange *exchange)
 {
-    enum { STATUS_OK = 200 };
     struct http_writer writer = block_writer(exchange);
     const char *start = writer.at;
     if (start)
-        write_own_head(exchange, STATUS_OK, 0, &writer);
-    exchange->status = start ? STATUS_OK : 0;
+        write_own_head(exchange, HTTP_STATUS_OK, 0, &writer);
+    exchange->status = start ? HTTP_STATUS_OK : 0;
     reply(exchange, slice_of(start, start ? (usize)(writer.at - start) : 0));
 }
 

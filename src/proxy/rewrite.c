@@ -159,24 +159,12 @@ static bool response_drops(const struct exchange *exchange, const struct http_re
     if (id == HTTP_FIELD_OTHER)
         return field->named_by_connection;
     u8 flags = http_field_info(id)->flags;
-    bool bodiless = response->status < 200 || response->status == 204;
+    bool bodiless = http_status_is_bodiless(response->status);
     if (id == HTTP_FIELD_CONTENT_LENGTH) /* RFC 9110 §8.6: none where no body can be */
         return bodiless;
     if (id == HTTP_FIELD_TRANSFER_ENCODING) /* also with HEAD: it says what GET would send */
         return bodiless || exchange->client_minor == 0;
     return named_away(field, flags) || (flags & HTTP_FIELD_HOP_BY_HOP);
-}
-
-static void write_status_line(const struct http_response *response, struct http_writer *writer)
-{
-    char status[3] = {(char)('0' + response->status / 100),
-                      (char)('0' + response->status / 10 % 10),
-                      (char)('0' + response->status % 10)};
-    http_write(writer, SLICE("HTTP/1.1 "));
-    http_write(writer, slice_of(status, sizeof(status)));
-    http_write(writer, SLICE(" "));
-    http_write(writer, response->reason);
-    http_write(writer, SLICE("\r\n"));
 }
 
 static void write_connection(const struct exchange *exchange, const struct http_response *response,
@@ -186,7 +174,7 @@ static void write_connection(const struct exchange *exchange, const struct http_
         http_write(writer, SLICE("Connection: upgrade\r\n"));
         http_write_field(writer, SLICE("Upgrade"),
                          http_field_first(&response->fields, HTTP_FIELD_UPGRADE));
-    } else if (response->status < 200) {
+    } else if (response->status < HTTP_STATUS_OK) {
         return; /* an interim response says nothing about the connection */
     } else if (!exchange->keep_client) {
         http_write(writer, SLICE("Connection: close\r\n"));
@@ -198,17 +186,16 @@ static void write_connection(const struct exchange *exchange, const struct http_
 bool rewrite_response(struct exchange *exchange, const struct http_response *response,
                       struct http_framing framing, struct http_writer *writer)
 {
-    write_status_line(response, writer);
+    http_write_status_line(writer, response->status, response->reason);
     struct run run = {.base = response->fields.base};
     for (u32 i = 0; i < response->fields.count; i++)
         if (!response_drops(exchange, response, i))
             run_extend(&run, &response->fields.at[i], writer);
     run_flush(&run, writer);
-    if (response->fields.first[HTTP_FIELD_DATE] == 0 && response->status >= 200)
+    if (response->fields.first[HTTP_FIELD_DATE] == 0 && response->status >= HTTP_STATUS_OK)
         http_write_field(writer, SLICE("Date"), proxy_date(exchange->proxy)); /* RFC 9110 §6.6.1 */
     write_connection(exchange, response, framing, writer);
-    if (UNLIKELY(exchange->route->sticky_cookie) &&
-        (response->status >= 200 || framing.body == HTTP_BODY_TUNNEL))
+    if (UNLIKELY(exchange->route->sticky_cookie) && http_status_is_final(response->status))
         sticky_write_session(exchange, writer);
     header_edits_write(&exchange->route->response_headers, writer);
     http_write(writer, SLICE("\r\n"));
