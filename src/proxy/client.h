@@ -27,7 +27,7 @@ struct client {
     struct wheel_timer timer;
     struct proxy *proxy;
     struct exchange *exchange;  /* while CLIENT_EXCHANGING */
-    struct list node;           /* in proxy->clients */
+    struct list node;           /* in proxy->connected */
     char *inbox;                /* bytes of the next head that could not be used yet, or NULL */
     struct lease_chain backlog; /* what did not fit into it */
     u64 request_start_ns;       /* first byte of the request being read */

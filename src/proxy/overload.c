@@ -198,9 +198,7 @@ static void sweep(struct proxy *proxy)
         struct client *client = container_of(node, struct client, node);
         list_push_back(&proxy->connected, node);
         overload->looked_at++;
-        if (!idle_too_long(client, overload->age_limit_ms))
-            continue;
-        if (!client_close_idle(client))
+        if (!idle_too_long(client, overload->age_limit_ms) || !client_close_idle(client))
             continue;
         client->shed = true;
         overload->closing++;

@@ -4,16 +4,14 @@
  */
 #include "proxy/proxy_internal.h"
 
-static const struct slice html_template = {
+static const char html_template[] =
     "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
     "<title>{status} {reason}</title></head>\n"
     "<body><h1>{status} {reason}</h1><p>{message}</p><p><small>Request {request_id}</small></p>"
-    "</body></html>\n",
-    0};
-static const struct slice json_template = {
+    "</body></html>\n";
+static const char json_template[] =
     "{\"status\":{status},\"error\":\"{reason}\",\"message\":\"{message}\","
-    "\"requestId\":\"{request_id}\"}\n",
-    0};
+    "\"requestId\":\"{request_id}\"}\n";
 
 static bool plain(char c, bool html)
 {
@@ -30,30 +28,44 @@ static void write_value(struct slice value, bool html, struct http_writer *write
         http_write(writer, plain(value.data[i], html) ? slice_of(value.data + i, 1) : SLICE("?"));
 }
 
-static void write_placeholder(struct slice name, const struct page *page,
-                              struct http_writer *writer)
+enum placeholder { PLACE_STATUS, PLACE_REASON, PLACE_MESSAGE, PLACE_REQUEST_ID, PLACE_COUNT };
+
+/* What a template may hold. */
+static const struct slice placeholders[PLACE_COUNT] = {
+    [PLACE_STATUS] = {"{status}", 8},
+    [PLACE_REASON] = {"{reason}", 8},
+    [PLACE_MESSAGE] = {"{message}", 9},
+    [PLACE_REQUEST_ID] = {"{request_id}", 12},
+};
+
+/* The one at the front of the text; PLACE_COUNT: any other brace is text. */
+static enum placeholder placeholder_at(struct slice text)
 {
-    if (slice_equal(name, SLICE("{status}")))
-        http_write_u64(writer, page->status);
-    else if (slice_equal(name, SLICE("{reason}")))
-        http_write(writer, http_reason(page->status));
-    else if (slice_equal(name, SLICE("{message}")))
-        write_value(page->message, page->html, writer);
-    else if (slice_equal(name, SLICE("{request_id}")))
-        write_value(page->request_id, page->html, writer);
-    else
-        http_write(writer, name);
+    enum placeholder place = PLACE_STATUS;
+    while (place < PLACE_COUNT && !slice_starts_with(text, placeholders[place]))
+        place++;
+    return place;
 }
 
-/* "{status}" and the like at the front of the text, or an empty slice: any other brace is text. */
-static struct slice placeholder_at(struct slice text)
+static void write_place(enum placeholder place, const struct page *page, struct http_writer *writer)
 {
-    static const struct slice names[] = {
-        {"{status}", 8}, {"{reason}", 8}, {"{message}", 9}, {"{request_id}", 12}};
-    for (usize i = 0; i < ARRAY_COUNT(names); i++)
-        if (slice_starts_with(text, names[i]))
-            return slice_of(text.data, names[i].len);
-    return (struct slice){0};
+    switch (place) {
+    case PLACE_STATUS:
+        http_write_u64(writer, page->status);
+        return;
+    case PLACE_REASON:
+        http_write(writer, http_reason(page->status));
+        return;
+    case PLACE_MESSAGE:
+        write_value(page->message, page->html, writer);
+        return;
+    case PLACE_REQUEST_ID:
+        write_value(page->request_id, page->html, writer);
+        return;
+    case PLACE_COUNT:
+        http_write(writer, SLICE("{"));
+        return;
+    }
 }
 
 void page_write(const struct config_error_templates *templates, const struct page *page,
@@ -61,7 +73,7 @@ void page_write(const struct config_error_templates *templates, const struct pag
 {
     struct slice text = page->html ? templates->html : templates->json;
     if (text.len == 0)
-        text = slice_of_string(page->html ? html_template.data : json_template.data);
+        text = slice_of_string(page->html ? html_template : json_template);
     while (text.len > 0) {
         const char *brace = memchr(text.data, '{', text.len);
         u32 plain_len = brace ? (u32)(brace - text.data) : text.len;
@@ -69,10 +81,9 @@ void page_write(const struct config_error_templates *templates, const struct pag
         text = slice_of(text.data + plain_len, text.len - plain_len);
         if (text.len == 0)
             break;
-        struct slice name = placeholder_at(text);
-        if (name.len == 0)
-            name = slice_of(text.data, 1);
-        write_placeholder(name, page, writer);
-        text = slice_of(text.data + name.len, text.len - name.len);
+        enum placeholder place = placeholder_at(text);
+        u32 taken = place < PLACE_COUNT ? placeholders[place].len : 1;
+        write_place(place, page, writer);
+        text = slice_of(text.data + taken, text.len - taken);
     }
 }

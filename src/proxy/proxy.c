@@ -45,7 +45,7 @@ static usize replay_bytes(const struct config *config)
     return sizeof(struct replay) + config->limits.replay_bytes_max;
 }
 
-/* Heads in pieces and pipelined requests: a share of the clients, and all exchanges' trailers. */
+/* For heads in pieces, pipelined requests and trailers. */
 static u32 inbox_count(const struct config *config)
 {
     return config->limits.clients_max;
@@ -253,34 +253,33 @@ void proxy_after_turn(struct proxy *proxy)
         proxy_stop(proxy);
 }
 
-void proxy_drain(struct proxy *proxy, u64 deadline_ns)
+static void begin_end(struct proxy *proxy, u64 deadline_ns)
 {
     proxy->draining = true;
     proxy->last_responses = true;
     proxy->drain_deadline_ns = deadline_ns;
     upstreams_drain(proxy->upstreams);
+}
+
+void proxy_drain(struct proxy *proxy, u64 deadline_ns)
+{
+    begin_end(proxy, deadline_ns);
     list_each (node, following, &proxy->connected)
         client_drain(container_of(node, struct client, node));
 }
 
 void proxy_retire(struct proxy *proxy, u64 deadline_ns)
 {
-    proxy->draining = true;
+    begin_end(proxy, deadline_ns);
     proxy->retiring = true;
-    proxy->last_responses = true;
-    proxy->drain_deadline_ns = deadline_ns;
-    upstreams_drain(proxy->upstreams);
 }
 
 void proxy_stop(struct proxy *proxy)
 {
     bool reset = !proxy->retiring; /* idle ones may only be late in going */
-    proxy->draining = true;
+    begin_end(proxy, UINT64_MAX);
     proxy->retiring = false;
-    proxy->last_responses = true;
     proxy->stopped = true;
-    proxy->drain_deadline_ns = UINT64_MAX;
-    upstreams_drain(proxy->upstreams);
     list_each (node, following, &proxy->connected) {
         struct client *client = container_of(node, struct client, node);
         if (client->exchange)

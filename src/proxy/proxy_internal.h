@@ -96,7 +96,8 @@ enum fault fault_of_body(enum relay_verdict verdict);
 /* ---- Records (record.c) ---- */
 
 void record_access(struct exchange *exchange);
-/* A failed attempt, or a failed exchange; `error` is an errno or 0. */
+/* A failed attempt, or a failed exchange; `error` is an errno or 0, with FAULT_BAD_STATUS the
+ * status. */
 void record_fault(struct exchange *exchange, enum fault fault, i32 error);
 /* The queue that the exchange is in, or was the last in, stands; or it is empty after that. */
 void record_queue(struct exchange *exchange, bool stands);

@@ -4,11 +4,6 @@
 #include "base/clock.h"
 #include "proxy/proxy_internal.h"
 
-static struct slice name_slice(const char *name)
-{
-    return slice_of_string(name);
-}
-
 static struct slice exchange_client_ip(const struct exchange *exchange)
 {
     return exchange->client_ip.len > 0 ? exchange->client_ip : client_ip(exchange->client);
@@ -72,7 +67,7 @@ void record_access(struct exchange *exchange)
         .request_id = exchange->request_id,
         .fault = exchange->fault == FAULT_NONE
                      ? slice_of(NULL, 0)
-                     : name_slice(fault_name((enum fault)exchange->fault)),
+                     : slice_of_string(fault_name((enum fault)exchange->fault)),
         .bytes_in = exchange->received_head_bytes + exchange->request.body_bytes,
         .bytes_out = exchange->response.sent_bytes,
         .duration_us = span_us(exchange->start_ns, now_ns),
@@ -95,6 +90,19 @@ static bool logged(const struct proxy *proxy, u8 severity)
     return proxy->logs[LOG_FILE_ERROR] && severity >= proxy->config->logging.severity_min;
 }
 
+/* `error` is an errno or 0; with FAULT_BAD_STATUS the status. */
+static const char *error_text(enum fault fault, i32 error, char scratch[16])
+{
+    const struct fault_row *row = fault_row(fault);
+    if (fault == FAULT_BAD_STATUS) {
+        (void)snprintf(scratch, 16, "status_%d", error);
+        return scratch;
+    }
+    if (error != 0)
+        return log_errno_name(error, scratch);
+    return row->error ? row->error : row->name;
+}
+
 void record_fault(struct exchange *exchange, enum fault fault, i32 error)
 {
     struct client *client = exchange->client;
@@ -113,22 +121,15 @@ void record_fault(struct exchange *exchange, enum fault fault, i32 error)
     bool chosen = exchange->backend != BALANCE_NONE && row->blame != BLAME_CLIENT;
     const struct config_backend *backend = chosen ? exchange_backend(exchange) : NULL;
     enum http_reject reject = (enum http_reject)exchange->reject;
-    const char *error_text = row->error ? row->error : row->name;
-    if (fault == FAULT_BAD_STATUS)
-        (void)snprintf(scratch, sizeof(scratch), "status_%d", error);
-    if (fault == FAULT_BAD_STATUS)
-        error_text = scratch;
-    else if (error != 0)
-        error_text = log_errno_name(error, scratch);
     struct log_event event = {
         .wall_ns = proxy_wall_ns(proxy),
         .severity = (enum log_severity)row->severity,
-        .type = name_slice(types[row->blame]),
+        .type = slice_of_string(types[row->blame]),
         .backend_id = backend ? backend->id : (struct slice){0},
         .url = backend ? backend->url : (struct slice){0},
-        .error = name_slice(error_text),
-        .message =
-            name_slice(fault == FAULT_BAD_REQUEST ? http_reject_info(reject)->text : row->log_text),
+        .error = slice_of_string(error_text(fault, error, scratch)),
+        .message = slice_of_string(fault == FAULT_BAD_REQUEST ? http_reject_info(reject)->text
+                                                              : row->log_text),
         .client_ip = exchange_client_ip(exchange),
         .request_id = exchange->request_id,
         .route = exchange_route_id(exchange),
@@ -170,7 +171,7 @@ void record_refusal(struct proxy *proxy, const char *what)
         .severity = LOG_ERROR,
         .type = SLICE("proxy_failure"),
         .error = SLICE("exhausted"),
-        .message = name_slice(message),
+        .message = slice_of_string(message),
     };
     (void)log_event_write(proxy->logs[LOG_FILE_ERROR], &event);
     proxy->refusal_logged_ns = now_ns;
@@ -190,7 +191,7 @@ void record_overload(struct proxy *proxy, enum overload_stage stage, const char 
         .wall_ns = proxy_wall_ns(proxy),
         .severity = severity,
         .type = SLICE("overload"),
-        .message = name_slice(message),
+        .message = slice_of_string(message),
     };
     (void)log_event_write(proxy->logs[LOG_FILE_ERROR], &event);
 }
@@ -206,8 +207,8 @@ void record_client_fault(struct client *client, enum fault fault, const char *de
         .wall_ns = proxy_wall_ns(proxy),
         .severity = (enum log_severity)row->severity,
         .type = SLICE("client_failure"),
-        .error = name_slice(row->name),
-        .message = name_slice(detail),
+        .error = slice_of_string(row->name),
+        .message = slice_of_string(detail),
         .client_ip = client_ip(client),
     };
     (void)log_event_write(proxy->logs[LOG_FILE_ERROR], &event);

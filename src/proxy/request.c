@@ -136,8 +136,8 @@ void exchange_start(struct client *client, const struct http_request *request, u
         exchange_fail(exchange, fault);
         return;
     }
-    if (proxy->logs[LOG_FILE_ACCESS]) /* since the turn began: waiting for our turn is our time too
-                                       */
+    /* Since the turn began: waiting for our turn is our time, too. */
+    if (proxy->logs[LOG_FILE_ACCESS])
         exchange->own_ns = clock_monotonic_ns() - proxy_now_ns(proxy);
     if (LIKELY(!exchange->route->limited))
         attempt_start(exchange);
