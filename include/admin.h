@@ -92,11 +92,12 @@ struct admin_source {
 };
 
 struct admin_options {
-    struct ring *ring;                 /* control's, with leases */
-    struct wheel *wheel;               /* run by the caller, after each ring_turn */
-    const struct config_admin *config; /* outlives the admin */
-    const struct admin_source *source; /* the same */
-    int listen_fd;                     /* stays the caller's */
+    struct ring *ring;                          /* control's, with leases */
+    struct wheel *wheel;                        /* run by the caller, after each ring_turn */
+    const struct config_admin *config;          /* outlives the admin */
+    const struct admin_source *source;          /* the same */
+    int listen_fds[CONFIG_ADMIN_LISTENERS_MAX]; /* stay the caller's */
+    u32 listen_count;
 };
 
 /* Serves from the ring's next turn on. NULL when memory is refused. */
@@ -105,7 +106,7 @@ MUST_CHECK struct admin *admin_create(const struct admin_options *options);
 void admin_destroy(struct admin *admin);
 /* To be called after every ring_turn and wheel_run: releases connections that have ended. */
 void admin_after_turn(struct admin *admin);
-/* Takes no more connections: another process does, from the same socket. */
+/* Takes no more connections: another process does, from the same sockets. */
 void admin_retire(struct admin *admin);
 /* Takes no more connections and cuts those there are. */
 void admin_stop(struct admin *admin);

@@ -155,9 +155,11 @@ struct config_rate_limit { /* active from a later release on */
     bool enabled;
 };
 
+enum { CONFIG_ADMIN_LISTENERS_MAX = 2 };
 struct config_admin {
-    struct config_listener listener; /* valid when enabled */
-    struct slice token;              /* what requests must bear; "" = none is needed */
+    struct config_listener listeners[CONFIG_ADMIN_LISTENERS_MAX]; /* TCP first, if there is one */
+    u32 listener_count;                                           /* at least one when enabled */
+    struct slice token; /* what requests must bear; "" = none is needed */
     bool enabled;
 };
 

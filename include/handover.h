@@ -23,6 +23,10 @@ enum {
     HANDOVER_TEXT_BYTES = 65536, /* half of what execve(2) takes as one variable */
 };
 
+/* The name of a unix socket of the management API ends so: operators may ask until the engine has
+ * ended, so its file stays longer than those for clients. */
+#define HANDOVER_MANAGEMENT " (admin)"
+
 enum handover_role {
     HANDOVER_NONE,
     HANDOVER_ENGINE,     /* to serve on these sockets */

@@ -231,13 +231,23 @@ static struct address nearest(struct address address)
     return address;
 }
 
+/* A port that the system chooses is not in the configuration. */
+static const struct config_listener *reachable(const struct config_admin *admin)
+{
+    const struct config_listener *last = &admin->listeners[admin->listener_count - 1];
+    const struct address *first = &admin->listeners[0].address;
+    bool chosen = first->any.sa_family != AF_UNIX && first->v4.sin_port == 0;
+    return chosen ? last : &admin->listeners[0];
+}
+
 static int ask_configured(const struct said *said, const struct config *config,
                           const struct remote_request *request)
 {
     struct arena arena;
+    const struct config_listener *listener = reachable(&config->admin);
     struct remote remote = {
-        .address = nearest(config->admin.listener.address),
-        .name = config->admin.listener.name.data,
+        .address = nearest(listener->address),
+        .name = listener->name.data,
         .token = config->admin.token,
     };
     if (!config->admin.enabled) {

@@ -10,29 +10,30 @@
 enum { ACCEPT_RETRY_MS = 50 }; /* after the process ran out of file descriptors */
 
 /* Who came while this process was the one to be woken; see worker.c, which does the same. */
-static void accept_rest(struct admin *admin)
+static void accept_rest(struct admin_door *door)
 {
     for (;;) {
-        int fd = accept4(admin->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(door->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0)
             return;
-        connection_start(admin, fd);
+        connection_start(door->admin, fd);
     }
 }
 
 static void on_accept(struct ring_op *op, struct ring_done done)
 {
-    struct admin *admin = container_of(op, struct admin, accept_op);
+    struct admin_door *door = container_of(op, struct admin_door, accept_op);
+    struct admin *admin = door->admin;
     if (done.status == RING_OK)
         connection_start(admin, done.result);
     if (done.more)
         return;
     if (admin->deaf) {
-        accept_rest(admin);
+        accept_rest(door);
     } else if (done.status == RING_OK) {
-        ring_accept(admin->ring, op, admin->listen_fd);
+        ring_accept(admin->ring, op, door->fd);
     } else if (done.status != RING_CANCELED) {
-        wheel_set(admin->wheel, &admin->accept_retry,
+        wheel_set(admin->wheel, &door->retry,
                   ring_now_ns(admin->ring) + ACCEPT_RETRY_MS * NS_PER_MS);
     }
 }
@@ -41,11 +42,20 @@ static const struct ring_op_class accept_class = {"admin_accept", on_accept};
 
 static void on_retry(struct wheel_timer *timer)
 {
-    struct admin *admin = container_of(timer, struct admin, accept_retry);
-    ring_accept(admin->ring, &admin->accept_op, admin->listen_fd);
+    struct admin_door *door = container_of(timer, struct admin_door, retry);
+    ring_accept(door->admin->ring, &door->accept_op, door->fd);
 }
 
-static void begin(struct admin *admin)
+static void door_open(struct admin *admin, struct admin_door *door, int fd)
+{
+    door->admin = admin;
+    door->fd = fd;
+    wheel_timer_init(&door->retry, on_retry);
+    ring_op_init(&door->accept_op, &accept_class);
+    ring_accept(admin->ring, &door->accept_op, fd);
+}
+
+static void begin(struct admin *admin, const struct admin_options *options)
 {
     admin->start_ns = clock_monotonic_ns();
     admin->start_wall_ns = clock_wall_ns();
@@ -54,9 +64,8 @@ static void begin(struct admin *admin)
     admin->host_name[sizeof(admin->host_name) - 1] = '\0';
     list_init(&admin->connected);
     transport_reaper_init(&admin->reaper, admin->wheel);
-    wheel_timer_init(&admin->accept_retry, on_retry);
-    ring_op_init(&admin->accept_op, &accept_class);
-    ring_accept(admin->ring, &admin->accept_op, admin->listen_fd);
+    for (u32 i = 0; i < options->listen_count; i++)
+        door_open(admin, &admin->doors[admin->door_count++], options->listen_fds[i]);
 }
 
 struct admin *admin_create(const struct admin_options *options)
@@ -68,10 +77,9 @@ struct admin *admin_create(const struct admin_options *options)
     admin->wheel = options->wheel;
     admin->config = options->config;
     admin->source = options->source;
-    admin->listen_fd = options->listen_fd;
     if (slab_init(&admin->connections, connection_bytes(), ADMIN_CONNECTIONS_MAX)) {
         if (slab_init(&admin->large, ADMIN_LARGE_BYTES, ADMIN_LARGE_COUNT)) {
-            begin(admin);
+            begin(admin, options);
             return admin;
         }
         slab_deinit(&admin->connections);
@@ -97,9 +105,12 @@ void admin_retire(struct admin *admin)
 {
     bool before = admin->deaf;
     admin->deaf = true;
-    wheel_clear(admin->wheel, &admin->accept_retry);
-    if (admin->accept_op.owed && !before)
-        ring_cancel(admin->ring, &admin->accept_op);
+    for (u32 i = 0; i < admin->door_count && !before; i++) {
+        struct admin_door *door = &admin->doors[i];
+        wheel_clear(admin->wheel, &door->retry);
+        if (door->accept_op.owed)
+            ring_cancel(admin->ring, &door->accept_op);
+    }
 }
 
 void admin_stop(struct admin *admin)
@@ -111,7 +122,10 @@ void admin_stop(struct admin *admin)
 
 bool admin_quiet(const struct admin *admin)
 {
-    return admin->stopping && !admin->accept_op.owed && admin->connections.in_use == 0;
+    for (u32 i = 0; i < admin->door_count; i++)
+        if (admin->doors[i].accept_op.owed)
+            return false;
+    return admin->stopping && admin->connections.in_use == 0;
 }
 
 u64 admin_uptime_s(const struct admin *admin)

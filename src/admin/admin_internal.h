@@ -43,6 +43,14 @@ void reply_head(const struct admin_reply *reply, bool keep, u64 body_bytes,
 
 /* ---- The server ---- */
 
+/* Where connections come in. */
+struct admin_door {
+    struct ring_op accept_op;
+    struct wheel_timer retry;
+    struct admin *admin;
+    int fd;
+};
+
 struct admin {
     struct ring *ring;
     struct wheel *wheel;
@@ -52,12 +60,11 @@ struct admin {
     struct slab connections;
     struct slab large; /* ADMIN_LARGE_BYTES each */
     struct list connected;
-    struct ring_op accept_op;
-    struct wheel_timer accept_retry;
+    struct admin_door doors[CONFIG_ADMIN_LISTENERS_MAX];
+    u32 door_count;
     u64 start_ns;
     u64 start_wall_ns;
     u64 requests;
-    int listen_fd;
     bool deaf; /* accepts nothing any more */
     bool stopping;
     char host_name[ADMIN_HOST_NAME_BYTES];

@@ -95,7 +95,7 @@ static struct network_list networks_build(struct arena *arena, const struct sett
 
 /* ---- Listeners ---- */
 
-static u32 mode_parse(struct slice digits)
+u32 listener_mode(struct slice digits)
 {
     u32 mode = 0;
     for (u32 i = 0; i < digits.len; i++)
@@ -143,7 +143,7 @@ static void listener_build(struct builder *builder, u32 index, struct config_lis
     const struct settings_listener *from = settings_listener_at(builder->settings, index);
     to->name = listener_name(arena, from);
     to->proxy_protocol_from = networks_build(arena, &from->proxy_protocol_from);
-    to->unix_mode = mode_parse(from->unix_mode);
+    to->unix_mode = listener_mode(from->unix_mode);
     proxy_protocol_check(builder, from, index);
     if (from->unix_socket.len > 0) {
         unix_listener_check(builder, from, index);

@@ -49,6 +49,8 @@ u32 names_find(const struct name_index *names, u32 count, struct slice name);
 
 /* How a completed listener is called: "*:3000", "[::]:3000", "unix:/run/x.sock". */
 struct slice listener_name(struct arena *arena, const struct settings_listener *from);
+/* Permission bits, from octal digits. */
+u32 listener_mode(struct slice digits);
 
 /* list[index].key */
 struct path path_member(const char *list, u32 index, const char *key);

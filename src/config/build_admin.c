@@ -1,7 +1,7 @@
-/* The management API's listener and token. */
+/* The management API's listeners and token. */
 #include "config/address.h"
 #include "config/build.h"
-#include "config/forms.h"
+#include "handover.h"
 
 static struct path path_admin(const char *key)
 {
@@ -32,8 +32,9 @@ static void token_load(struct builder *builder, const struct settings_admin *fro
                         from->token_file.data, why);
 }
 
-static void listener_fill(struct builder *builder, const struct settings_admin *from,
-                          struct config_listener *to)
+/* The names stay below HANDOVER_NAME_BYTES, whatever the path: engines know sockets by them. */
+static void tcp_fill(struct builder *builder, const struct settings_admin *from,
+                     struct config_listener *to)
 {
     const struct settings_listener named = {.address = from->address, .port = from->port};
     struct arena *arena = &builder->config->arena;
@@ -47,24 +48,52 @@ static void listener_fill(struct builder *builder, const struct settings_admin *
     ASSERT(parsed);
 }
 
+static void unix_fill(struct builder *builder, const struct settings_admin *from,
+                      struct config_listener *to)
+{
+    struct path path = path_admin("unixSocket");
+    const struct config *config = builder->config;
+    to->exclusive = true;
+    to->unix_mode = listener_mode(from->unix_mode);
+    to->name =
+        slice_of_string(arena_printf(&builder->config->arena, "unix:%.*s" HANDOVER_MANAGEMENT,
+                                     (int)from->unix_socket.len, from->unix_socket.data));
+    bool fits = address_from_path(from->unix_socket, &to->address);
+    ASSERT(fits);
+    for (u32 i = 0; from->enabled && i < config->listener_count; i++)
+        if (slice_equal(settings_listener_at(builder->settings, i)->unix_socket, from->unix_socket))
+            reader_complain(builder->reader, &path, "listeners[%u] listens there too: %.*s", i,
+                            (int)from->unix_socket.len, from->unix_socket.data);
+}
+
+/* Who may connect may ask, so others than this machine need a token. */
+static void token_require(struct builder *builder, const struct settings_admin *from)
+{
+    const struct config_admin *to = &builder->config->admin;
+    struct path path = path_admin("address");
+    struct path file = path_admin("tokenFile");
+    if (!to->enabled || to->token.len > 0 || is_loopback(&to->listeners[0].address) ||
+        reader_complained(builder->reader, &file))
+        return;
+    reader_complain(builder->reader, &path,
+                    "\"%.*s\" is not allowed without a token: others could read the status and "
+                    "change the proxy; set admin.tokenFile or NEXTPROXY_ADMIN_TOKEN, or use "
+                    "127.0.0.1 or ::1, or admin.unixSocket alone",
+                    (int)from->address.len, from->address.data);
+}
+
 void admin_build(struct builder *builder)
 {
     const struct settings_admin *from = &builder->settings->admin;
     struct config_admin *to = &builder->config->admin;
-    struct path path = path_admin("address");
-    struct path file = path_admin("tokenFile");
     to->enabled = from->enabled;
     to->token = from->token;
     if (from->token_file.len > 0)
         token_load(builder, from, &to->token);
-    if (form_listen_address.complaint(from->address) != NULL)
-        return; /* a problem already */
-    listener_fill(builder, from, &to->listener);
-    if (to->enabled && to->token.len == 0 && !is_loopback(&to->listener.address) &&
-        !reader_complained(builder->reader, &file))
-        reader_complain(builder->reader, &path,
-                        "\"%.*s\" is not allowed without a token: others could read the status and "
-                        "change the proxy; set admin.tokenFile or NEXTPROXY_ADMIN_TOKEN, or use "
-                        "127.0.0.1 or ::1",
-                        (int)from->address.len, from->address.data);
+    if (from->address.len > 0) {
+        tcp_fill(builder, from, &to->listeners[to->listener_count++]);
+        token_require(builder, from);
+    }
+    if (from->unix_socket.len > 0)
+        unix_fill(builder, from, &to->listeners[to->listener_count++]);
 }

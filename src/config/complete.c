@@ -1,6 +1,8 @@
 /* Defaults that depend on other settings. */
 #include "config/build.h"
 
+enum { ADMIN_PORT = 8081 };
+
 static void timeouts_complete(struct settings *settings)
 {
     struct config_timeouts *timeouts = &settings->timeouts;
@@ -90,6 +92,19 @@ static void listeners_complete(struct settings *settings, struct arena *arena)
     }
 }
 
+/* A unix socket alone, unless something is said of an address, too. */
+static void admin_complete(struct settings_admin *admin)
+{
+    bool alone = admin->unix_socket.len > 0 && admin->address.len == 0 &&
+                 admin->port == SETTINGS_PORT_ABSENT;
+    if (alone)
+        return;
+    if (admin->address.len == 0)
+        admin->address = SLICE("127.0.0.1");
+    if (admin->port == SETTINGS_PORT_ABSENT)
+        admin->port = ADMIN_PORT;
+}
+
 static void passive_check_complete(struct config_passive_check *to,
                                    const struct config_passive_check *from)
 {
@@ -115,6 +130,7 @@ void settings_complete(struct settings *settings, struct arena *arena)
 {
     timeouts_complete(settings);
     listeners_complete(settings, arena);
+    admin_complete(&settings->admin);
     for (u32 i = 0; i < settings->backends.count; i++) {
         struct settings_backend *backend = settings_backend_at(settings, i);
         struct config_health_check *check = &backend->health_check;

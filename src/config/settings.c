@@ -227,10 +227,12 @@ static const struct setting admin_rows[] = {
     {.key = "enabled", .type = SETTING_BOOL, MEMBER(struct settings_admin, enabled),
      .fallback = "true", .restart = true, .text = "Whether the management API is there."},
     {.key = "address", .type = SETTING_STRING, MEMBER(struct settings_admin, address),
-     .fallback = "\"127.0.0.1\"", .form = &form_listen_address, .restart = true,
+     .form = &form_listen_address, .restart = true,
+     .inherits = "`127.0.0.1`, or none with `unixSocket` and no `port`",
      .text = "Address to listen on; `*` = all. What is not on the loopback needs a token."},
     {.key = "port", .type = SETTING_INTEGER, MEMBER(struct settings_admin, port),
-     .min = 0, .max = UINT16_MAX, .fallback = "8081", .restart = true,
+     .min = 0, .max = UINT16_MAX, .absent = SETTINGS_PORT_ABSENT, .restart = true,
+     .inherits = "`8081`, or none with `unixSocket` and no `address`",
      .text = "TCP port. 0 lets the system choose a free port, which the log names."},
     {.key = "token", .type = SETTING_STRING, MEMBER(struct settings_admin, token),
      .form = &form_token, .restart = true, .secret = true,
@@ -240,6 +242,13 @@ static const struct setting admin_rows[] = {
      .form = &form_file, .restart = true,
      .text = "A file that holds the token, read at the start; a line end behind it does not "
              "count."},
+    {.key = "unixSocket", .type = SETTING_STRING, MEMBER(struct settings_admin, unix_socket),
+     .form = &form_socket_path, .restart = true,
+     .text = "Path of a unix socket to listen on, besides `address` and `port` when one of them is "
+             "given, else instead. Who may connect may ask, unless there is a token."},
+    {.key = "unixSocketMode", .type = SETTING_STRING, MEMBER(struct settings_admin, unix_mode),
+     .form = &form_socket_mode, .fallback = "\"0600\"", .restart = true,
+     .text = "Permission bits of the unix socket: who may write to it may connect."},
 };
 static const struct settings_table admin_table = TABLE(struct settings_admin, admin_rows);
 

@@ -209,7 +209,9 @@ struct settings_admin {
     struct slice address;
     struct slice token;
     struct slice token_file;
-    u32 port;
+    struct slice unix_socket;
+    struct slice unix_mode; /* octal digits */
+    u32 port;               /* SETTINGS_PORT_ABSENT with a unix socket alone */
     bool enabled;
 };
 

@@ -156,10 +156,8 @@ int control_run(const struct control_options *options)
         state_file_close(control.state_file);
     end_health(&control);
     control_end_names(&control);
-    /* Workers that were not all there have accepted nothing. The supervisor removes the files when
-     * nobody is to use them any more. */
-    if (control.listeners)
-        listeners_close(control.listeners, !control_supervised(&control) && !control.retired);
+    if (control.listeners) /* workers that were not all there have accepted nothing */
+        listeners_close(control.listeners, control_keeps_files(&control));
     free_logs(&control, started);
     free(control.workers);
     pressure_deinit(&control.pressure);

@@ -81,6 +81,12 @@ static inline bool control_supervised(const struct control *control)
 {
     return control->handover->channel >= 0;
 }
+/* Whether the files of unix sockets are ours to remove: not while the supervisor does so when
+ * nobody is to use them any more, nor after another engine has them. */
+static inline bool control_keeps_files(const struct control *control)
+{
+    return !control_supervised(control) && !control->retired;
+}
 /* Assignments for the service manager, by way of the supervisor if there is one. */
 void control_tell(const struct control *control, const char *format, ...) PRINTF_LIKE(2, 3);
 /* The workers serve: the supervisor gets what it is to keep, and all hear that we are ready. */

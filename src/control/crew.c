@@ -281,7 +281,7 @@ bool control_tend_workers(struct control *control)
         finished = finished && worker_has_finished(control->workers[i]);
     }
     if (control->listeners && deaf)
-        listeners_shut(control->listeners);
+        listeners_shut(control->listeners, control_keeps_files(control));
     else if (control->listeners)
         control->closing = reap_listeners(control) > 0;
     return finished;

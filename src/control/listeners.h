@@ -12,15 +12,16 @@
 
 struct listeners;
 
-/* One socket per worker for each listener, and one of the management API. What `from` has for them
- * is used, and marked so there: from an earlier engine by the listener's name, from a service
- * manager by its address. NULL, with nothing left open that was opened here, and the reason in
- * `why` (WORKER_WHY_BYTES) when one cannot be opened, or the service manager gave one that is for
- * nobody. `from` outlives the listeners. */
+/* One socket per worker for each listener, and one for each of the management API. What `from` has
+ * for them is used, and marked so there: from an earlier engine by the listener's name, from a
+ * service manager by its address. NULL, with nothing left open that was opened here, and the reason
+ * in `why` (WORKER_WHY_BYTES) when one cannot be opened, or the service manager gave one that is
+ * for nobody. `from` outlives the listeners. */
 MUST_CHECK struct listeners *listeners_open(const struct config *config, struct handover *from,
                                             char *why, usize why_bytes);
-/* -1 when the API is off. */
-int listeners_management(const struct listeners *listeners);
+/* The sockets of the management API, in the order of its listeners. Returns how many: 0 when it is
+ * off. */
+u32 listeners_management(const struct listeners *listeners, int fds[CONFIG_ADMIN_LISTENERS_MAX]);
 
 /* ---- Another configuration ---- */
 
@@ -59,9 +60,9 @@ void listeners_give_up_rest(const struct listeners *listeners, int channel);
 /* ---- The end ---- */
 
 /* No worker accepts any more: the kernel refuses connections, unless somebody else has the sockets,
- * too. */
-void listeners_shut(struct listeners *listeners);
-/* Files of unix sockets are removed when nobody else is to use them. */
+ * too. Files of unix sockets are removed when nobody else is to use them. */
+void listeners_shut(struct listeners *listeners, bool remove_files);
+/* The management API's, too. */
 void listeners_close(struct listeners *listeners, bool remove_files);
 
 #endif

@@ -131,13 +131,14 @@ static bool serve(struct management *management)
         .mark = mark,
         .context = management,
     };
-    const struct admin_options options = {
+    struct admin_options options = {
         .ring = management->with.ring,
         .wheel = management->with.wheel,
         .config = &management->with.config->admin,
         .source = &management->source,
-        .listen_fd = management->with.listen_fd,
+        .listen_count = management->with.listen_count,
     };
+    memcpy(options.listen_fds, management->with.listen_fds, sizeof(options.listen_fds));
     management->admin = admin_create(&options);
     return management->admin != NULL;
 }
@@ -183,14 +184,20 @@ void management_after_turn(struct management *management)
     admin_after_turn(management->admin);
 }
 
-void management_name(const struct management *management, char out[MANAGEMENT_NAME_BYTES])
+void management_name(const struct management *management, u32 listener,
+                     char out[MANAGEMENT_NAME_BYTES])
 {
     struct address address = {.len = sizeof(address.v6)};
+    const struct config_listener *config = &management->with.config->admin.listeners[listener];
     char ip[64];
-    if (getsockname(management->with.listen_fd, &address.any, &address.len) != 0)
-        address = management->with.config->admin.listener.address;
+    if (config->address.any.sa_family == AF_UNIX) {
+        (void)snprintf(out, MANAGEMENT_NAME_BYTES, "unix:%s", config->address.local.sun_path);
+        return;
+    }
+    if (getsockname(management->with.listen_fds[listener], &address.any, &address.len) != 0)
+        address = config->address;
     bool v6 = address.any.sa_family == AF_INET6;
     u32 len = address_format_ip(&address, ip);
-    (void)snprintf(out, MANAGEMENT_NAME_BYTES, v6 ? "[%.*s]:%u" : "%.*s:%u", (int)len, ip,
-                   ntohs(v6 ? address.v6.sin6_port : address.v4.sin_port));
+    (void)snprintf(out, MANAGEMENT_NAME_BYTES, v6 ? "http://[%.*s]:%u" : "http://%.*s:%u", (int)len,
+                   ip, ntohs(v6 ? address.v6.sin6_port : address.v4.sin_port));
 }

@@ -29,7 +29,8 @@ struct management_options {
     u32 buffer_count;
     const struct proxy_counters *departed; /* of workers that have ended */
     const struct pressure *pressure;
-    int listen_fd;                             /* stays the caller's */
+    int listen_fds[CONFIG_ADMIN_LISTENERS_MAX]; /* stay the caller's */
+    u32 listen_count;
     enum live_reload (*reload)(void *context); /* reads the file again */
     /* See struct admin_source. */
     enum config_overlay_verdict (*add)(void *context, struct slice json,
@@ -56,8 +57,9 @@ void management_event_ends(struct management *management, enum admin_event_resul
 /* Live has said something: it is kept with the event, and repeated to whoever asked for a reload.
  */
 void management_hear(struct management *management, const char *message);
-/* Where it listens: "127.0.0.1:8081". */
-enum { MANAGEMENT_NAME_BYTES = 80 };
-void management_name(const struct management *management, char out[MANAGEMENT_NAME_BYTES]);
+/* Where its listeners are, by their number: "http://127.0.0.1:8081", "unix:/run/x.sock". */
+enum { MANAGEMENT_NAME_BYTES = 128 };
+void management_name(const struct management *management, u32 listener,
+                     char out[MANAGEMENT_NAME_BYTES]);
 
 #endif

@@ -97,10 +97,10 @@ static bool open_management(struct control *control)
         .context = control,
         .pressure = &control->pressure,
         .handover = control->handover,
-        .listen_fd = listeners_management(control->listeners),
         .buffer_count = STATE_WORKERS_MAX + 1,
         .departed = &control->departed,
     };
+    options.listen_count = listeners_management(control->listeners, options.listen_fds);
     for (u32 file = 0; file < LOG_FILE_COUNT; file++)
         options.buffers[file] = (struct log_buffer *const *const *)&control->buffers[file];
     if (!control->config->admin.enabled)
@@ -140,13 +140,14 @@ static void list_listeners(const struct config *config, char *out, usize bytes)
 
 static void announce_management(struct control *control)
 {
-    char name[MANAGEMENT_NAME_BYTES], line[128];
-    if (!control->management)
-        return;
-    management_name(control->management, name);
-    (void)fprintf(stderr, "nextproxy: management API on http://%s\n", name);
-    (void)snprintf(line, sizeof(line), "Management API on http://%s", name);
-    control_note(control, LOG_INFO, "start", line);
+    char name[MANAGEMENT_NAME_BYTES], line[MANAGEMENT_NAME_BYTES + 32];
+    const struct config_admin *admin = &control->config->admin;
+    for (u32 i = 0; control->management && i < admin->listener_count; i++) {
+        management_name(control->management, i, name);
+        (void)fprintf(stderr, "nextproxy: management API on %s\n", name);
+        (void)snprintf(line, sizeof(line), "Management API on %s", name);
+        control_note(control, LOG_INFO, "start", line);
+    }
 }
 
 static void announce(struct control *control, const struct config_problems *notes)

@@ -71,6 +71,21 @@ void store_forget(struct store *store, const char *name, u32 from)
     }
 }
 
+static bool is_of_operators(const struct handover_socket *socket)
+{
+    static const usize end_bytes = sizeof(HANDOVER_MANAGEMENT) - 1;
+    usize len = strlen(socket->name);
+    return !socket->given && len >= end_bytes &&
+           strcmp(socket->name + len - end_bytes, HANDOVER_MANAGEMENT) == 0;
+}
+
+void store_forget_clients(struct store *store)
+{
+    for (u32 i = store->count; i-- > 0;)
+        if (!is_of_operators(&store->at[i].socket))
+            let_go(store, i);
+}
+
 void store_forget_all(struct store *store)
 {
     while (store->count > 0)

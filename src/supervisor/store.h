@@ -24,6 +24,8 @@ void store_commit(struct store *store, i32 pid);
 void store_discard(struct store *store, i32 pid);
 /* Lets go of the sockets of this name from the from-th on. The file of a unix socket goes, too. */
 void store_forget(struct store *store, const char *name, u32 from);
+/* All but those on which operators ask until the engines have ended. */
+void store_forget_clients(struct store *store);
 void store_forget_all(struct store *store);
 /* What is to be handed over. */
 void store_add_to(const struct store *store, struct handover *out);

@@ -339,7 +339,7 @@ static void stop(struct supervisor *supervisor)
         (void)notify_send("STOPPING=1");
         supervisor->restart_ns = UINT64_MAX;
         tell_all(supervisor, ORDER_STOP);
-        store_forget_all(&supervisor->store);
+        store_forget_clients(&supervisor->store);
     } else {
         tell_all(supervisor, ORDER_STOP_NOW);
         supervisor->kill_ns =
@@ -483,5 +483,6 @@ int supervisor_run(char **words, const struct handover *from)
         return EXIT_FAILED;
     }
     run(&supervisor);
+    store_forget_all(&supervisor.store);
     return supervisor.status;
 }

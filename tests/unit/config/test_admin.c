@@ -1,5 +1,6 @@
 /* The management API's section: defaults, tokens, and addresses that need one. */
 #include "fixture.h"
+#include "handover.h"
 
 static const char *token_text;
 
@@ -37,9 +38,9 @@ static void it_is_on_the_loopback_unless_told_otherwise(void **state)
     const struct config_admin *admin = &loaded.config->admin;
     assert_true(admin->enabled);
     assert_int_equal(admin->token.len, 0);
-    assert_int_equal(admin->listener.address.v4.sin_addr.s_addr, htonl(INADDR_LOOPBACK));
-    assert_int_equal(ntohs(admin->listener.address.v4.sin_port), 8081);
-    assert_true(admin->listener.exclusive);
+    assert_int_equal(admin->listeners[0].address.v4.sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+    assert_int_equal(ntohs(admin->listeners[0].address.v4.sin_port), 8081);
+    assert_true(admin->listeners[0].exclusive);
     unload(&loaded);
 }
 
@@ -76,6 +77,72 @@ static void all_of_the_loopback_needs_none(void **state)
         assert_non_null(loaded.config);
         unload(&loaded);
     }
+}
+
+static void a_unix_socket_stands_alone_unless_an_address_is_given(void **state)
+{
+    static const struct {
+        const char *more;
+        u32 listeners;
+        u16 port;
+    } rows[] = {{"", 1, 0},
+                {",'port':9000", 2, 9000},
+                {",'address':'127.0.0.2'", 2, 8081},
+                {",'address':'::1','port':0", 2, 0}};
+    for (u32 i = 0; i < ARRAY_COUNT(rows); i++) {
+        char admin[128];
+        (void)snprintf(admin, sizeof(admin), "'unixSocket':'/run/np.sock'%s", rows[i].more);
+        struct loaded loaded = load_with_token("", admin, NULL);
+        assert_non_null(loaded.config);
+        const struct config_admin *it = &loaded.config->admin;
+        assert_int_equal(it->listener_count, rows[i].listeners);
+        const struct config_listener *local = &it->listeners[it->listener_count - 1];
+        assert_int_equal(local->address.any.sa_family, AF_UNIX);
+        assert_string_equal(local->address.local.sun_path, "/run/np.sock");
+        assert_int_equal(local->unix_mode, 0600);
+        if (it->listener_count == 2)
+            assert_int_equal(ntohs(it->listeners[0].address.v4.sin_port), rows[i].port);
+        unload(&loaded);
+    }
+}
+
+/* File permissions guard the socket, and nothing guards an address. */
+static void a_unix_socket_does_not_stand_for_a_token(void **state)
+{
+    struct loaded loaded =
+        load_with_token("", "'unixSocket':'/run/np.sock','address':'0.0.0.0'", NULL);
+    assert_null(loaded.config);
+    assert_non_null(strstr(loaded.text, "without a token"));
+    unload(&loaded);
+}
+
+static void wrong_unix_sockets_are_refused(void **state)
+{
+    static const struct {
+        const char *admin, *said;
+    } rows[] = {
+        {"'unixSocket':'np.sock'", "admin.unixSocket"},
+        {"'unixSocket':''", "admin.unixSocket"},
+        {"'unixSocket':'/x','unixSocketMode':'888'", "admin.unixSocketMode"},
+        {"'unixSocket':'/x','unixSocketMode':384", "admin.unixSocketMode"},
+    };
+    for (u32 i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct loaded loaded = load_with_token("", rows[i].admin, NULL);
+        assert_null(loaded.config);
+        assert_non_null(strstr(loaded.text, rows[i].said));
+        unload(&loaded);
+    }
+}
+
+/* Engines know sockets by these names. */
+static void the_longest_path_makes_a_name_that_can_be_handed_over(void **state)
+{
+    char admin[256];
+    (void)snprintf(admin, sizeof(admin), "'unixSocket':'/%0106d'", 7);
+    struct loaded loaded = load_with_token("", admin, NULL);
+    assert_non_null(loaded.config);
+    assert_true(loaded.config->admin.listeners[0].name.len < HANDOVER_NAME_BYTES);
+    unload(&loaded);
 }
 
 static void the_token_may_be_in_a_file(void **state)
@@ -125,6 +192,10 @@ int main(void)
         cmocka_unit_test(it_is_on_the_loopback_unless_told_otherwise),
         cmocka_unit_test(other_addresses_need_a_token),
         cmocka_unit_test(all_of_the_loopback_needs_none),
+        cmocka_unit_test(a_unix_socket_stands_alone_unless_an_address_is_given),
+        cmocka_unit_test(a_unix_socket_does_not_stand_for_a_token),
+        cmocka_unit_test(wrong_unix_sockets_are_refused),
+        cmocka_unit_test(the_longest_path_makes_a_name_that_can_be_handed_over),
         cmocka_unit_test(the_token_may_be_in_a_file),
         cmocka_unit_test(or_in_the_environment),
         cmocka_unit_test(wrong_tokens_are_refused_and_not_shown),

@@ -153,6 +153,24 @@ static void the_file_of_a_unix_socket_goes_with_it(void **state)
     assert_int_equal(unlink(given), 0);
 }
 
+/* Who asks what a proxy that stops still waits for. */
+static void what_operators_use_stays_longest(void **state)
+{
+    char path[64];
+    (void)snprintf(path, sizeof(path), "/tmp/nextproxy-admin-%d", getpid());
+    handover_init(&out);
+    assert_true(handover_add(&out, a_descriptor(), "unix:given (admin)", true));
+    store_begin(&store, &out);
+    assert_true(store_keep(&store, a_descriptor(), "*:3000", 0));
+    assert_true(store_keep(&store, unix_socket(path), "unix:/x" HANDOVER_MANAGEMENT, 0));
+    assert_true(store_keep(&store, a_descriptor(), "a", 0));
+    store_forget_clients(&store);
+    assert_int_equal(store.count, 1);
+    assert_int_equal(access(path, F_OK), 0);
+    store_forget_all(&store);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
 static void a_name_that_cannot_be_handed_over_is_not_kept(void **state)
 {
     char longest[HANDOVER_NAME_BYTES + 1];
@@ -178,6 +196,7 @@ int main(void)
         cmocka_unit_test(what_an_engine_opens_is_kept_when_it_is_ready),
         cmocka_unit_test(the_order_of_sockets_stays_when_some_are_forgotten),
         cmocka_unit_test(the_file_of_a_unix_socket_goes_with_it),
+        cmocka_unit_test(what_operators_use_stays_longest),
         cmocka_unit_test(a_name_that_cannot_be_handed_over_is_not_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,52 @@
+/*
+ * The sockets of one listener, from their opening, or from whoever has had them before, to their
+ * end. src/control/listeners.c decides which listeners there are.
+ */
+#ifndef NEXTPROXY_CONTROL_LISTENER_SLOT_H
+#define NEXTPROXY_CONTROL_LISTENER_SLOT_H
+
+#include <sys/socket.h>
+
+#include "config.h"
+#include "handover.h"
+
+/* The sockets of one listener. A unix socket, or one of the service manager's, is shared by all
+ * workers as far as there is none for each. */
+struct slot {
+    struct config_listener listener; /* what its sockets were made from; the name is `name` */
+    int *fds;
+    u32 count;
+    u32 adopted; /* the first ones were handed over */
+    u32 served;  /* the first ones are some worker's */
+    u32 told;    /* the supervisor has the first ones */
+    bool given;  /* by a service manager: neither the file nor the number of sockets is ours */
+    bool kept;   /* by the configuration that is looked at */
+    u64 closing; /* the first snapshot without it; 0 = it is served */
+    char name[HANDOVER_NAME_BYTES];
+};
+
+static inline bool slot_is_unix(const struct slot *slot)
+{
+    return slot->listener.address.any.sa_family == AF_UNIX;
+}
+
+/* Takes over what `from` has for the listener, and opens what is missing for so many workers. NULL
+ * with the reason in `why` (WORKER_WHY_BYTES), and with nothing left open that was opened here. */
+MUST_CHECK struct slot *slot_open(struct handover *from, const struct config_listener *listener,
+                                  u32 workers, char *why, usize why_bytes);
+/* Opens what is missing for so many workers. False with the reason in `why`. */
+MUST_CHECK bool slot_fill(struct slot *slot, u32 workers, char *why, usize why_bytes);
+/* Closes what no worker was given yet, and removes a file that was made for it. */
+void slot_undo(struct slot *slot);
+/* The file of a unix socket, unless it is a service manager's. */
+void slot_remove_file(const struct slot *slot);
+/* Permission bits as this listener has them now. */
+void slot_set_mode(struct slot *slot, u32 unix_mode);
+/* Closes all of it. */
+void slot_free(struct slot *slot);
+
+/* What a service manager gives was asked for: to leave it unserved would only be seen by clients.
+ * False, with the reason in `why`, when some of it is for no listener. */
+MUST_CHECK bool slots_use_all_given(const struct handover *from, char *why, usize why_bytes);
+
+#endif
