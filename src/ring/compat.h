@@ -21,6 +21,14 @@
 #ifndef IORING_FEAT_RECVSEND_BUNDLE
 #define IORING_FEAT_RECVSEND_BUNDLE (1U << 14) /* Linux 6.10 */
 #endif
+#ifndef IORING_FEAT_NO_IOWAIT
+#define IORING_FEAT_NO_IOWAIT (1U << 17) /* Linux 6.15 */
+#endif
+
+/* io_uring_enter(2), flags */
+#ifndef IORING_ENTER_NO_IOWAIT
+#define IORING_ENTER_NO_IOWAIT (1U << 7) /* Linux 6.15 */
+#endif
 
 /* io_uring_sqe.ioprio of receives and sends */
 #ifndef IORING_RECVSEND_BUNDLE

@@ -30,6 +30,7 @@ static const struct bit_test {
 } bit_tests[] = {
     {RING_FEATURE_NO_DROP, IORING_FEAT_NODROP},
     {RING_FEATURE_SUBMIT_STABLE, IORING_FEAT_SUBMIT_STABLE},
+    {RING_FEATURE_NO_IOWAIT, IORING_FEAT_NO_IOWAIT},
 };
 
 static const struct op_test {

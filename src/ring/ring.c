@@ -88,6 +88,16 @@ static bool limit_threads(struct ring *ring)
     return failed == 0;
 }
 
+static u32 enter_flags(const struct ring *ring)
+{
+    u32 flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
+    if (ring_has(ring, RING_CAP_REGISTERED_RING))
+        flags |= IORING_ENTER_REGISTERED_RING;
+    if (ring_has(ring, RING_CAP_NO_IOWAIT))
+        flags |= IORING_ENTER_NO_IOWAIT;
+    return flags;
+}
+
 static bool enable(struct ring *ring, const struct ring_options *options)
 {
     if (!limit_threads(ring))
@@ -96,6 +106,7 @@ static bool enable(struct ring *ring, const struct ring_options *options)
         ring->capabilities &= ~(1u << RING_CAP_RESTRICTIONS);
     if (ring_has(ring, RING_CAP_REGISTERED_RING) && io_uring_register_ring_fd(&ring->uring) < 0)
         ring->capabilities &= ~(1u << RING_CAP_REGISTERED_RING);
+    ring->enter_flags = enter_flags(ring);
     return io_uring_enable_rings(&ring->uring) == 0;
 }
 
@@ -194,6 +205,16 @@ struct io_uring_sqe *ring_sqe(struct ring *ring)
     return sqe;
 }
 
+/* Shows the kernel the entries that were prepared; returns how many it has not taken yet. */
+static u32 publish_entries(struct ring *ring)
+{
+    struct io_uring_sq *sq = &ring->uring.sq;
+    sq->sqe_head = sq->sqe_tail;
+    __atomic_store_n(sq->ktail, sq->sqe_tail, __ATOMIC_RELEASE);
+    return sq->sqe_tail - __atomic_load_n(sq->khead, __ATOMIC_ACQUIRE);
+}
+
+/* As io_uring_submit_and_wait_timeout(3), which takes no flags for the wait. */
 static void submit_and_wait(struct ring *ring, u64 deadline_ns)
 {
     u64 wait_ns = deadline_ns > ring->now_ns ? deadline_ns - ring->now_ns : 0;
@@ -201,9 +222,11 @@ static void submit_and_wait(struct ring *ring, u64 deadline_ns)
         .tv_sec = (i64)(wait_ns / NS_PER_S),
         .tv_nsec = (i64)(wait_ns % NS_PER_S),
     };
-    struct io_uring_cqe *cqe;
-    int result = io_uring_submit_and_wait_timeout(
-        &ring->uring, &cqe, 1, deadline_ns == UINT64_MAX ? NULL : &timeout, NULL);
+    struct io_uring_getevents_arg wait = {
+        .ts = deadline_ns == UINT64_MAX ? 0 : (u64)(uintptr_t)&timeout,
+    };
+    int result = io_uring_enter2((u32)ring->uring.enter_ring_fd, publish_entries(ring), 1,
+                                 ring->enter_flags, (sigset_t *)&wait, sizeof(wait));
     ASSERT(result >= 0 || result == -ETIME || result == -EINTR || result == -EBUSY ||
            result == -EAGAIN);
     forget_scratch(ring);

@@ -34,6 +34,7 @@ struct ring {
     struct io_uring uring;
     u64 now_ns;
     u32 capabilities;
+    u32 enter_flags; /* of io_uring_enter(2), for each turn */
     bool in_turn;
 
     /* Leases (lease.c). A lease is free (in free_ids), offered (in buffers) or held. */

@@ -24,6 +24,7 @@ const struct ring_variant ring_variants[] = {
     {"no single_issuer", WITHOUT(SINGLE_ISSUER)},
     {"no single_issuer, coop_taskrun", WITHOUT(SINGLE_ISSUER) | WITHOUT(COOP_TASKRUN)},
     {"no registered_ring", WITHOUT(REGISTERED_RING)},
+    {"no no_iowait", WITHOUT(NO_IOWAIT)},
     {"no splice", WITHOUT(SPLICE)},
     {"no restrictions", WITHOUT(RESTRICTIONS)},
     {"nothing", (1u << RING_CAP_COUNT) - 1},

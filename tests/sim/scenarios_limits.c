@@ -161,7 +161,9 @@ static void crowd(struct sim *sim)
         SIM_CHECK(sim_end(clients[i]) == SIM_FIN);
         sim_close(clients[i]);
     }
-    SIM_CHECK(sim_counters(sim)->faults[FAULT_EXHAUSTED] == CROWD);
+    /* In a world with little memory the crowd is an overload besides. */
+    const u64 *faults = sim_counters(sim)->faults;
+    SIM_CHECK(faults[FAULT_EXHAUSTED] + faults[FAULT_OVERLOADED] == CROWD);
     SIM_CHECK(sim_counters(sim)->responses_by_class[5] == CROWD);
 }
 

@@ -9,6 +9,7 @@
 
 /* The parts of a ring that the kernel would have mapped. */
 struct queues {
+    struct io_uring *uring;
     struct io_uring_sqe *sqes;
     struct io_uring_cqe *cqes;
     unsigned sq_head;
@@ -29,6 +30,7 @@ int io_uring_queue_init_params(unsigned entries, struct io_uring *ring, struct i
     u32 few = sim_current->manners.queue_entries;
     u32 completions = few > 0 ? few : p->cq_entries;
     queues = (struct queues){
+        .uring = ring,
         .sqes = calloc(entries, sizeof(struct io_uring_sqe)),
         .cqes = calloc(completions, sizeof(struct io_uring_cqe)),
         .cq_mask = completions - 1,
@@ -226,9 +228,9 @@ int io_uring_submit(struct io_uring *ring)
 {
     struct io_uring_sq *sq = &ring->sq;
     int count = 0;
-    for (; sq->sqe_head != sq->sqe_tail; sq->sqe_head++, count++)
-        sim_op_begin(sim_current, &sq->sqes[sq->sqe_head & sq->ring_mask]);
-    queues.sq_head = queues.sq_tail = sq->sqe_tail;
+    for (; queues.sq_head != sq->sqe_tail; queues.sq_head++, count++)
+        sim_op_begin(sim_current, &sq->sqes[queues.sq_head & sq->ring_mask]);
+    queues.sq_tail = sq->sqe_head = sq->sqe_tail;
     return count;
 }
 
@@ -269,16 +271,17 @@ static void advance(struct sim *sim, u64 deadline_ns)
     }
 }
 
-int io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **entry,
-                                     unsigned count, struct __kernel_timespec *timeout,
-                                     sigset_t *mask)
+int io_uring_enter2(unsigned fd, unsigned to_submit, unsigned min_complete, unsigned flags,
+                    sigset_t *arg, size_t arg_bytes)
 {
     struct sim *sim = sim_current;
-    (void)entry;
-    (void)count;
-    (void)mask;
-    check_leases(sim, container_of(ring, struct ring, uring));
-    int submitted = io_uring_submit(ring);
+    const struct io_uring_getevents_arg *wait = (const void *)arg;
+    SIM_CHECK(arg_bytes == sizeof(*wait) && flags & IORING_ENTER_EXT_ARG && min_complete == 1);
+    SIM_CHECK(fd == (unsigned)queues.uring->enter_ring_fd);
+    SIM_CHECK(to_submit == queues.uring->sq.sqe_tail - queues.sq_head);
+    check_leases(sim, container_of(queues.uring, struct ring, uring));
+    int submitted = io_uring_submit(queues.uring);
+    const struct __kernel_timespec *timeout = (const void *)(uintptr_t)wait->ts;
     u64 wait_ns = timeout ? (u64)timeout->tv_sec * 1000000000 + (u64)timeout->tv_nsec : UINT64_MAX;
     u64 deadline_ns = timeout ? sim->now_ns + wait_ns : UINT64_MAX;
     sim->news = false;
