@@ -71,6 +71,36 @@ struct exchange *exchange_create(struct client *client)
     return exchange;
 }
 
+/* Where a request goes is the same in both: its head was rewritten for that. */
+static bool alike(const struct config_route *a, const struct config_route *b)
+{
+    return slice_equal(a->host, b->host) && a->wildcard == b->wildcard &&
+           slice_equal(a->path, b->path) && a->sticky_cookie == b->sticky_cookie;
+}
+
+static u32 session_in(const struct exchange *exchange, struct snapshot *next, u32 pool)
+{
+    const u64 *handles = exchange->snapshot->pools[exchange->route->pool].handle_of;
+    return exchange->session == BALANCE_NONE
+               ? BALANCE_NONE
+               : snapshot_member(next, pool, handles[exchange->session]);
+}
+
+void exchange_follow(struct exchange *exchange, const struct config_route *route)
+{
+    struct proxy *proxy = exchange->proxy;
+    struct snapshot *next = proxy->snapshot;
+    ASSERT(exchange->phase == EXCHANGE_QUEUED && exchange->tried_count == 0);
+    if (next == exchange->snapshot || !alike(exchange->route, route))
+        return;
+    if (route->sticky_cookie)
+        exchange->session = session_in(exchange, next, route->pool);
+    snapshot_pin(next, proxy->worker);
+    snapshot_unpin(exchange->snapshot, proxy->worker);
+    exchange->snapshot = next;
+    exchange->route = route;
+}
+
 /* ---- The end ---- */
 
 static void release(struct exchange *exchange)

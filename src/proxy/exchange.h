@@ -94,6 +94,10 @@ struct exchange {
 MUST_CHECK struct exchange *exchange_create(struct client *client);
 /* The fields' first values; all the rest is zero. The blocks stay to be set. */
 void exchange_init(struct exchange *exchange, struct client *client);
+/* While it waits in a queue: goes on by the proxy's configuration, in which its route is this one
+ * and may have other backends. When that leads other requests now, it stays with the one it began
+ * with. */
+void exchange_follow(struct exchange *exchange, const struct config_route *route);
 /* What the client's transport tells while an exchange is on. Each may end the exchange. */
 void exchange_on_client_data(struct exchange *exchange, struct lease_chain *data);
 void exchange_on_client_end(struct exchange *exchange);

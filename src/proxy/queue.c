@@ -440,6 +440,14 @@ void queues_run(struct proxy *proxy)
         state_room_pass(queues->routes, proxy->worker, turn_ns);
 }
 
+/* Who waits has asked no backend yet: one that has come since may serve it. */
+static void waiters_follow(struct queue *queue, const struct config_route *route)
+{
+    for (u32 level = 0; level < CONFIG_PRIORITY_COUNT; level++)
+        list_each (node, following, &queue->levels[level])
+            exchange_follow(exchange_at(node), route);
+}
+
 /* A route that is not configured any more keeps its last limits for those that still wait. */
 void queues_adopt(struct proxy *proxy)
 {
@@ -449,7 +457,11 @@ void queues_adopt(struct proxy *proxy)
         queues->rooms |= snapshot->config->pools[i].limited;
     if (list_empty(&queues->waiting))
         return;
-    for (u32 i = 0; i < snapshot->config->route_count; i++)
-        follow(&queues->by_slot[snapshot->route_slots[i]], &snapshot->config->routes[i]);
+    for (u32 i = 0; i < snapshot->config->route_count; i++) {
+        struct queue *queue = &queues->by_slot[snapshot->route_slots[i]];
+        follow(queue, &snapshot->config->routes[i]);
+        if (queue->count > 0)
+            waiters_follow(queue, &snapshot->config->routes[i]);
+    }
     all_due(queues);
 }

@@ -282,3 +282,46 @@ def test_more_places_by_a_reload(lab):
     for client in clients:
         assert client.read_response().status == 200
     assert gate.most == 4
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_backends_that_come_help_those_that_wait(lab, workers):
+    """The only backend is full, and hangs. One that is added serves who waits, and who comes then."""
+    gate = Gate()
+    hung, other = lab.origin(serve(gate)), lab.origin(serve(lambda _: answer("other")))
+    backend = {"id": "hung", "url": hung.url, "maxConnections": 2}
+    proxy = managed(lab, backend, workers=workers, reqQueueLength=20, timeouts={"queue": 60000})
+    clients = [lab.client(proxy) for _ in range(6)]
+    for client in clients:
+        client.send(request())
+    wait_length(lab, proxy, 4)
+    reload(proxy, backends=[backend, {"id": "other", "url": other.url}])
+    other.wait_requests(4)
+    assert lab.ask(proxy, request()).body == b"other"
+    assert gate.inside == 2
+    gate.open.release(2)
+    for client in clients:
+        assert client.read_response().status == 200
+
+
+def test_who_waits_stays_with_its_session(lab):
+    """... although its backend has another place among those that there are now."""
+    gate = Gate()
+    mine, rest = lab.origin(serve(gate)), lab.origin(serve(gate))
+    backends = [{"id": "mine", "url": mine.url}, {"id": "rest", "url": rest.url}]
+    proxy = managed(lab, *backends, reqActiveLength=1, reqQueueLength=20,
+                    timeouts={"queue": 60000}, loadBalancing={"stickySession": {"enabled": True}})
+    gate.open.release()
+    cookie = lab.ask(proxy, request()).get("Set-Cookie").split(";")[0]
+    before = len(mine.requests)
+    running, waiting = lab.client(proxy), lab.client(proxy)
+    running.send(request())
+    wait_until(lambda: gate.inside == 1, "the one that runs")
+    waiting.send(request("GET", "/waits", f"Cookie: {cookie}"))
+    wait_length(lab, proxy, 1)
+    others = [{"id": f"new{number}", "url": rest.url, "weight": 0} for number in range(3)]
+    reload(proxy, backends=[*others, *reversed(backends)])
+    gate.open.release(2)
+    assert running.read_response().status == waiting.read_response().status == 200
+    served = [seen.target for seen in (mine if before else rest).requests]
+    assert served[-1] == "/waits"

@@ -198,6 +198,22 @@ static void limit_by_a_reload(struct sim *sim)
     line_expect_asked(sim, scenario_accept(sim, 0), 2);
 }
 
+/* Who waits goes to a backend that has come since, and then only who runs needs the old
+ * configuration. */
+static void another_one_by_a_reload(struct sim *sim)
+{
+    (void)ask_number(sim, 0);
+    (void)scenario_accept(sim, 0);
+    (void)ask_number(sim, 1);
+    (void)ask_number(sim, 2);
+    sim_reload(sim, CONFIG("20", ONE_EACH));
+    struct sim_peer *other = scenario_accept(sim, 1);
+    line_expect_asked(sim, other, 1);
+    SIM_CHECK(sim_earlier(sim) == 1);
+    scenario_end(sim, other);
+    line_expect_asked(sim, scenario_accept(sim, 1), 2);
+}
+
 static void stopped(struct sim *sim)
 {
     for (u32 i = 0; i < 8; i++)
@@ -230,6 +246,8 @@ int main(void)
         {"retries respect the limit", retries_respect_the_limit, CONFIG("20", ONE_EACH), 0, 0},
         {"stale connection", stale_connection, CONFIG("20", BACKEND("a", "9000", "1")), 0, 0},
         {"limit by a reload", limit_by_a_reload, CONFIG("20", BACKEND("a", "9000", "0")), 0, 0},
+        {"another one by a reload", another_one_by_a_reload,
+         CONFIG("20", BACKEND("a", "9000", "1")), 0, 0},
         {"stopped", stopped, CONFIG("20", ONE_EACH), 0, 0},
     };
     return scenarios_run(scenarios, ARRAY_COUNT(scenarios));
