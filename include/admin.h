@@ -54,6 +54,8 @@ struct admin_view {
     u32 restarts;                          /* of the engine after crashes, by its supervisor */
     i32 supervisor;                        /* its process; 0 = there is none */
     bool draining;
+    bool held; /* another engine is about to take over, and knows what is known: nothing is changed
+                */
     u64 log_dropped[LOG_FILE_COUNT];             /* records, since the start */
     u64 memory_bytes;                            /* resident and in use */
     u64 memory_bytes_max;                        /* limits.memoryBytes; 0 = any */

@@ -50,10 +50,11 @@ struct handover_engine {
 
 struct handover {
     enum handover_role role;
-    int channel;      /* to the supervisor; -1 = none */
-    i32 supervisor;   /* its process */
-    u32 restarts;     /* of the engine, since the supervisor began */
-    u64 watchdog_us;  /* how often the service manager wants to hear of us; 0 = it does not */
+    int channel;     /* to the supervisor; -1 = none */
+    i32 supervisor;  /* its process */
+    u32 restarts;    /* of the engine, since the supervisor began */
+    u64 watchdog_us; /* how often the service manager wants to hear of us; 0 = it does not */
+    int state; /* what the engine that served until now knew, as in a state file; -1 = nothing */
     u32 engine_count; /* for a supervisor: the first one serves, the others drain */
     u32 socket_count;
     char report[HANDOVER_REPORT_BYTES]; /* why there is a new engine; "" = nothing to tell */
@@ -112,9 +113,12 @@ enum {
 #define ORDER_STOP_NOW "stop now" /* cutting what runs */
 #define ORDER_RETIRE "retire"     /* as stop, for another engine serves on these sockets */
 #define ORDER_RELOAD "reload"
+#define ORDER_HOLD "hold"   /* another engine is to take over: say what is known, change nothing */
+#define ORDER_GO_ON "go on" /* it did not */
 #define ORDER_NOTE_INFO "note info " /* a text for the error log follows */
 #define ORDER_NOTE_WARN "note warn "
 #define ORDER_NOTE_ERROR "note error "
+#define ORDER_NOTE_CRASH "note crash " /* how another engine has ended */
 
 /* What it says: a first line of these, or assignments for a service manager, of which "READY=1" is
  * also for the supervisor. */
@@ -123,6 +127,7 @@ enum {
     "FORGET="                    /* how many sockets of a listener are to stay, a space, its name  \
                                   */
 #define MESSAGE_FAILED "FAILED=" /* why the program could not be executed */
+#define MESSAGE_HELD "HELD=" /* what is known at run time, in the file that goes with it if any */
 #define MESSAGE_READY "READY=1"
 
 struct channel_message {

@@ -35,7 +35,9 @@ static bool refuse_stopping(const struct admin_view *view, struct admin_reply *r
 {
     if (view->draining)
         reply_error(reply, 409, "the proxy is being stopped");
-    return view->draining;
+    else if (view->held)
+        reply_error(reply, 409, "another version is taking over: ask again in a moment");
+    return view->draining || view->held;
 }
 
 /* ---- Why not ---- */
@@ -227,6 +229,8 @@ static void mark(struct admin *admin, struct slice id, u32 marks, struct admin_r
         refuse_unknown(reply);
         return;
     }
+    if (refuse_stopping(&view, reply))
+        return;
     admin->source->mark(admin->source->context, index, marks);
     write_one(&view, index, reply);
 }

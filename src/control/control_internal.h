@@ -44,6 +44,7 @@ struct control {
     u32 places;      /* that the team has */
     u64 settled;     /* the version of the last snapshot that control_settle() has seen */
     u32 stops_asked; /* orders to stop so far */
+    bool held;       /* another engine knows what we know: nothing is changed at run time */
     int signal_fd;
     u32 ring_disabled;
     bool retired;               /* another engine serves on our sockets */

@@ -40,6 +40,7 @@ static void view(void *context, struct admin_view *out)
         .workers = *management->with.started,
         .departed = management->with.departed,
         .draining = *management->with.stops_asked > 0,
+        .held = *management->with.held,
         .memory_bytes = management->with.pressure->memory_bytes,
         .memory_bytes_max = management->with.pressure->memory_max,
         .files_max = management->with.pressure->files_max,

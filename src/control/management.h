@@ -22,8 +22,9 @@ struct management_options {
     const struct health *health;
     const struct resolver *resolver;
     struct worker *const *const *workers;
-    const u32 *started;                                       /* how many of them there are */
-    const u32 *stops_asked;                                   /* > 0: the proxy is being stopped */
+    const u32 *started;     /* how many of them there are */
+    const bool *held;       /* nothing is changed: another engine is about to take over */
+    const u32 *stops_asked; /* > 0: the proxy is being stopped */
     struct log_buffer *const *const *buffers[LOG_FILE_COUNT]; /* of `buffer_count` each, or none */
     const struct handover *handover;
     u32 buffer_count;

@@ -113,6 +113,22 @@ static void retire(struct control *control, const char *text)
     command(control, WORKER_RETIRE, "Another engine has taken over: finishing what has begun");
 }
 
+static void hold(struct control *control, const char *text)
+{
+    int fd = state_file_hand_over(control->state_file);
+    (void)text;
+    control->held = true;
+    (void)channel_send(control->handover->channel, MESSAGE_HELD, &fd, fd >= 0);
+    if (fd >= 0)
+        (void)close(fd);
+}
+
+static void go_on(struct control *control, const char *text)
+{
+    (void)text;
+    control->held = false;
+}
+
 static void note_info(struct control *control, const char *text)
 {
     control_note(control, LOG_INFO, "supervisor", text);
@@ -128,14 +144,26 @@ static void note_error(struct control *control, const char *text)
     control_note(control, LOG_ERROR, "supervisor", text);
 }
 
+static void note_crash(struct control *control, const char *text)
+{
+    control_note(control, LOG_ERROR, "crash", text);
+}
+
 /* The longer of two that begin alike comes first. */
 static const struct order_row {
     const char *name;
     void (*obey)(struct control *control, const char *text);
 } order_rows[] = {
-    {ORDER_STOP_NOW, stop_now},     {ORDER_STOP, stop},           {ORDER_RETIRE, retire},
-    {ORDER_RELOAD, reload},         {ORDER_NOTE_INFO, note_info}, {ORDER_NOTE_WARN, note_warn},
+    {ORDER_STOP_NOW, stop_now},
+    {ORDER_STOP, stop},
+    {ORDER_RETIRE, retire},
+    {ORDER_RELOAD, reload},
+    {ORDER_NOTE_INFO, note_info},
+    {ORDER_NOTE_WARN, note_warn},
     {ORDER_NOTE_ERROR, note_error},
+    {ORDER_NOTE_CRASH, note_crash},
+    {ORDER_HOLD, hold},
+    {ORDER_GO_ON, go_on},
 };
 
 /* What a later version of the supervisor may say besides is left alone. */

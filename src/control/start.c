@@ -64,6 +64,7 @@ static bool open_state_file(struct control *control)
 {
     const struct state_file_options options = {
         .config = &control->config->state,
+        .handed_over = control->handover->state,
         .live = control->live,
         .ring = control->ring,
         .say = on_state_file,
@@ -90,6 +91,7 @@ static bool open_management(struct control *control)
         .workers = (struct worker *const *const *)&control->workers,
         .started = &control->started,
         .stops_asked = &control->stops_asked,
+        .held = &control->held,
         .reload = on_reload_asked,
         .add = control_add_backend,
         .remove = control_remove_backend,

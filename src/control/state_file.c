@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -36,7 +37,8 @@ struct state_file {
     u64 health_changes;          /* when it was written last */
     u32 secret_count;
     bool finished;
-    bool failing; /* and said so */
+    bool inherited; /* `kept` is of another engine, and not from the file */
+    bool failing;   /* and said so */
     struct secret secrets[SECRETS_MAX];
     char path[PATH_BYTES]; /* "" = there is none */
 };
@@ -134,13 +136,24 @@ static void load(struct state_file *file)
     struct config_problems problems;
     bool missing;
     file->kept = config_kept_load(file->path, &missing, &problems);
-    if (file->kept) {
-        take_secrets(file);
-        live_restore(file->with.live, file->kept, restore_sticky_key(file));
-    } else if (!missing) {
+    if (!file->kept && !missing)
         set_aside(file, &problems);
-    }
     config_problems_deinit(&problems);
+}
+
+/* From the engine that serves until we do: what its file, if it has one, may not hold yet. */
+static void load_handed_over(struct state_file *file)
+{
+    struct config_problems problems;
+    char path[32];
+    bool missing;
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", file->with.handed_over);
+    file->kept = config_kept_load(path, &missing, &problems);
+    if (!file->kept)
+        say(file, LOG_ERROR, "What the earlier version knows cannot be read: %s",
+            problems.count > 0 ? problems.at[0].text : "there is no /proc");
+    config_problems_deinit(&problems);
+    (void)close(file->with.handed_over);
 }
 
 struct state_file *state_file_open(const struct state_file_options *options)
@@ -152,8 +165,15 @@ struct state_file *state_file_open(const struct state_file_options *options)
     file->due_ns = UINT64_MAX;
     find_path(file);
     file->writer = (struct state_writer){.path = file->path, .ring = options->ring};
-    if (file->path[0] != '\0')
+    if (options->handed_over >= 0)
+        load_handed_over(file);
+    file->inherited = file->kept != NULL;
+    if (!file->kept && file->path[0] != '\0')
         load(file);
+    if (file->kept) {
+        take_secrets(file);
+        live_restore(file->with.live, file->kept, restore_sticky_key(file));
+    }
     return file;
 }
 
@@ -201,7 +221,7 @@ void state_file_restore(struct state_file *file, struct health *health)
     const struct snapshot *snapshot = live_snapshot(file->with.live);
     struct restored restored = {0, 0};
     file->health = health;
-    if (sticky_used(snapshot->config) && !secret_find(file, STICKY))
+    if (file->inherited || (sticky_used(snapshot->config) && !secret_find(file, STICKY)))
         state_file_touch(file);
     if (!file->kept)
         return;
@@ -220,8 +240,8 @@ void state_file_restore(struct state_file *file, struct health *health)
     const struct config_overlay *overlay = live_overlay(file->with.live);
     say(file, LOG_INFO,
         "Restored from %s: %u backends added and %u removed at run time, %u marks, health of %u%s",
-        file->path, overlay->added_count, overlay->removed_count, restored.marks, restored.health,
-        fresh ? "" : ", which is too old");
+        file->inherited ? "the earlier version" : file->path, overlay->added_count,
+        overlay->removed_count, restored.marks, restored.health, fresh ? "" : ", which is too old");
     config_kept_destroy(file->kept);
     file->kept = NULL;
 }
@@ -310,15 +330,9 @@ static void keep_secrets(const struct state_file *file, struct config_kept *kept
     kept->secret_count = file->secret_count;
 }
 
-static void begin_writing(struct state_file *file)
+static void print(struct state_file *file, FILE *out)
 {
     struct config_kept kept = {.saved_ms = clock_wall_ns() / NS_PER_MS};
-    char *text = NULL;
-    usize bytes = 0;
-    FILE *out = open_memstream(&text, &bytes);
-    file->due_ns = UINT64_MAX;
-    if (!out)
-        return;
     arena_init(&kept.arena);
     keep_sticky_key(file);
     keep_backends(file, &kept);
@@ -326,6 +340,33 @@ static void begin_writing(struct state_file *file)
     keep_secrets(file, &kept);
     config_kept_print(&kept, out);
     arena_deinit(&kept.arena);
+}
+
+int state_file_hand_over(struct state_file *file)
+{
+    int fd = memfd_create("nextproxy state", MFD_CLOEXEC);
+    FILE *out = fd >= 0 ? fdopen(dup(fd), "w") : NULL;
+    if (!out) {
+        if (fd >= 0)
+            (void)close(fd);
+        return -1;
+    }
+    print(file, out);
+    if (fclose(out) == 0)
+        return fd;
+    (void)close(fd);
+    return -1;
+}
+
+static void begin_writing(struct state_file *file)
+{
+    char *text = NULL;
+    usize bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+    file->due_ns = UINT64_MAX;
+    if (!out)
+        return;
+    print(file, out);
     file->health_changes = file->health ? health_changes(file->health) : 0;
     if (fclose(out) == 0)
         state_writer_begin(&file->writer, text, bytes);

@@ -17,6 +17,7 @@ struct state_file;
 
 struct state_file_options {
     const struct config_state *config;
+    int handed_over; /* what another engine has handed over, to be closed; -1 = the file counts */
     struct live *live;
     struct ring *ring; /* woken when a file is written */
     /* One line of the error log. */
@@ -36,6 +37,9 @@ void state_file_tick(struct state_file *file, u64 now_ns);
 u64 state_file_deadline_ns(const struct state_file *file);
 /* Writes what has changed, and nothing more from then on: the process is being stopped. */
 void state_file_finish(struct state_file *file);
+/* What it would hold now, to be read from its beginning; also when there is no file. -1: no room
+ * for it. */
+MUST_CHECK int state_file_hand_over(struct state_file *file);
 void state_file_close(struct state_file *file);
 
 #endif

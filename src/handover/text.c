@@ -7,6 +7,7 @@
  *     supervisor 4711
  *     restarts 2
  *     watchdog 30000000
+ *     state 7
  *     report The engine (process 4712) was ended by SIGSEGV ...
  *     engine 4713 9 123456789
  *     listen 5-8,11 *:3000
@@ -39,6 +40,7 @@ void handover_init(struct handover *handover)
     handover->supervisor = 0;
     handover->restarts = 0;
     handover->watchdog_us = 0;
+    handover->state = -1;
     handover->engine_count = 0;
     handover->socket_count = 0;
 }
@@ -116,6 +118,8 @@ bool handover_write(const struct handover *handover, char *out, usize bytes)
         put(&writer, "restarts %u\n", handover->restarts);
     if (handover->watchdog_us > 0)
         put(&writer, "watchdog %llu\n", (unsigned long long)handover->watchdog_us);
+    if (handover->state >= 0)
+        put(&writer, "state %d\n", handover->state);
     if (handover->report[0] != '\0')
         put(&writer, "report %s\n", handover->report);
     for (u32 i = 0; i < handover->engine_count; i++)
@@ -196,6 +200,11 @@ static bool read_watchdog(const char *value, struct handover *out)
     return take_number(&value, UINT64_MAX, &out->watchdog_us) && *value == '\0';
 }
 
+static bool read_state(const char *value, struct handover *out)
+{
+    return take_int(&value, &out->state) && *value == '\0';
+}
+
 static bool read_report(const char *value, struct handover *out)
 {
     usize len = strlen(value);
@@ -254,6 +263,7 @@ static const struct key {
     {"supervisor", read_supervisor, "its supervisor is no process"},
     {"restarts", read_restarts, "its restarts are no number"},
     {"watchdog", read_watchdog, "its watchdog is no time"},
+    {"state", read_state, "its state is no descriptor"},
     {"report", read_report, "its report is too long"},
     {"engine", read_engine, "it has a bad engine"},
     {"listen", read_listen, "it has a bad socket"},

@@ -94,6 +94,7 @@ bool supervisor_spawn(struct supervisor *supervisor, enum engine_state state)
     handover.supervisor = getpid();
     handover.restarts = supervisor->restarts.total;
     handover.watchdog_us = supervisor->watchdog_us;
+    handover.state = upgrade ? supervisor->state_fd : -1;
     if (!upgrade)
         memcpy(handover.report, supervisor->report, sizeof(handover.report));
     store_add_to(&supervisor->store, &handover);
@@ -184,7 +185,7 @@ static void on_ready(struct supervisor *supervisor, struct engine *engine)
     engine->state = ENGINE_SERVING;
     supervisor->served = true;
     if (upgrade && supervisor->report[0] != '\0') /* else it was told at its start */
-        tell_text(engine, ORDER_NOTE_ERROR, supervisor->report);
+        tell_text(engine, ORDER_NOTE_CRASH, supervisor->report);
     supervisor->report[0] = '\0';
     if (earlier) {
         engine_tell(earlier, ORDER_RETIRE);
@@ -210,6 +211,8 @@ static void on_message(struct supervisor *supervisor, struct engine *engine,
     } else if (begins_with(text, MESSAGE_FAILED)) {
         (void)snprintf(engine->failure, sizeof(engine->failure), "%s",
                        text + strlen(MESSAGE_FAILED));
+    } else if (begins_with(text, MESSAGE_HELD)) {
+        supervisor_held(supervisor, message);
     } else if (begins_with(text, MESSAGE_FORGET)) {
         if (engine->state == ENGINE_SERVING)
             forget(supervisor, text + strlen(MESSAGE_FORGET));
@@ -286,11 +289,7 @@ static void on_ended(struct supervisor *supervisor, struct engine *engine, int s
             supervisor_upgrade_failed(supervisor, &was, status);
         break;
     case ENGINE_DRAINING:
-        if (status != 0) {
-            char line[HANDOVER_REPORT_BYTES];
-            report_write(line, sizeof(line), was.pid, status, ran_ms);
-            supervisor_say("nextproxy: %s; it was finishing what it had begun", line);
-        }
+        supervisor_drained(supervisor, was.pid, status, ran_ms);
         break;
     case ENGINE_REPORTING:
         supervisor->over = true;
@@ -461,6 +460,7 @@ int supervisor_run(char **words, const struct handover *from)
 {
     static struct supervisor supervisor;
     supervisor.words = words;
+    supervisor.state_fd = -1;
     supervisor.restart_ns = supervisor.kill_ns = supervisor.trial_ns = UINT64_MAX;
     supervisor.watchdog_us =
         watchdog_parse(getenv("WATCHDOG_USEC"), getenv("WATCHDOG_PID"), getpid());

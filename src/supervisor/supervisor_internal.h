@@ -27,8 +27,10 @@ struct supervisor {
     u64 trial_ns;
     u32 stops_asked;
     int signal_fd;
+    int state_fd;       /* for the engine of an upgrade while it is being started; -1 = none */
     int status;         /* to exit with */
     bool served;        /* an engine has been ready once */
+    bool holding;       /* the engine that serves is asked what it knows, for an upgrade */
     bool upgrade_asked; /* as soon as an engine serves */
     bool upgraded;      /* the engine that serves is of a new program, and we are not yet */
     bool over;
@@ -48,10 +50,14 @@ void supervisor_reconsider(struct supervisor *supervisor);
 void supervisor_find_program(struct supervisor *supervisor);
 /* SIGUSR2. */
 void supervisor_upgrade(struct supervisor *supervisor);
+/* The engine that serves has said what it knows, and changes nothing from now on. */
+void supervisor_held(struct supervisor *supervisor, const struct channel_message *message);
 /* The new engine has ended before it was ready. */
 void supervisor_upgrade_failed(struct supervisor *supervisor, const struct engine *trial,
                                int status);
-/* It was not ready in time. */
+/* An earlier engine has ended, after it had been told to finish. */
+void supervisor_drained(struct supervisor *supervisor, pid_t pid, int status, u64 ran_ms);
+/* It was not ready in time; or nobody has said anything that it could go on with. */
 void supervisor_trial_over(struct supervisor *supervisor);
 /* The new engine serves: runs the new program in this process, which keeps its number. Comes back
  * only when that fails; then this one goes on. */

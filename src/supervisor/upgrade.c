@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "supervisor/supervisor_internal.h"
 
-enum { TRIAL_MS = 60000, SPARE_ENGINES = 2 };
+enum { HOLD_MS = 2000, TRIAL_MS = 60000, SPARE_ENGINES = 2 };
 
 /* The path that was executed, so that a symbolic link that is led elsewhere counts. */
 void supervisor_find_program(struct supervisor *supervisor)
@@ -45,11 +45,46 @@ static const char *obstacle(struct supervisor *supervisor)
         free_places += supervisor->engines[i].state == ENGINE_NONE;
     if (supervisor->stops_asked > 0)
         return "Not upgraded: the proxy is stopping";
-    if (supervisor_find(supervisor, ENGINE_TRIAL))
+    if (supervisor_find(supervisor, ENGINE_TRIAL) || supervisor->holding)
         return "Not upgraded: an upgrade is going on";
     if (free_places <= SPARE_ENGINES)
         return "Not upgraded: too many earlier engines still finish what they have begun";
     return NULL;
+}
+
+static void go_on(struct supervisor *supervisor)
+{
+    const struct engine *engine = supervisor_find(supervisor, ENGINE_SERVING);
+    if (engine)
+        engine_tell(engine, ORDER_GO_ON);
+}
+
+static void begin_trial(struct supervisor *supervisor)
+{
+    char line[CHANNEL_TEXT_BYTES];
+    supervisor->holding = false;
+    supervisor->trial_ns = UINT64_MAX;
+    supervisor->upgrade_asked = !supervisor_find(supervisor, ENGINE_SERVING);
+    if (supervisor->stops_asked > 0 || supervisor->upgrade_asked)
+        return;
+    if (supervisor_spawn(supervisor, ENGINE_TRIAL)) {
+        supervisor->trial_ns = clock_monotonic_ns() + TRIAL_MS * NS_PER_MS;
+        return;
+    }
+    (void)snprintf(line, sizeof(line), "Not upgraded: no process for a new engine: %s",
+                   strerror(errno));
+    note(supervisor, ORDER_NOTE_ERROR, line);
+    go_on(supervisor);
+}
+
+void supervisor_held(struct supervisor *supervisor, const struct channel_message *message)
+{
+    supervisor->state_fd = message->fd_count > 0 ? message->fds[0] : -1;
+    if (supervisor->holding)
+        begin_trial(supervisor);
+    supervisor->state_fd = -1;
+    for (u32 i = 0; i < message->fd_count; i++)
+        (void)close(message->fds[i]);
 }
 
 void supervisor_upgrade(struct supervisor *supervisor)
@@ -65,18 +100,19 @@ void supervisor_upgrade(struct supervisor *supervisor)
     }
     (void)snprintf(line, sizeof(line), "Upgrading: starting %s", supervisor->program);
     note(supervisor, ORDER_NOTE_INFO, line);
-    if (supervisor_spawn(supervisor, ENGINE_TRIAL)) {
-        supervisor->trial_ns = clock_monotonic_ns() + TRIAL_MS * NS_PER_MS;
-        return;
-    }
-    (void)snprintf(line, sizeof(line), "Not upgraded: no process for a new engine: %s",
-                   strerror(errno));
-    note(supervisor, ORDER_NOTE_ERROR, line);
+    engine_tell(supervisor_find(supervisor, ENGINE_SERVING), ORDER_HOLD);
+    supervisor->holding = true;
+    supervisor->trial_ns = clock_monotonic_ns() + HOLD_MS * NS_PER_MS;
 }
 
 void supervisor_trial_over(struct supervisor *supervisor)
 {
     struct engine *trial = supervisor_find(supervisor, ENGINE_TRIAL);
+    if (supervisor
+            ->holding) { /* an earlier version, which does not know the order, or one that hangs */
+        begin_trial(supervisor);
+        return;
+    }
     supervisor->trial_ns = UINT64_MAX;
     if (!trial)
         return;
@@ -99,7 +135,18 @@ void supervisor_upgrade_failed(struct supervisor *supervisor, const struct engin
     (void)snprintf(line, sizeof(line), "Not upgraded: %s; the earlier version serves on",
                    trial->failure[0] != '\0' ? trial->failure : cause);
     note(supervisor, ORDER_NOTE_ERROR, line);
+    go_on(supervisor);
     supervisor_reconsider(supervisor);
+}
+
+void supervisor_drained(struct supervisor *supervisor, pid_t pid, int status, u64 ran_ms)
+{
+    char line[CHANNEL_TEXT_BYTES], report[HANDOVER_REPORT_BYTES];
+    if (status == 0)
+        return;
+    report_write(report, sizeof(report), pid, status, ran_ms);
+    (void)snprintf(line, sizeof(line), "%s; it was finishing what it had begun", report);
+    note(supervisor, ORDER_NOTE_CRASH, line);
 }
 
 /* ---- This process ---- */

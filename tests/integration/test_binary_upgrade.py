@@ -1,5 +1,6 @@
 """SIGUSR2: a new version of the program takes the listeners over, the old one finishes what it has
 begun (issue, Live changes: "the new engine takes the listeners, the old one drains")."""
+import itertools
 import json
 import os
 import re
@@ -9,12 +10,15 @@ import threading
 
 import pytest
 
+from lib.admin import ask, managed, status_of
 from lib.client import request
 from lib.load import Load
 from lib.logs import messages
 from lib.origin import answer, serve, wait_event, wait_until
 from lib.proxy import BINARY, connects, port_free
 from lib.reload import write_config
+from lib.wire import Closed
+from test_admin_backends import add
 from test_supervisor import crash, fixed
 from test_upgrade import SWITCH, UPGRADE, echo_bytes
 
@@ -263,6 +267,78 @@ def test_a_bad_configuration_changes_nothing(lab):
     assert "exit status 1" in refused_upgrade(proxy)
     assert proxy.engine_pids == [old]
     assert lab.ask(proxy, request()).status == 200
+
+
+def marks_of(lab, proxy):
+    return {backend["id"]: backend["marks"] for backend in status_of(lab, proxy)["backends"]}
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_was_changed_at_run_time_goes_on(lab, kept):
+    """Backends, marks and sessions, a moment old; with a state file and without."""
+    sections = {"state": {"file": str(lab.directory / "state.json")}} if kept else {}
+    proxy = managed(lab, fixed(lab), fixed(lab), **sections,
+                    loadBalancing={"stickySession": {"enabled": True}})
+    cookie = lab.ask(proxy, request()).get("Set-Cookie").split(";")[0]
+    assert add(lab, proxy, url=fixed(lab).url, id="new").status == 201
+    assert ask(lab, proxy, "/backends/new/drain", method="POST").status == 200
+    upgrade(proxy)
+    assert marks_of(lab, proxy) == {"b0": [], "b1": [], "new": ["draining"]}
+    assert lab.ask(proxy, request("GET", "/", f"Cookie: {cookie}")).get("Set-Cookie") is None
+
+
+def test_changes_during_upgrades_are_kept_or_refused(lab):
+    proxy = managed(lab, fixed(lab))
+    added, over = [], threading.Event()
+
+    def change():
+        for number in itertools.count():
+            if over.is_set():
+                return
+            try:
+                answered = add(lab, proxy, url=f"http://127.0.0.1:{number + 1}", id=f"x{number}")
+            except (AssertionError, Closed, OSError):
+                continue  # by the engine that ends: nobody was told that it was done
+            assert answered.status in (201, 409)
+            if answered.status == 201:
+                added.append(f"x{number}")
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    for _ in range(3):
+        before = len(added)
+        wait_until(lambda seen=before: len(added) > seen + 5, "changes")
+        upgrade(proxy)
+    over.set()
+    thread.join()
+    assert set(added) <= set(marks_of(lab, proxy))
+
+
+def test_a_refused_upgrade_lets_changes_go_on(lab, copy):
+    proxy = managed(lab, fixed(lab), how={"program": str(copy)})
+    replace(copy, b"#!/bin/sh\nexit 3\n")
+    refused_upgrade(proxy)
+    wait_until(lambda: add(lab, proxy, url="http://127.0.0.1:1", id="new").status == 201,
+               "the new backend")
+
+
+def test_an_earlier_engine_that_crashes_is_reported(lab):
+    """What it was finishing is cut, so somebody will ask; nothing is started again."""
+    def handler(connection):
+        connection.read_request()
+        connection.send("HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n", b"a")
+        connection.wait_closed()
+
+    proxy = lab.proxy(lab.origin(handler), timeouts={"drain": 60_000})
+    client = lab.client(proxy)
+    client.send(request())
+    client.read_response(body=False)
+    new, old = upgrade(proxy)
+    os.kill(old, signal.SIGSEGV)
+    wait_until(lambda: messages(proxy, "crash"), "the report")
+    assert re.fullmatch(rf"The engine \(process {old}\) was ended by SIGSEGV after \d+\.\d{{3}} s; "
+                        "it was finishing what it had begun", messages(proxy, "crash")[0])
+    assert proxy.engine_pids == [new]
 
 
 def test_nothing_piles_up(lab):

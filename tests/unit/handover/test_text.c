@@ -34,6 +34,7 @@ static void all_that_is_written_is_read(void **state)
     first.supervisor = 4711;
     first.restarts = UINT32_MAX;
     first.watchdog_us = UINT64_MAX;
+    first.state = 23;
     (void)snprintf(first.report, sizeof(first.report), "The engine  was: ended, =by 11");
     for (i32 i = 0; i < HANDOVER_ENGINES_MAX; i++)
         first.engines[first.engine_count++] =
@@ -51,6 +52,7 @@ static void all_that_is_written_is_read(void **state)
     assert_int_equal(second.supervisor, 4711);
     assert_int_equal(second.restarts, UINT32_MAX);
     assert_true(second.watchdog_us == UINT64_MAX);
+    assert_int_equal(second.state, 23);
     assert_string_equal(second.report, first.report);
     assert_int_equal(second.engine_count, HANDOVER_ENGINES_MAX);
     assert_int_equal(second.socket_count, 8);
