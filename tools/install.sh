@@ -32,6 +32,7 @@ packages() {
     test     nginx               nginx               nginx             a real origin
     test     nodejs              nodejs              node              a real origin
     test     curl                curl                curl              a real client
+    test     iproute2            iproute2            ip                cuts networks
     test     prometheus          prometheus          promtool          checks what /metrics says
     test     gcovr               gcovr               gcovr             coverage report
     test     musl-tools          -                   musl-gcc          checks the code against musl

@@ -4,8 +4,7 @@ import random
 
 import pytest
 
-from lib.faults import FAULTS, FaultyBackend, Load
-from lib.origin import wait_until
+from lib.faults import FAULTS, FaultyBackend, Load, wait_answers
 
 # Frozen and hanging backends are given up after a while; each fault may cost as much.
 PATIENCE = {"connect": 500, "responseHead": 500}
@@ -13,11 +12,6 @@ PATIENCE = {"connect": 500, "responseHead": 500}
 
 def backends_of(lab, count):
     return [lab.keep(FaultyBackend()) for _ in range(count)]
-
-
-def wait_answers(load, more):
-    goal = load.answered + more
-    wait_until(lambda: load.answered >= goal or load.errors, f"{more} more answers", 60)
 
 
 @pytest.mark.parametrize("fault", FAULTS)

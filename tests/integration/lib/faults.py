@@ -7,6 +7,7 @@ import sys
 import threading
 
 from lib.client import Client, request
+from lib.origin import wait_until
 from lib.wire import WAIT_SECONDS, Closed, WireError
 
 SCRIPT = pathlib.Path(__file__).with_name("fault_backend.py")
@@ -98,3 +99,9 @@ class Load:
         for thread in self.threads:
             thread.join(2 * WAIT_SECONDS)
             assert not thread.is_alive(), "a client got no answer at all"
+
+
+def wait_answers(load, more):
+    """Until that many more requests were answered; at once when one has failed."""
+    goal = load.answered + more
+    wait_until(lambda: load.answered >= goal or load.errors, f"{more} more answers", 60)
