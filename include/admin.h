@@ -50,6 +50,7 @@ struct admin_view {
     const struct health *health; /* NULL: nothing is checked */
     struct resolve_figures names;
     u32 workers;
+    u32 workers_stuck;                     /* of these, workers whose loop does not turn */
     const struct proxy_counters *departed; /* what workers that have ended have counted */
     u32 restarts;                          /* of the engine after crashes, by its supervisor */
     i32 supervisor;                        /* its process; 0 = there is none */

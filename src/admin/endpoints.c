@@ -11,8 +11,13 @@ static void answer_health(struct admin *admin, const struct admin_question *ques
                           struct admin_reply *reply)
 {
     (void)question;
-    (void)admin;
-    http_write(&reply->body, SLICE("{\"alive\":true}\n"));
+    struct admin_view view;
+    admin->source->view(admin->source->context, &view);
+    reply->status = view.workers_stuck > 0 ? 503 : 200;
+    if (view.workers_stuck > 0)
+        write_format(&reply->body, "{\"alive\":false,\"workersStuck\":%u}\n", view.workers_stuck);
+    else
+        http_write(&reply->body, SLICE("{\"alive\":true}\n"));
 }
 
 u32 view_route_limit(const struct snapshot *snapshot, u32 route)

@@ -36,6 +36,8 @@ static void write_process(struct scrape *scrape)
     write_single(out, "snapshot_version", "gauge", "The version of the configuration in use.",
                  scrape->view.snapshot->version);
     write_single(out, "workers", "gauge", "Threads that serve clients.", scrape->view.workers);
+    write_single(out, "workers_stuck", "gauge", "Of these, threads that do not go on.",
+                 scrape->view.workers_stuck);
     write_single(out, "draining", "gauge", "1 while the proxy is being stopped.",
                  scrape->view.draining);
     write_single(out, "engine_restarts_total", "counter",

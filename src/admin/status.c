@@ -142,8 +142,9 @@ void status_json(const struct admin *admin, struct http_writer *out)
     write_format(out, ",\"version\":\"%s\",\"pid\":%d,\"uptimeSeconds\":%llu", NEXTPROXY_VERSION,
                  (int)getpid(), number(admin_uptime_s(admin)));
     write_format(out, ",\"supervisor\":%d,\"restarts\":%u", view.supervisor, view.restarts);
-    write_format(out, ",\"draining\":%s,\"snapshot\":%llu,\"workers\":%u", truth(view.draining),
-                 number(view.snapshot->version), view.workers);
+    write_format(out, ",\"draining\":%s,\"snapshot\":%llu", truth(view.draining),
+                 number(view.snapshot->version));
+    write_format(out, ",\"workers\":%u,\"workersStuck\":%u", view.workers, view.workers_stuck);
     write_totals(&sum, out);
     write_format(out, ",\"overload\":{\"stage\":\"%s\",\"changes\":%llu,\"shed\":%llu}",
                  overload_stage_name((enum overload_stage)sum.overload),

@@ -48,7 +48,7 @@ static u64 next_deadline_ns(const struct control *control)
     deadline_ns = min_u64(deadline_ns, wheel_next_ns(&control->wheel));
     deadline_ns = min_u64(deadline_ns, state_file_deadline_ns(control->state_file));
     deadline_ns = min_u64(deadline_ns, pressure_deadline_ns(&control->pressure));
-    deadline_ns = min_u64(deadline_ns, control->watchdog_ns);
+    deadline_ns = min_u64(deadline_ns, watchdog_deadline_ns(control->watchdog));
     if (control->watch)
         deadline_ns = min_u64(deadline_ns, watch_deadline_ns(control->watch));
     if (!control->retiring && !control->closing)
@@ -82,7 +82,7 @@ static void run_until_finished(struct control *control)
         if (control->watch)
             watch_tick(control->watch, now_ns);
         control_settle(control);
-        control_watchdog_tick(control, now_ns);
+        watchdog_tick(control, now_ns);
         const struct live_workers workers = {control->workers, control->started};
         look_at_pressure(control, now_ns);
         control->retiring = live_retire(control->live, &workers) > 0;
@@ -142,7 +142,6 @@ int control_run(const struct control_options *options)
         .handover = options->handover,
         .signal_fd = -1,
         .ring_disabled = options->ring_disabled,
-        .watchdog_ns = UINT64_MAX,
     };
     pressure_init(&control.pressure);
     bool started = control_start(&control, options);
@@ -163,7 +162,7 @@ int control_run(const struct control_options *options)
     pressure_deinit(&control.pressure);
     if (control.team)
         team_destroy(control.team);
-    free(control.turns_seen);
+    watchdog_destroy(control.watchdog);
     if (control.watch)
         watch_destroy(control.watch);
     if (control.live)

@@ -11,6 +11,7 @@
 #include "control/pressure.h"
 #include "control/state_file.h"
 #include "control/watch.h"
+#include "control/watchdog.h"
 #include "health.h"
 #include "log.h"
 #include "resolve.h"
@@ -38,8 +39,7 @@ struct control {
     struct listeners *listeners;
     struct handover *handover;
     struct ring_op order_op; /* of the channel to the supervisor */
-    u64 *turns_seen;         /* per worker, when it was nudged last, for the watchdog */
-    u64 watchdog_ns; /* when the service manager is to hear of us again; UINT64_MAX = never */
+    struct watchdog *watchdog;
     u32 started;     /* workers */
     u32 places;      /* that the team has */
     u64 settled;     /* the version of the last snapshot that control_settle() has seen */
@@ -48,7 +48,6 @@ struct control {
     int signal_fd;
     u32 ring_disabled;
     bool retired;               /* another engine serves on our sockets */
-    bool stuck;                 /* a worker did not turn when it was nudged */
     bool retiring;              /* earlier configurations are still used */
     bool closing;               /* listeners that are served no more are still in use */
     char why[WORKER_WHY_BYTES]; /* a start failed */
@@ -92,8 +91,6 @@ static inline bool control_keeps_files(const struct control *control)
 void control_tell(const struct control *control, const char *format, ...) PRINTF_LIKE(2, 3);
 /* The workers serve: the supervisor gets what it is to keep, and all hear that we are ready. */
 void control_ready(struct control *control);
-/* Tells the service manager that all is well, when it wants to hear so and it is true. */
-void control_watchdog_tick(struct control *control, u64 now_ns);
 
 /* ---- changes.c: what the management API asks for; `context` is the control ---- */
 

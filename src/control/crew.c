@@ -144,7 +144,7 @@ static bool start_worker(struct control *control, struct snapshot *snapshot, u32
     struct worker *worker = worker_start(&options, why, why_bytes);
     if (!worker)
         return false;
-    control->turns_seen[control->started] = UINT64_MAX; /* nobody has nudged it yet */
+    watchdog_came(control->watchdog, control->started);
     control->workers[control->started++] = worker;
     return true;
 }
@@ -265,7 +265,7 @@ static void join(struct control *control, u32 at)
                    (unsigned long long)counters.requests);
     control->started--;
     control->workers[at] = control->workers[control->started];
-    control->turns_seen[at] = control->turns_seen[control->started];
+    watchdog_went(control->watchdog, at, control->started);
     note_worker(control, index, what);
 }
 

@@ -101,6 +101,7 @@ static bool open_management(struct control *control)
         .handover = control->handover,
         .buffer_count = STATE_WORKERS_MAX + 1,
         .departed = &control->departed,
+        .watchdog = &control->watchdog,
     };
     options.listen_count = listeners_management(control->listeners, options.listen_fds);
     for (u32 file = 0; file < LOG_FILE_COUNT; file++)
@@ -115,8 +116,8 @@ static bool start_workers(struct control *control)
 {
     control->team = team_create();
     control->workers = calloc(STATE_WORKERS_MAX, sizeof(struct worker *));
-    control->turns_seen = calloc(STATE_WORKERS_MAX, sizeof(u64));
-    if (!control->team || !control->workers || !control->turns_seen)
+    control->watchdog = watchdog_create(control->handover->watchdog_us);
+    if (!control->team || !control->workers || !control->watchdog)
         return refuse(control, no_memory);
     if (!control_furnish(control, live_snapshot(control->live), control->why, sizeof(control->why)))
         return false;

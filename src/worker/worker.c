@@ -248,6 +248,11 @@ struct worker *worker_start(const struct worker_options *options, char *why, usi
     return worker;
 }
 
+void worker_shun(struct worker *worker, bool shun)
+{
+    (shun ? team_leave : team_join)(worker->with.team, worker->with.index);
+}
+
 void worker_nudge(struct worker *worker)
 {
     ring_bell_ring(team_bell(worker->with.team, worker->with.index));

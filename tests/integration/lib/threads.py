@@ -1,0 +1,53 @@
+"""One thread of a process that is made to stand still, while the others go on: ptrace(2)."""
+import ctypes
+import os
+import pathlib
+import threading
+
+from lib.wire import WAIT_SECONDS
+
+PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17
+WALL = 0x40000000
+
+
+class NotPermitted(Exception):
+    """Tracing is not permitted here."""
+
+
+def thread_ids(pid):
+    """All threads of a process but the first, oldest first, and without those that the kernel has
+    for its rings."""
+    return sorted(int(thread.name) for thread in pathlib.Path(f"/proc/{pid}/task").iterdir()
+                  if int(thread.name) != pid
+                  and not (thread / "comm").read_text().startswith("iou-"))
+
+
+class Frozen:
+    """A thread that stands still until close(). Whoever has stopped it must let it go, so a thread
+    of the test stays with it."""
+
+    def __init__(self, thread_id):
+        self.thread_id, self.error = thread_id, 0
+        self.stands, self.go_on = threading.Event(), threading.Event()
+        self.keeper = threading.Thread(target=self.keep, daemon=True)
+        self.keeper.start()
+        assert self.stands.wait(WAIT_SECONDS), "the thread does not stop"
+        if self.error:
+            raise NotPermitted(os.strerror(self.error))
+
+    def keep(self):
+        ptrace = ctypes.CDLL(None, use_errno=True).ptrace
+        ptrace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+        for what in (PTRACE_SEIZE, PTRACE_INTERRUPT):
+            if ptrace(what, self.thread_id, None, None) != 0:
+                self.error = ctypes.get_errno()
+                self.stands.set()
+                return
+        os.waitpid(self.thread_id, WALL)
+        self.stands.set()
+        self.go_on.wait()
+        ptrace(PTRACE_DETACH, self.thread_id, None, None)
+
+    def close(self):
+        self.go_on.set()
+        self.keeper.join(WAIT_SECONDS)

@@ -1,0 +1,91 @@
+"""A worker that does not go on (issue: "watchdog"): its thread is stopped while the others run. It is
+seen, told to whoever asks, and to the service manager by silence; and all of it ends by itself."""
+import os
+import select
+import signal
+
+import pytest
+
+from lib.admin import ask, managed, metrics_of, status_of
+from lib.client import request
+from lib.logs import entries
+from lib.origin import wait_until
+from lib.threads import Frozen, NotPermitted, thread_ids
+from test_service_manager import Manager
+
+WATCHDOG_US = 1_000_000
+
+
+@pytest.fixture(name="manager")
+def service_manager(lab):
+    path = str(lab.directory / "notify")
+    manager = Manager(path)
+    manager.env = {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": str(WATCHDOG_US)}
+    yield manager
+    manager.sock.close()
+
+
+def freeze(lab, thread):
+    try:
+        frozen = Frozen(thread)
+    except NotPermitted as error:
+        pytest.skip(f"tracing a thread is not permitted here: {error}")
+    lab.origins.insert(0, frozen)  # let go in any case, or the proxy could not be stopped
+    return frozen
+
+
+def told(proxy):
+    return [(entry["level"], entry["message"]) for entry in entries(proxy, "worker_stuck")]
+
+
+def clients_on_both(lab, proxy):
+    """Idle connections, some on each of the two workers."""
+    clients = [lab.client(proxy) for _ in range(8)]
+    for client in clients:
+        assert client.get().status == 200
+    figures = metrics_of(lab, proxy)
+    assert all(figures[f'nextproxy_worker_connections{{worker="{index}"}}'] > 0 for index in (0, 1))
+    return clients
+
+
+def answered(clients):
+    """Those that have been sent something."""
+    return select.select([client.sock for client in clients], [], [], 0)[0]
+
+
+def test_one_worker_stands_still(lab, manager):
+    proxy = managed(lab, lab.origin(), workers=2, env=manager.env)
+    clients = clients_on_both(lab, proxy)
+    frozen = freeze(lab, thread_ids(proxy.engine_pid)[1])
+    wait_until(lambda: [level for level, _ in told(proxy)] == ["error"], "it is seen")
+    assert "watchdog will end this process" in told(proxy)[0][1]
+    answer = ask(lab, proxy, "/healthz")
+    assert (answer.status, answer.body) == (503, b'{"alive":false,"workersStuck":1}\n')
+    assert metrics_of(lab, proxy)["nextproxy_workers_stuck"] == 1
+    assert status_of(lab, proxy)["workersStuck"] == 1
+    manager.forget()
+    assert manager.silent(WATCHDOG_US / 1e6)
+    for client in clients:
+        client.send(request())
+    wait_until(lambda: answered(clients), "the other worker serves")
+    assert len(answered(clients)) < len(clients)
+    frozen.close()
+    for client in clients:
+        assert client.read_response().status == 200
+    manager.hear("WATCHDOG")
+    wait_until(lambda: [level for level, _ in told(proxy)] == ["error", "info"], "its end")
+    assert ask(lab, proxy, "/healthz").status == 200
+    assert metrics_of(lab, proxy)["nextproxy_workers_stuck"] == 0
+
+
+def test_a_process_that_was_stopped_as_a_whole(lab, manager):
+    """When it goes on no worker is blamed, although all of them are late."""
+    proxy = managed(lab, lab.origin(), workers=2, env=manager.env)
+    manager.hear("WATCHDOG")
+    os.kill(proxy.engine_pid, signal.SIGSTOP)
+    manager.forget()
+    assert manager.silent(WATCHDOG_US / 1e6)
+    os.kill(proxy.engine_pid, signal.SIGCONT)
+    manager.hear("WATCHDOG")
+    assert ask(lab, proxy, "/healthz").status == 200
+    assert not told(proxy)
