@@ -11,6 +11,8 @@
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 u64 clock_monotonic_ns(void);
+/* CLOCK_BOOTTIME in nanoseconds: it goes on while the machine sleeps. */
+u64 clock_boot_ns(void);
 /* CLOCK_REALTIME in nanoseconds since 1970. */
 u64 clock_wall_ns(void);
 

@@ -42,6 +42,8 @@ static void write_process(struct scrape *scrape)
                  scrape->view.draining);
     write_single(out, "engine_restarts_total", "counter",
                  "Restarts after crashes, since the supervisor began.", scrape->view.restarts);
+    write_single(out, "clock_steps_total", "counter",
+                 "How often the wall clock was set by a second or more.", scrape->view.clock_steps);
     write_single(out, "health_probes_total", "counter", "Active checks begun.",
                  scrape->view.health ? health_probes(scrape->view.health) : 0);
     write_single(out, "dns_names", "gauge",

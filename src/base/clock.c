@@ -17,6 +17,11 @@ u64 clock_monotonic_ns(void)
     return clock_read_ns(CLOCK_MONOTONIC);
 }
 
+u64 clock_boot_ns(void)
+{
+    return clock_read_ns(CLOCK_BOOTTIME);
+}
+
 u64 clock_wall_ns(void)
 {
     return clock_read_ns(CLOCK_REALTIME);

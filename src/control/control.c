@@ -1,4 +1,5 @@
 /* The control loop: runs what start.c has made, and ends it all. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -67,6 +68,28 @@ static void look_at_pressure(struct control *control, u64 now_ns)
     pressure_tick(&control->pressure, &sources, now_ns);
 }
 
+static void note_step(struct control *control, i64 step_ns)
+{
+    char line[256];
+    (void)snprintf(line, sizeof(line), "The wall clock was set %s by %.3f s%s",
+                   step_ns < 0 ? "back" : "forward",
+                   (double)(step_ns < 0 ? -step_ns : step_ns) / (double)NS_PER_S,
+                   wall_clock_doubted(&control->wall)
+                       ? ": no log is deleted for its age until it has stayed so for a day"
+                       : "");
+    control_note(control, LOG_WARN, "clock", line);
+}
+
+static void write_logs(struct control *control, u64 now_ns)
+{
+    u64 boot_ns = clock_boot_ns(), wall_ns = clock_wall_ns();
+    i64 step_ns = wall_clock_look(&control->wall, boot_ns, wall_ns);
+    if (UNLIKELY(step_ns != 0))
+        note_step(control, step_ns);
+    log_writer_doubt(control->log_writer, wall_clock_doubted(&control->wall));
+    log_writer_tick(control->log_writer, now_ns, wall_ns);
+}
+
 static void run_until_finished(struct control *control)
 {
     while (!control_tend_workers(control)) {
@@ -78,7 +101,7 @@ static void run_until_finished(struct control *control)
         if (control->stops_asked > 0)
             state_file_finish(control->state_file);
         state_file_tick(control->state_file, now_ns);
-        log_writer_tick(control->log_writer, now_ns, clock_wall_ns());
+        write_logs(control, now_ns);
         if (control->watch)
             watch_tick(control->watch, now_ns);
         control_settle(control);

@@ -10,6 +10,7 @@
 #include "control/management.h"
 #include "control/pressure.h"
 #include "control/state_file.h"
+#include "control/wall_clock.h"
 #include "control/watch.h"
 #include "control/watchdog.h"
 #include "health.h"
@@ -40,6 +41,7 @@ struct control {
     struct handover *handover;
     struct ring_op order_op; /* of the channel to the supervisor */
     struct watchdog *watchdog;
+    struct wall_clock wall;
     u32 started;     /* workers */
     u32 places;      /* that the team has */
     u64 settled;     /* the version of the last snapshot that control_settle() has seen */

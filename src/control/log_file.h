@@ -46,7 +46,8 @@ struct log_retirement {
 
 /* Deletes what is beyond config.files_max (the open file counts) or older than config.age_days_max
  * by its modification time. Touches only regular files whose names have the pattern's shape, and
- * never the open file. */
+ * never the open file. With LOG_AGE_UNKNOWN for the time, none for its age. */
+enum { LOG_AGE_UNKNOWN = 0 };
 struct log_retirement log_file_retire(const struct log_file_target *target, u64 wall_ns);
 
 #endif

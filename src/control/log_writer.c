@@ -62,6 +62,7 @@ struct log_writer {
     u64 now_ns;
     u64 wall_ns;
     u64 tick_ns;
+    bool doubted;      /* the wall clock, as far as ages go */
     atomic_bool woken; /* by a buffer, from its writer's thread */
     struct sink sinks[LOG_FILE_COUNT];
 };
@@ -256,7 +257,9 @@ static void sink_on_written(struct ring_op *op, struct ring_done done)
 
 static void sink_retire(struct sink *sink)
 {
-    struct log_retirement result = log_file_retire(&sink->file, sink->writer->wall_ns);
+    const struct log_writer *writer = sink->writer;
+    struct log_retirement result =
+        log_file_retire(&sink->file, writer->doubted ? LOG_AGE_UNKNOWN : writer->wall_ns);
     sink->retire_due = result.more;
     if (result.error != 0)
         log_report_retirement(&sink->report, result.error);
@@ -336,6 +339,11 @@ void log_writer_tick(struct log_writer *writer, u64 now_ns, u64 wall_ns)
     writer->tick_ns = now_ns + TICK_NS;
     for (enum log_file file = 0; file < LOG_FILE_COUNT; file++)
         sink_tick(&writer->sinks[file]);
+}
+
+void log_writer_doubt(struct log_writer *writer, bool doubt)
+{
+    writer->doubted = doubt;
 }
 
 u64 log_writer_deadline_ns(const struct log_writer *writer)

@@ -40,6 +40,8 @@ bool log_writer_is_quiet(const struct log_writer *writer);
 
 /* Starts writing what is due. Cheap when nothing is. Never waits for a write. */
 void log_writer_tick(struct log_writer *writer, u64 now_ns, u64 wall_ns);
+/* Whether files may be younger than the wall clock says: then none is deleted for its age. */
+void log_writer_doubt(struct log_writer *writer, bool doubt);
 /* When tick must be called at the latest (CLOCK_MONOTONIC). */
 u64 log_writer_deadline_ns(const struct log_writer *writer);
 

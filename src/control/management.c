@@ -38,6 +38,7 @@ static void view(void *context, struct admin_view *out)
         .overlay = live_overlay(management->with.live),
         .health = management->with.health,
         .workers = *management->with.started,
+        .clock_steps = management->with.wall->steps,
         .workers_stuck = watchdog_stuck(*management->with.watchdog),
         .departed = management->with.departed,
         .draining = *management->with.stops_asked > 0,

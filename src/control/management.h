@@ -6,6 +6,7 @@
 #include "base/wheel.h"
 #include "control/live.h"
 #include "control/pressure.h"
+#include "control/wall_clock.h"
 #include "control/watchdog.h"
 #include "handover.h"
 #include "health.h"
@@ -32,6 +33,7 @@ struct management_options {
     const struct proxy_counters *departed; /* of workers that have ended */
     const struct pressure *pressure;
     struct watchdog *const *watchdog;
+    const struct wall_clock *wall;
     int listen_fds[CONFIG_ADMIN_LISTENERS_MAX]; /* stay the caller's */
     u32 listen_count;
     enum live_reload (*reload)(void *context); /* reads the file again */

@@ -102,6 +102,7 @@ static bool open_management(struct control *control)
         .buffer_count = STATE_WORKERS_MAX + 1,
         .departed = &control->departed,
         .watchdog = &control->watchdog,
+        .wall = &control->wall,
     };
     options.listen_count = listeners_management(control->listeners, options.listen_fds);
     for (u32 file = 0; file < LOG_FILE_COUNT; file++)
