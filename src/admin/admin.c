@@ -1,6 +1,7 @@
 /* The management API's memory, its accepting and its end. See include/admin.h. */
 #include "admin.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -8,6 +9,31 @@
 #include "base/clock.h"
 
 enum { ACCEPT_RETRY_MS = 50 }; /* after the process ran out of file descriptors */
+
+/* ---- When descriptors have run out ---- */
+
+/* One is kept for that moment: whoever wants to know what is wrong must be answered. */
+static void reserve(struct admin *admin)
+{
+    admin->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* What it was given up for is taken back as soon as a connection has ended. */
+static void accept_with_reserve(struct admin_door *door)
+{
+    struct admin *admin = door->admin;
+    if (admin->reserve_fd < 0)
+        return;
+    (void)close(admin->reserve_fd);
+    admin->reserve_fd = -1;
+    int fd = accept4(door->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0)
+        connection_start(admin, fd);
+    else
+        reserve(admin);
+}
+
+/* ---- Accepting ---- */
 
 /* Who came while this process was the one to be woken; see worker.c, which does the same. */
 static void accept_rest(struct admin_door *door)
@@ -33,6 +59,8 @@ static void on_accept(struct ring_op *op, struct ring_done done)
     } else if (done.status == RING_OK) {
         ring_accept(admin->ring, op, door->fd);
     } else if (done.status != RING_CANCELED) {
+        if (done.status == RING_EXHAUSTED)
+            accept_with_reserve(door);
         wheel_set(admin->wheel, &door->retry,
                   ring_now_ns(admin->ring) + ACCEPT_RETRY_MS * NS_PER_MS);
     }
@@ -63,6 +91,7 @@ static void begin(struct admin *admin, const struct admin_options *options)
         admin->host_name[0] = '\0';
     admin->host_name[sizeof(admin->host_name) - 1] = '\0';
     list_init(&admin->connected);
+    reserve(admin);
     transport_reaper_init(&admin->reaper, admin->wheel);
     for (u32 i = 0; i < options->listen_count; i++)
         door_open(admin, &admin->doors[admin->door_count++], options->listen_fds[i]);
@@ -91,6 +120,8 @@ struct admin *admin_create(const struct admin_options *options)
 void admin_destroy(struct admin *admin)
 {
     ASSERT(admin_quiet(admin));
+    if (admin->reserve_fd >= 0)
+        (void)close(admin->reserve_fd);
     slab_deinit(&admin->connections);
     slab_deinit(&admin->large);
     region_release(admin, sizeof(*admin));
@@ -99,6 +130,8 @@ void admin_destroy(struct admin *admin)
 void admin_after_turn(struct admin *admin)
 {
     transport_reap(&admin->reaper);
+    if (UNLIKELY(admin->reserve_fd < 0))
+        reserve(admin);
 }
 
 void admin_retire(struct admin *admin)

@@ -65,7 +65,8 @@ struct admin {
     u64 start_ns;
     u64 start_wall_ns;
     u64 requests;
-    bool deaf; /* accepts nothing any more */
+    int reserve_fd; /* given up for a connection when there are no others; -1 = it was */
+    bool deaf;      /* accepts nothing any more */
     bool stopping;
     char host_name[ADMIN_HOST_NAME_BYTES];
     struct http_request request; /* scratch: nothing of it outlives a handler */
