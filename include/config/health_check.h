@@ -16,10 +16,19 @@ enum config_probe_method {
 /* "GET" and so on; static. */
 const char *config_probe_method_name(enum config_probe_method method);
 
+enum {
+    CONFIG_PROBE_BODY_BYTES_MAX = 255,     /* of what a response's body has to contain */
+    CONFIG_PROBE_HEADERS_BYTES_MAX = 4096, /* of all `headers` as lines */
+    /* ... and of the two that are there when they do not say otherwise */
+    CONFIG_PROBE_FIELDS_BYTES_MAX = CONFIG_PROBE_HEADERS_BYTES_MAX + 64,
+};
+
 struct config_health_check {
     struct slice path;
     struct slice host;            /* of the Host field; "" = the backend's authority */
     struct slice expected_status; /* for config_status_in */
+    struct slice body;            /* what the response's body has to contain; "" = anything */
+    struct slice fields;          /* other lines of the request, each with its CRLF */
     u32 type;                     /* enum config_probe */
     u32 method;                   /* enum config_probe_method */
     u32 interval_ms;

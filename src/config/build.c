@@ -207,10 +207,12 @@ static void backend_locate(const struct url *url, struct config_backend *to)
 static void backend_build(struct builder *builder, u32 index, struct config_backend *to)
 {
     const struct settings_backend *from = settings_backend_at(builder->settings, index);
+    struct path path = path_member("backends", index, "healthCheck");
     struct url url;
+    health_check_judge(builder->reader, &path, &from->health_check);
     to->id = from->id;
     to->url = from->url;
-    to->health_check = from->health_check;
+    to->health_check = health_check_build(&builder->config->arena, &from->health_check);
     to->passive_check = from->passive_check;
     to->passive_check.enabled &= builder->settings->passive_check.enabled;
     to->weight = from->weight;

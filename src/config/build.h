@@ -32,6 +32,12 @@ void settings_complete(struct settings *settings, struct arena *arena);
 void config_build(struct builder *builder);
 /* Backends alone. */
 void backends_build(struct builder *builder);
+/* Adds a problem for each thing that contradicts itself in a check, whose place is `path`. */
+void health_check_judge(struct reader *reader, const struct path *path,
+                        const struct settings_health_check *from);
+/* Of one that was judged; what was wrong with it is left out. */
+struct config_health_check health_check_build(struct arena *arena,
+                                              const struct settings_health_check *from);
 /* Pools and routes, from the settings and the backends that are built already. */
 void routes_build(struct builder *builder);
 /* The management API. */

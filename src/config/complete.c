@@ -133,7 +133,7 @@ void settings_complete(struct settings *settings, struct arena *arena)
     admin_complete(&settings->admin);
     for (u32 i = 0; i < settings->backends.count; i++) {
         struct settings_backend *backend = settings_backend_at(settings, i);
-        struct config_health_check *check = &backend->health_check;
+        struct config_health_check *check = &backend->health_check.values;
         id_complete(arena, &backend->id, "backend", i);
         if (check->fast_interval_ms == 0)
             check->fast_interval_ms = check->interval_ms;

@@ -225,6 +225,13 @@ static void addition_keep(struct adding *adding, const struct settings_backend *
     free(json);
 }
 
+static void check_judge(struct adding *adding, const struct settings_health_check *check)
+{
+    struct path path = {.depth = 0};
+    path = path_key(&path, SLICE("healthCheck"));
+    health_check_judge(&adding->reader, &path, check);
+}
+
 static enum config_overlay_verdict object_add(struct adding *adding)
 {
     struct settings_backend backend = {.weight = 0};
@@ -233,6 +240,7 @@ static enum config_overlay_verdict object_add(struct adding *adding)
         return verdict;
     object_complete(adding);
     table_read(&adding->reader, &settings_backends, adding->root, &backend);
+    check_judge(adding, &backend.health_check);
     verdict = backend_judge(adding, &backend);
     if (verdict == CONFIG_OVERLAY_GOOD)
         addition_keep(adding, &backend);

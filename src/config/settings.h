@@ -141,10 +141,15 @@ struct settings_load_balancing {
     u32 slow_start_ms;
 };
 
+struct settings_health_check {
+    struct config_health_check values; /* without `fields` */
+    struct settings_fields headers;
+};
+
 struct settings_backend {
     struct slice id;
     struct slice url;
-    struct config_health_check health_check;
+    struct settings_health_check health_check;
     struct config_passive_check passive_check; /* SETTINGS_INHERITED until filled in */
     u32 weight;
     bool routes_only;

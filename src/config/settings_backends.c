@@ -6,54 +6,65 @@
 /* clang-format off */
 
 static const struct setting health_check_rows[] = {
-    {.key = "enabled", .type = SETTING_BOOL, MEMBER(struct config_health_check, enabled),
+    {.key = "enabled", .type = SETTING_BOOL, MEMBER(struct settings_health_check, values.enabled),
      .fallback = "false",
      .text = "Whether the backend is probed, and left out while it is down. Without, it always "
              "counts as usable."},
-    {.key = "type", .type = SETTING_CHOICE, MEMBER(struct config_health_check, type),
+    {.key = "type", .type = SETTING_CHOICE, MEMBER(struct settings_health_check, values.type),
      .fallback = "\"http\"", .choice = &choice_probe,
      .text = "`http`: a request is sent, and its response's status judged. `tcp`: a connection is "
-             "enough; `path`, `method`, `host` and `expectedStatus` do not matter then."},
-    {.key = "path", .type = SETTING_STRING, MEMBER(struct config_health_check, path),
+             "enough; what a request is made of does not matter then."},
+    {.key = "path", .type = SETTING_STRING, MEMBER(struct settings_health_check, values.path),
      .fallback = "\"/\"", .form = &form_target,
      .text = "What a probe asks for."},
-    {.key = "method", .type = SETTING_CHOICE, MEMBER(struct config_health_check, method),
+    {.key = "method", .type = SETTING_CHOICE, MEMBER(struct settings_health_check, values.method),
      .fallback = "\"GET\"", .choice = &choice_probe_method, .text = "How it asks."},
-    {.key = "host", .type = SETTING_STRING, MEMBER(struct config_health_check, host),
+    {.key = "host", .type = SETTING_STRING, MEMBER(struct settings_health_check, values.host),
      .form = &form_probe_host, .inherits = "the host and port of `url`; `localhost` for `unix:`",
      .text = "The Host field of a probe."},
     {.key = "expectedStatus", .type = SETTING_STRING,
-     MEMBER(struct config_health_check, expected_status), .fallback = "\"200-399\"",
+     MEMBER(struct settings_health_check, values.expected_status), .fallback = "\"200-399\"",
      .form = &form_status_ranges, .text = "The statuses of a healthy backend."},
-    {.key = "interval", .type = SETTING_INTEGER, MEMBER(struct config_health_check, interval_ms),
+    {.key = "interval", .type = SETTING_INTEGER,
+     MEMBER(struct settings_health_check, values.interval_ms),
      .min = 100, .max = MS_MAX, .unit = MS, .fallback = "10000",
      .text = "Time from the beginning of one probe to that of the next; up to an eighth shorter by "
              "chance, so that backends are not probed in step."},
     {.key = "fastInterval", .type = SETTING_INTEGER,
-     MEMBER(struct config_health_check, fast_interval_ms),
+     MEMBER(struct settings_health_check, values.fast_interval_ms),
      .min = 100, .max = MS_MAX, .unit = MS, .inherits = "`interval`",
      .text = "The same while a change is being confirmed: after a failed probe of a backend that "
              "is up, or a good one of a backend that is down."},
     {.key = "maxInterval", .type = SETTING_INTEGER,
-     MEMBER(struct config_health_check, interval_max_ms),
+     MEMBER(struct settings_health_check, values.interval_max_ms),
      .min = 100, .max = MS_MAX, .unit = MS, .fallback = "60000",
      .text = "A backend that stays down is probed less and less often: from the fourth failed "
              "probe since it went down, the time to the next one doubles, up to this. No more "
              "than `interval` means that it does not."},
-    {.key = "timeout", .type = SETTING_INTEGER, MEMBER(struct config_health_check, timeout_ms),
+    {.key = "timeout", .type = SETTING_INTEGER,
+     MEMBER(struct settings_health_check, values.timeout_ms),
      .min = 10, .max = MS_MAX, .unit = MS, .fallback = "5000",
      .text = "A probe that takes longer has failed."},
     {.key = "healthyThreshold", .type = SETTING_INTEGER,
-     MEMBER(struct config_health_check, healthy_threshold),
+     MEMBER(struct settings_health_check, values.healthy_threshold),
      .min = 1, .max = 100, .unit = "probes", .fallback = "2",
      .text = "Good probes in a row after which a backend that is down is up again."},
     {.key = "unhealthyThreshold", .type = SETTING_INTEGER,
-     MEMBER(struct config_health_check, unhealthy_threshold),
+     MEMBER(struct settings_health_check, values.unhealthy_threshold),
      .min = 1, .max = 100, .unit = "probes", .fallback = "3",
      .text = "Failed probes in a row after which a backend is down."},
+    {.key = "headers", .type = SETTING_FIELDS, MEMBER(struct settings_health_check, headers),
+     .max = SETTINGS_FIELDS_MAX, .form = &form_field,
+     .text = "Further fields of a probe by name, at most 4096 bytes of them. `Host` can be set "
+             "here instead of `host`; `User-Agent` and `Accept` replace those that are sent "
+             "otherwise."},
+    {.key = "body", .type = SETTING_STRING, MEMBER(struct settings_health_check, values.body),
+     .form = &form_probe_body,
+     .text = "What has to stand in the first 65536 bytes of the response's body. Without, the "
+             "body is not read."},
 };
 static const struct settings_table health_check_table =
-    TABLE(struct config_health_check, health_check_rows);
+    TABLE(struct settings_health_check, health_check_rows);
 
 static const struct setting backend_rows[] = {
     {.key = "id", .type = SETTING_STRING, MEMBER(struct settings_backend, id), .form = &form_id,

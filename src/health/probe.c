@@ -3,13 +3,15 @@
 
 #include "base/clock.h"
 #include "health.h"
+#include "health/body.h"
 
 enum {
     HEAD_BYTES_MAX = 16384,
-    REQUEST_BYTES_MAX = 2560, /* path and host at their longest, and what we add */
+    /* path and host at their longest, and what we add; and the other fields */
+    REQUEST_BYTES_MAX = 2560 + CONFIG_PROBE_FIELDS_BYTES_MAX,
 };
 
-enum probe_state { PROBE_CONNECTING, PROBE_ASKING, PROBE_CLOSING };
+enum probe_state { PROBE_CONNECTING, PROBE_ASKING, PROBE_READING, PROBE_CLOSING };
 
 struct probe {
     struct transport transport;
@@ -19,9 +21,14 @@ struct probe {
     void *user;
     struct address address;
     struct slice expected_status;
-    u32 request_bytes; /* 0 = tcp */
-    u32 head_bytes;    /* received */
-    u8 state;          /* enum probe_state */
+    struct body_search search; /* in PROBE_READING */
+    struct slice wanted;       /* in the body; "" = it is not looked at */
+    u32 request_bytes;         /* 0 = tcp */
+    u32 head_bytes;            /* received */
+    u16 status;                /* of the final response */
+    u8 state;                  /* enum probe_state */
+    bool until_close;          /* the connection's end is the body's */
+    char body[CONFIG_PROBE_BODY_BYTES_MAX];
     char expected[CONFIG_STATUS_RANGES_BYTES_MAX];
     char request[REQUEST_BYTES_MAX];
     char head[HEAD_BYTES_MAX];
@@ -79,8 +86,8 @@ static void take(struct probe *probe, struct lease_chain *data)
     struct ring *ring = probe->prober->ring;
     u32 bytes = min_u32(data->bytes, HEAD_BYTES_MAX - probe->head_bytes);
     ring_chain_peek(ring, data, probe->head + probe->head_bytes, bytes);
+    ring_chain_skip(ring, data, bytes);
     probe->head_bytes += bytes;
-    ring_chain_return(ring, data);
 }
 
 /* Interim responses come before the one that counts (RFC 9110 §15.2). */
@@ -89,6 +96,61 @@ static void drop_head(struct probe *probe, u32 bytes)
     probe->head_bytes -= bytes;
     memmove(probe->head, probe->head + bytes, probe->head_bytes);
 }
+
+/* ---- Its body ---- */
+
+/* False when more has to come. */
+static bool judge_body(struct probe *probe, enum body_verdict verdict, struct probe_result *result)
+{
+    static const enum probe_outcome outcomes[] = {
+        [BODY_FOUND] = PROBE_GOOD,
+        [BODY_MISSING] = PROBE_BODY,
+        [BODY_BAD] = PROBE_UNREADABLE,
+    };
+    if (verdict == BODY_MORE)
+        return false;
+    *result = (struct probe_result){
+        .outcome = outcomes[verdict],
+        .reject = verdict == BODY_BAD ? HTTP_REJECT_CHUNK : HTTP_REJECT_NONE,
+        .status = probe->status,
+    };
+    return true;
+}
+
+/* Its first bytes may have come with the head. */
+static bool begin_body(struct probe *probe, const struct http_response *response,
+                       struct probe_result *result)
+{
+    /* HEAD is not allowed together with a body; other methods make no difference. */
+    struct http_framing framing = http_response_framing(response, HTTP_METHOD_GET, false);
+    if (framing.body == HTTP_BODY_REJECT) {
+        *result = (struct probe_result){.outcome = PROBE_UNREADABLE, .reject = framing.reject};
+        return true;
+    }
+    probe->state = PROBE_READING;
+    probe->until_close = framing.body == HTTP_BODY_UNTIL_CLOSE;
+    enum body_verdict verdict = body_search_begin(&probe->search, probe->wanted, framing);
+    if (verdict == BODY_MORE)
+        verdict = body_search_take(&probe->search, probe->head + response->head_bytes,
+                                   probe->head_bytes - response->head_bytes);
+    return judge_body(probe, verdict, result);
+}
+
+/* In pieces, in the memory of the head, which is done with. */
+static bool read_body(struct probe *probe, struct lease_chain *data, struct probe_result *result)
+{
+    struct ring *ring = probe->prober->ring;
+    enum body_verdict verdict = BODY_MORE;
+    while (verdict == BODY_MORE && data->bytes > 0) {
+        u32 bytes = min_u32(data->bytes, HEAD_BYTES_MAX);
+        ring_chain_peek(ring, data, probe->head, bytes);
+        ring_chain_skip(ring, data, bytes);
+        verdict = body_search_take(&probe->search, probe->head, bytes);
+    }
+    return judge_body(probe, verdict, result);
+}
+
+/* ---- Its head ---- */
 
 /* False when more has to come. */
 static bool judge(struct probe *probe, struct probe_result *result)
@@ -113,23 +175,39 @@ static bool judge(struct probe *probe, struct probe_result *result)
         drop_head(probe, response.head_bytes);
     }
     bool good = config_status_in(probe->expected_status, response.status);
+    probe->status = response.status;
+    if (good && probe->wanted.len > 0)
+        return begin_body(probe, &response, result);
     *result = (struct probe_result){.outcome = good ? PROBE_GOOD : PROBE_STATUS,
                                     .status = response.status};
     return true;
+}
+
+static bool read_head(struct probe *probe, struct lease_chain *data, struct probe_result *result)
+{
+    take(probe, data);
+    if (judge(probe, result))
+        return true;
+    return probe->state == PROBE_READING && read_body(probe, data, result);
 }
 
 static void on_data(struct transport *transport, struct lease_chain *data)
 {
     struct probe *probe = probe_of(transport);
     struct probe_result result;
-    take(probe, data);
-    if (judge(probe, &result))
+    bool decided = probe->state == PROBE_READING ? read_body(probe, data, &result)
+                                                 : read_head(probe, data, &result);
+    ring_chain_return(probe->prober->ring, data);
+    if (decided)
         conclude(probe, result);
 }
 
 static void on_end(struct transport *transport)
 {
-    conclude(probe_of(transport), (struct probe_result){.outcome = PROBE_CLOSED});
+    struct probe *probe = probe_of(transport);
+    bool whole = probe->state == PROBE_READING && probe->until_close;
+    conclude(probe, (struct probe_result){.outcome = whole ? PROBE_BODY : PROBE_CLOSED,
+                                          .status = probe->status});
 }
 
 static void on_lost(struct transport *transport, struct ring_done done)
@@ -173,8 +251,7 @@ static u32 write_request(const struct config_backend *backend, char *out)
     http_write(&writer, SLICE(" HTTP/1.1\r\n"));
     http_write_field(&writer, SLICE("Host"),
                      check->host.len > 0 ? check->host : backend->authority);
-    http_write_field(&writer, SLICE("User-Agent"), SLICE("nextproxy-health-check"));
-    http_write_field(&writer, SLICE("Accept"), SLICE("*/*"));
+    http_write(&writer, check->fields);
     http_write_field(&writer, SLICE("Connection"), SLICE("close"));
     http_write(&writer, SLICE("\r\n"));
     ASSERT(!writer.full); /* what an operator can write is bounded */
@@ -209,16 +286,24 @@ static const struct ring_op_class connect_class = {"probe", on_connected};
 
 /* ---- The beginning ---- */
 
+static struct slice keep(char *memory, usize bytes_max, struct slice text)
+{
+    ASSERT(text.len <= bytes_max);
+    if (text.len > 0)
+        memcpy(memory, text.data, text.len);
+    return slice_of(memory, text.len);
+}
+
 static void prepare(struct probe *probe, const struct config_backend *backend)
 {
     const struct config_health_check *check = &backend->health_check;
     probe->address = backend->address;
     probe->head_bytes = 0;
+    probe->status = 0;
     probe->request_bytes =
         check->type == CONFIG_PROBE_HTTP ? write_request(backend, probe->request) : 0;
-    ASSERT(check->expected_status.len <= sizeof(probe->expected));
-    memcpy(probe->expected, check->expected_status.data, check->expected_status.len);
-    probe->expected_status = slice_of(probe->expected, check->expected_status.len);
+    probe->expected_status = keep(probe->expected, sizeof(probe->expected), check->expected_status);
+    probe->wanted = keep(probe->body, sizeof(probe->body), check->body);
 }
 
 struct probe *probe_start(struct prober *prober, const struct config_backend *backend, void *user)

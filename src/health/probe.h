@@ -1,9 +1,10 @@
 /*
- * One probe: a connection of its own, a request, and the head of the response, all within one
- * timeout.
+ * One probe: a connection of its own, a request, and the head of the response, perhaps with the
+ * beginning of its body, all within one timeout.
  *
  *   CONNECTING --connected--> ASKING --final head, or anything else--> CLOSING --> (released)
- *        |                                                                ^
+ *        |                       |                                        ^
+ *        |                       +--head, and a body to look at--> READING -
  *        +------ tcp: connected; refused; timeout; abandoned -------------+
  *
  * The result is told once, on the way to CLOSING.
@@ -19,11 +20,12 @@
 enum probe_outcome {
     PROBE_GOOD,
     PROBE_STATUS,     /* another status than expected */
+    PROBE_BODY,       /* a body without what it has to contain */
     PROBE_CONNECT,    /* no connection; `error` says why */
-    PROBE_TIMEOUT,    /* no connection, or no head of a final response, within the timeout */
-    PROBE_CLOSED,     /* the connection ended before the head did */
+    PROBE_TIMEOUT,    /* no connection, or no answer that decides, within the timeout */
+    PROBE_CLOSED,     /* the connection ended before the answer did */
     PROBE_LOST,       /* the same, with an `error` */
-    PROBE_UNREADABLE, /* what came is no response head; `reject` says why */
+    PROBE_UNREADABLE, /* what came is no response; `reject` says why */
     PROBE_SKIPPED,    /* we could not ask: says nothing about the backend */
     PROBE_OUTCOME_COUNT,
 };

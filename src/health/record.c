@@ -16,6 +16,8 @@ const char *health_reason(const struct probe_result *result, char scratch[HEALTH
     case PROBE_STATUS:
         (void)snprintf(scratch, HEALTH_REASON_BYTES, "status %u", result->status);
         return scratch;
+    case PROBE_BODY:
+        return "body";
     case PROBE_CONNECT:
     case PROBE_LOST:
     case PROBE_SKIPPED:
@@ -35,6 +37,7 @@ const char *health_detail(const struct probe_result *result)
     static const char *const texts[PROBE_OUTCOME_COUNT] = {
         [PROBE_GOOD] = "answered as expected",
         [PROBE_STATUS] = "answered with another status than healthCheck.expectedStatus",
+        [PROBE_BODY] = "answered with a body that does not contain healthCheck.body",
         [PROBE_CONNECT] = "could not connect",
         [PROBE_TIMEOUT] = "had no answer within healthCheck.timeout",
         [PROBE_CLOSED] = "was closed by the backend before its answer",

@@ -20,7 +20,8 @@ static bool same_request(const struct config_backend *a, const struct config_bac
     const struct config_health_check *one = &a->health_check, *other = &b->health_check;
     return one->method == other->method && slice_equal(one->path, other->path) &&
            slice_equal(host_of(a), host_of(b)) &&
-           slice_equal(one->expected_status, other->expected_status);
+           slice_equal(one->expected_status, other->expected_status) &&
+           slice_equal(one->fields, other->fields) && slice_equal(one->body, other->body);
 }
 
 static bool same_question(const struct config_backend *a, const struct config_backend *b)
@@ -42,6 +43,8 @@ u64 twins_question(const struct config_backend *backend)
         return hash;
     hash = hash_bytes(check->path.data, check->path.len, hash);
     hash = hash_bytes(check->expected_status.data, check->expected_status.len, hash);
+    hash = hash_bytes(check->fields.data, check->fields.len, hash);
+    hash = hash_bytes(check->body.data, check->body.len, hash);
     return hash_bytes(host.data, host.len, hash + check->method);
 }
 

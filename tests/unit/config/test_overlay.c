@@ -201,6 +201,8 @@ static void test_refused(void **state)
         {"{'url': 'http://127.0.0.1:9', 'wieght': 1}", NULL, CONFIG_OVERLAY_WRONG,
          "wieght: unknown setting (did you mean \"weight\"?)"},
         {"{'url': 'http://127.0.0.1:9', 'routesOnly': true}", NULL, CONFIG_OVERLAY_WRONG, NULL},
+        {"{'url': 'http://127.0.0.1:9', 'healthCheck': {'headers': {'X': '', 'x': ''}}}", NULL,
+         CONFIG_OVERLAY_WRONG, "healthCheck.headers.x: is there twice, in another spelling"},
         {"{'weight': 1}", NULL, CONFIG_OVERLAY_WRONG, NULL},
         {"{}", NULL, CONFIG_OVERLAY_WRONG, NULL},
         {"[]", NULL, CONFIG_OVERLAY_WRONG, ": not valid JSON: it must be one object: { ... }"},
