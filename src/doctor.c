@@ -116,13 +116,13 @@ static void print_features(const struct report *report)
 
 static void print_checks(const struct report *report)
 {
-    (void)printf("\n  %-29s %-8s  %s\n", "surroundings", "verdict", "value and meaning");
+    (void)printf("\n  %-31s %-8s  %s\n", "surroundings", "verdict", "value and meaning");
     for (u32 i = 0; i < DOCTOR_CHECK_COUNT; i++) {
         const struct doctor_check *check = &report->checks[i];
-        (void)printf("  %-29s %-8s  %s: %s\n", check->name, doctor_verdict_name(check->verdict),
+        (void)printf("  %-31s %-8s  %s: %s\n", check->name, doctor_verdict_name(check->verdict),
                      check->value, check->meaning);
         if (check->cure[0] != '\0')
-            (void)printf("  %-40scure: %s\n", "", check->cure);
+            (void)printf("  %-42scure: %s\n", "", check->cure);
     }
 }
 

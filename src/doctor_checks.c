@@ -91,6 +91,9 @@ void doctor_facts_read(const struct ring_probe *probe, struct doctor_facts *out)
     };
     ring_host_read(&out->host);
     local_ports_read(out);
+    line_read("/proc/sys/net/ipv4/tcp_congestion_control", out->congestion_control,
+              sizeof(out->congestion_control));
+    out->congestion_control[strcspn(out->congestion_control, "\n")] = '\0';
     struct utsname name;
     if (uname(&name) == 0)
         (void)snprintf(out->kernel, sizeof(out->kernel), "%s", name.release);
@@ -268,6 +271,22 @@ static void check_local_ports(const struct doctor_facts *facts, struct doctor_ch
         judge(check, DOCTOR_NOTE, "sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\"");
 }
 
+/* It paces: a timer for each connection that sends more than a little. Where no network is to be
+ * spared, that is most of what a large body costs (bench/README.md). */
+static void check_congestion_control(const struct doctor_facts *facts, struct doctor_check *check)
+{
+    const char *name = facts->congestion_control;
+    (void)snprintf(check->value, sizeof(check->value), "%s", name[0] ? name : "not known");
+    if (strncmp(name, "bbr", 3) != 0) {
+        meaning_set(check, "how fast a sender is, and what sending costs");
+        return;
+    }
+    meaning_set(check, "good for clients far away; to those on this machine or in a fast network, "
+                       "large bodies cost several times the CPU");
+    judge(check, DOCTOR_NOTE,
+          "where all are near: sysctl -w net.ipv4.tcp_congestion_control=cubic");
+}
+
 static void check_low_ports(const struct doctor_facts *facts, struct doctor_check *check)
 {
     i32 first = facts->unprivileged_port_first;
@@ -299,6 +318,7 @@ static const struct check {
     {"net.core.somaxconn", check_backlog},
     {"net.ipv4.tcp_max_syn_backlog", check_syn_backlog},
     {"net.ipv4.ip_local_port_range", check_local_ports},
+    {"net.ipv4.tcp_congestion_control", check_congestion_control},
     {"CAP_NET_BIND_SERVICE", check_low_ports},
 };
 

@@ -36,11 +36,12 @@ struct doctor_facts {
     i32 local_port_last;
     i32 unprivileged_port_first; /* net.ipv4.ip_unprivileged_port_start */
     bool may_bind_service;       /* CAP_NET_BIND_SERVICE */
+    char congestion_control[16]; /* net.ipv4.tcp_congestion_control; empty = not known */
 };
 
 void doctor_facts_read(const struct ring_probe *probe, struct doctor_facts *out);
 
-enum { DOCTOR_CHECK_COUNT = 10 };
+enum { DOCTOR_CHECK_COUNT = 11 };
 
 /* Fills one entry for each check, in the order in which they are shown. */
 void doctor_checks_run(const struct doctor_facts *facts,

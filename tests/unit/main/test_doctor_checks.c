@@ -24,6 +24,7 @@ static const struct doctor_facts good = {
     .cpus = 4,
     .backlog_max = 4096,
     .syn_backlog_max = 4096,
+    .congestion_control = "cubic",
     .local_port_first = 32768,
     .local_port_last = 60999,
     .unprivileged_port_first = 1024,
@@ -136,6 +137,8 @@ static void small_network_settings_are_noted(void **state)
     struct doctor_facts facts = good;
     facts.backlog_max = 128;
     assert_int_equal(verdict_on("net.core.somaxconn", &facts), DOCTOR_NOTE);
+    memcpy(facts.congestion_control, "bbr", sizeof("bbr"));
+    assert_int_equal(verdict_on("net.ipv4.tcp_congestion_control", &facts), DOCTOR_NOTE);
     facts.syn_backlog_max = 128;
     assert_int_equal(verdict_on("net.ipv4.tcp_max_syn_backlog", &facts), DOCTOR_NOTE);
     facts.local_port_last = facts.local_port_first + 1000;
