@@ -50,11 +50,11 @@ struct handover_engine {
 
 struct handover {
     enum handover_role role;
-    int channel;     /* to the supervisor; -1 = none */
-    i32 supervisor;  /* its process */
-    u32 restarts;    /* of the engine, since the supervisor began */
-    u64 watchdog_us; /* how often the service manager wants to hear of us; 0 = it does not */
-    int state; /* what the engine that served until now knew, as in a state file; -1 = nothing */
+    int channel;      /* to the supervisor; -1 = none */
+    i32 supervisor;   /* its process */
+    u32 restarts;     /* of the engine, since the supervisor began */
+    u64 watchdog_us;  /* how often the service manager wants to hear of us; 0 = it does not */
+    int state;        /* what the engine that served last knew, as in a state file; -1 = nothing */
     u32 engine_count; /* for a supervisor: the first one serves, the others drain */
     u32 socket_count;
     char report[HANDOVER_REPORT_BYTES]; /* why there is a new engine; "" = nothing to tell */
@@ -127,7 +127,8 @@ enum {
     "FORGET="                    /* how many sockets of a listener are to stay, a space, its name  \
                                   */
 #define MESSAGE_FAILED "FAILED=" /* why the program could not be executed */
-#define MESSAGE_HELD "HELD=" /* what is known at run time, in the file that goes with it if any */
+#define MESSAGE_HELD "HELD="   /* what is known at run time, in the file that goes with it if any */
+#define MESSAGE_KNOWN "KNOWN=" /* the same without being asked, when it has changed */
 #define MESSAGE_READY "READY=1"
 
 struct channel_message {

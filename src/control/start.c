@@ -60,6 +60,14 @@ static void on_state_file(void *context, enum log_severity severity, const char 
     control_note(context, severity, "state_file", message);
 }
 
+static void tell_known(void *context, int fd)
+{
+    struct control *control = context;
+    (void)channel_send(control->handover->channel, MESSAGE_KNOWN, &fd, fd >= 0);
+    if (fd >= 0)
+        (void)close(fd);
+}
+
 static bool open_state_file(struct control *control)
 {
     const struct state_file_options options = {
@@ -67,6 +75,7 @@ static bool open_state_file(struct control *control)
         .handed_over = control->handover->state,
         .live = control->live,
         .ring = control->ring,
+        .tell = control_supervised(control) ? tell_known : NULL,
         .say = on_state_file,
         .context = control,
     };

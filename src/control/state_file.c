@@ -150,7 +150,7 @@ static void load_handed_over(struct state_file *file)
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", file->with.handed_over);
     file->kept = config_kept_load(path, &missing, &problems);
     if (!file->kept)
-        say(file, LOG_ERROR, "What the earlier version knows cannot be read: %s",
+        say(file, LOG_ERROR, "What the earlier engine knew cannot be read: %s",
             problems.count > 0 ? problems.at[0].text : "there is no /proc");
     config_problems_deinit(&problems);
     (void)close(file->with.handed_over);
@@ -240,7 +240,7 @@ void state_file_restore(struct state_file *file, struct health *health)
     const struct config_overlay *overlay = live_overlay(file->with.live);
     say(file, LOG_INFO,
         "Restored from %s: %u backends added and %u removed at run time, %u marks, health of %u%s",
-        file->inherited ? "the earlier version" : file->path, overlay->added_count,
+        file->inherited ? "the earlier engine" : file->path, overlay->added_count,
         overlay->removed_count, restored.marks, restored.health, fresh ? "" : ", which is too old");
     config_kept_destroy(file->kept);
     file->kept = NULL;
@@ -362,12 +362,14 @@ static void begin_writing(struct state_file *file)
 {
     char *text = NULL;
     usize bytes = 0;
-    FILE *out = open_memstream(&text, &bytes);
     file->due_ns = UINT64_MAX;
+    if (file->with.tell)
+        file->with.tell(file->with.context, state_file_hand_over(file));
+    file->health_changes = file->health ? health_changes(file->health) : 0;
+    FILE *out = file->path[0] != '\0' ? open_memstream(&text, &bytes) : NULL;
     if (!out)
         return;
     print(file, out);
-    file->health_changes = file->health ? health_changes(file->health) : 0;
     if (fclose(out) == 0)
         state_writer_begin(&file->writer, text, bytes);
     else
@@ -389,7 +391,7 @@ static void note_result(struct state_file *file, u64 now_ns)
 void state_file_touch(struct state_file *file)
 {
     u64 settled_ns = ring_now_ns(file->with.ring) + SETTLE_MS * NS_PER_MS;
-    if (file->path[0] != '\0' && !file->finished)
+    if ((file->path[0] != '\0' || file->with.tell) && !file->finished)
         file->due_ns = min_u64(file->due_ns, settled_ns);
 }
 

@@ -94,7 +94,7 @@ bool supervisor_spawn(struct supervisor *supervisor, enum engine_state state)
     handover.supervisor = getpid();
     handover.restarts = supervisor->restarts.total;
     handover.watchdog_us = supervisor->watchdog_us;
-    handover.state = upgrade ? supervisor->state_fd : -1;
+    handover.state = supervisor->known_fd;
     if (!upgrade)
         memcpy(handover.report, supervisor->report, sizeof(handover.report));
     store_add_to(&supervisor->store, &handover);
@@ -211,8 +211,11 @@ static void on_message(struct supervisor *supervisor, struct engine *engine,
     } else if (begins_with(text, MESSAGE_FAILED)) {
         (void)snprintf(engine->failure, sizeof(engine->failure), "%s",
                        text + strlen(MESSAGE_FAILED));
+    } else if (begins_with(text, MESSAGE_KNOWN)) {
+        supervisor_take_known(supervisor, engine, message);
     } else if (begins_with(text, MESSAGE_HELD)) {
-        supervisor_held(supervisor, message);
+        supervisor_take_known(supervisor, engine, message);
+        supervisor_held(supervisor);
     } else if (begins_with(text, MESSAGE_FORGET)) {
         if (engine->state == ENGINE_SERVING)
             forget(supervisor, text + strlen(MESSAGE_FORGET));
@@ -460,7 +463,7 @@ int supervisor_run(char **words, const struct handover *from)
 {
     static struct supervisor supervisor;
     supervisor.words = words;
-    supervisor.state_fd = -1;
+    supervisor.known_fd = from->state;
     supervisor.restart_ns = supervisor.kill_ns = supervisor.trial_ns = UINT64_MAX;
     supervisor.watchdog_us =
         watchdog_parse(getenv("WATCHDOG_USEC"), getenv("WATCHDOG_PID"), getpid());

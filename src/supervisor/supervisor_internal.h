@@ -27,7 +27,7 @@ struct supervisor {
     u64 trial_ns;
     u32 stops_asked;
     int signal_fd;
-    int state_fd;       /* for the engine of an upgrade while it is being started; -1 = none */
+    int known_fd;       /* what the engine that serves, or did last, knows; -1 = nothing */
     int status;         /* to exit with */
     bool served;        /* an engine has been ready once */
     bool holding;       /* the engine that serves is asked what it knows, for an upgrade */
@@ -50,8 +50,11 @@ void supervisor_reconsider(struct supervisor *supervisor);
 void supervisor_find_program(struct supervisor *supervisor);
 /* SIGUSR2. */
 void supervisor_upgrade(struct supervisor *supervisor);
-/* The engine that serves has said what it knows, and changes nothing from now on. */
-void supervisor_held(struct supervisor *supervisor, const struct channel_message *message);
+/* What this engine knows at run time; kept for the next one when this is the one that serves. */
+void supervisor_take_known(struct supervisor *supervisor, const struct engine *engine,
+                           const struct channel_message *message);
+/* The engine that serves changes nothing from now on. */
+void supervisor_held(struct supervisor *supervisor);
 /* The new engine has ended before it was ready. */
 void supervisor_upgrade_failed(struct supervisor *supervisor, const struct engine *trial,
                                int status);

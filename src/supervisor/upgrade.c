@@ -77,14 +77,24 @@ static void begin_trial(struct supervisor *supervisor)
     go_on(supervisor);
 }
 
-void supervisor_held(struct supervisor *supervisor, const struct channel_message *message)
+/* Nothing comes with it when there was no memory: then what was known before is too old. */
+void supervisor_take_known(struct supervisor *supervisor, const struct engine *engine,
+                           const struct channel_message *message)
 {
-    supervisor->state_fd = message->fd_count > 0 ? message->fds[0] : -1;
+    bool counts = engine->state == ENGINE_SERVING || engine->state == ENGINE_STARTING;
+    for (u32 i = counts ? 1 : 0; i < message->fd_count; i++)
+        (void)close(message->fds[i]);
+    if (!counts)
+        return;
+    if (supervisor->known_fd >= 0)
+        (void)close(supervisor->known_fd);
+    supervisor->known_fd = message->fd_count > 0 ? message->fds[0] : -1;
+}
+
+void supervisor_held(struct supervisor *supervisor)
+{
     if (supervisor->holding)
         begin_trial(supervisor);
-    supervisor->state_fd = -1;
-    for (u32 i = 0; i < message->fd_count; i++)
-        (void)close(message->fds[i]);
 }
 
 void supervisor_upgrade(struct supervisor *supervisor)
@@ -166,6 +176,8 @@ static void set_close_on_exec(const struct handover *handover, int flags)
 {
     for (u32 i = 0; i < handover->engine_count; i++)
         (void)fcntl(handover->engines[i].channel, F_SETFD, flags);
+    if (handover->state >= 0)
+        (void)fcntl(handover->state, F_SETFD, flags);
     for (u32 i = 0; i < handover->socket_count; i++)
         (void)fcntl(handover->sockets[i].fd, F_SETFD, flags);
 }
@@ -183,6 +195,7 @@ void supervisor_become(struct supervisor *supervisor)
     handover_init(&handover);
     handover.role = HANDOVER_SUPERVISOR;
     handover.restarts = supervisor->restarts.total;
+    handover.state = supervisor->known_fd;
     describe_engines(supervisor, ENGINE_SERVING, &handover);
     describe_engines(supervisor, ENGINE_DRAINING, &handover);
     store_add_to(&supervisor->store, &handover);

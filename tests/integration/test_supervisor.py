@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from lib.admin import ask, managed, status_of
 from lib.client import Client, request
 from lib.load import Load
 from lib.logs import entries, messages
@@ -89,6 +90,37 @@ def test_the_report(lab, number, name):
     assert re.match(rf"The engine \(process {pid}\) was ended by {name}.* after \d+\.\d{{3}} s",
                     report["message"]), report
     assert report["message"] + "; starting it again" in proxy.stderr()
+
+
+def known_to_supervisor(proxy):
+    """The file in memory that it keeps for the next engine."""
+    for link in pathlib.Path(f"/proc/{proxy.pid}/fd").iterdir():
+        if "nextproxy state" in os.readlink(link):
+            return link.read_text()
+    return ""
+
+
+def upgrade_wholly(proxy):
+    old = proxy.engine_pid
+    proxy.signal(signal.SIGUSR2)
+    wait_until(lambda: proxy.engine_pids and old not in proxy.engine_pids, "the upgrade")
+
+
+def test_what_was_changed_at_run_time_survives(lab):
+    """Without a state file: marks and sessions, also over an upgrade and a second crash."""
+    origins = [fixed(lab), fixed(lab)]
+    proxy = managed(lab, *origins, loadBalancing={"stickySession": {"enabled": True}})
+    cookie = lab.ask(proxy, request()).get("Set-Cookie").split(";")[0]
+    other = 1 if origins[0].requests else 0
+    assert ask(lab, proxy, f"/backends/b{other}/drain", method="POST").status == 200
+    for number, again in enumerate((crash, upgrade_wholly, crash), 1):
+        wait_until(lambda: '"draining": true' in known_to_supervisor(proxy), "what it is told")
+        again(proxy)
+        marks = [backend["marks"] for backend in status_of(lab, proxy)["backends"]]
+        assert marks[other] == ["draining"] and marks[1 - other] == []
+        asked = lab.ask(proxy, request("GET", "/", f"Cookie: {cookie}"))
+        assert asked.get("Set-Cookie") is None
+        wait_until(lambda count=number: len(messages(proxy, "state_file")) == count, "the log")
 
 
 def test_every_listener_survives(lab):
