@@ -25,25 +25,11 @@
 #include "config/retry.h"
 #include "config/socket_address.h"
 #include "config/sticky.h"
+#include "config/timeouts.h"
 #include "http.h"
 #include "log.h"
 
 /* ---- What the operator wrote ---- */
-
-struct config_timeouts { /* milliseconds, all > 0 but for per_try_ms */
-    u32 connect_ms;
-    u32 request_head_ms;      /* from the first byte of a request to the end of its head */
-    u32 request_body_idle_ms; /* without a byte of request body while we wait for one */
-    u32 response_head_ms;     /* from the end of the request to the final response's head */
-    u32 response_idle_ms;     /* without progress in a response body */
-    u32 keep_alive_ms;        /* an idle client between requests */
-    u32 half_close_ms;        /* for bytes of the response, after the client's FIN */
-    u32 tunnel_idle_ms;       /* without a byte in either direction */
-    u32 drain_ms;             /* for what still runs at a graceful stop */
-    u32 drain_idle_ms;        /* for an idle client to ask once more then */
-    u32 queue_ms;             /* for a place among a route's active exchanges */
-    u32 per_try_ms;           /* for an attempt that another may follow; 0 = no limit of its own */
-};
 
 struct config_listener {
     struct address address;
@@ -106,6 +92,9 @@ struct config_route {
     struct config_admission admission;
     bool wildcard;
     bool limited;       /* not every exchange may go at once: see src/proxy/queue.h */
+    bool hedged;        /* retry.hedge.enabled, and it is possible: see src/proxy/hedge.c */
+    bool impatient;     /* hedged, or timeouts.perTry: something may be done before a timeout */
+    bool sampled;       /* hedged or limited: times to the heads of responses are wanted */
     bool sticky_cookie; /* sticky.enabled, by cookie */
     struct config_sticky sticky;
     struct config_retry retry;
@@ -186,6 +175,7 @@ struct config {
     u32 pool_count;
     u32 route_count;
     bool routes_by_path; /* some route has another path than "/" */
+    bool hedged;         /* some route is */
 
     u32 workers;                     /* "auto" resolved to the number of allowed CPUs */
     struct config_timeouts timeouts; /* of the default route */

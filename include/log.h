@@ -48,6 +48,7 @@ struct log_access {
     struct slice client_ip;
     struct slice request_id;
     struct slice fault; /* empty = none */
+    struct slice hedge; /* what became of a second attempt; empty = there was none */
     u64 bytes_in;       /* from the client, heads included */
     u64 bytes_out;      /* to the client, heads included */
     u64 duration_us;

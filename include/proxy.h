@@ -174,7 +174,7 @@ struct proxy_budget_row {
     u64 item_bytes;
     const char *when_exhausted;
 };
-enum { PROXY_BUDGET_ROWS = 7 };
+enum { PROXY_BUDGET_ROWS = 8 };
 void proxy_budget(const struct config *config, struct proxy_budget_row rows[PROXY_BUDGET_ROWS]);
 /* Receive buffers a worker's ring needs for this configuration: a power of two. */
 u32 proxy_leases(const struct config *config);

@@ -85,6 +85,9 @@ void upstreams_adopt(struct upstreams *upstreams, const struct config_upstream *
 MUST_CHECK struct upstream *upstream_acquire(struct upstreams *upstreams,
                                              struct upstream_target target, bool fresh, void *user,
                                              i32 *error);
+/* From now on its user hears of it by these, which are for a user like those it was acquired with.
+ */
+void upstream_set_events(struct upstream *upstream, const struct upstream_events *events);
 /* Gives a connection back whose exchange ended cleanly on both halves. The last send may be under
  * way still, when it is the end of the request. */
 void upstream_release(struct upstream *upstream);

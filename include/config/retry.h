@@ -3,6 +3,7 @@
 #define NEXTPROXY_CONFIG_RETRY_H
 
 #include "base/types.h"
+#include "config/hedge.h"
 
 enum config_retry_methods {
     CONFIG_RETRY_IDEMPOTENT, /* GET, HEAD, PUT, DELETE, ... (RFC 9110 §9.2.2) */
@@ -24,6 +25,7 @@ struct config_retry {
     u32 budget_percent; /* share of the pool's requests in progress that may be retries */
     u32 budget_min;     /* ... and so many in any case */
     u32 methods;        /* enum config_retry_methods */
+    struct config_hedge hedge;
 };
 
 static inline bool config_retry_status(const struct config_retry *retry, u32 status)

@@ -382,4 +382,5 @@ void metrics_write(const struct admin *admin, struct http_writer *out)
     metrics_backends(&scrape);
     metrics_pools(&scrape);
     write_routes(&scrape);
+    metrics_hedges(&scrape);
 }

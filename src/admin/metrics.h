@@ -32,5 +32,6 @@ void metrics_family(struct http_writer *out, const char *name, const char *type,
 void metrics_id(struct http_writer *out, const char *name, const char *label, struct slice id);
 void metrics_backends(struct scrape *scrape);
 void metrics_pools(struct scrape *scrape);
+void metrics_hedges(const struct scrape *scrape);
 
 #endif

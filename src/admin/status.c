@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "admin/admin_internal.h"
+#include "state/hedges.h"
 
 static unsigned long long number(u64 value)
 {
@@ -57,6 +58,22 @@ static void write_route_limits(const struct snapshot *snapshot, u32 index, struc
     write_format(out, ",\"standing\":%s}", truth(tally.standing > 0));
 }
 
+static void write_route_hedges(const struct snapshot *snapshot, u32 index, struct http_writer *out)
+{
+    const struct config_route *route = &snapshot->config->routes[index];
+    u32 slot = snapshot->route_slots[index];
+    if (!route->hedged)
+        return;
+    struct state_hedge_sums sums = state_hedge_sums(snapshot->state, slot);
+    write_format(out, ",\"hedge\":{\"percentile\":%u,\"percentileUs\":%u",
+                 route->retry.hedge.percentile, state_hedge_delay_us(snapshot->state, slot));
+    write_format(out, ",\"started\":%llu,\"won\":%llu", number(sums.counts[STATE_HEDGE_STARTED]),
+                 number(sums.counts[STATE_HEDGE_WON]));
+    write_format(out, ",\"deniedByBudget\":%llu,\"deniedNoBackend\":%llu}",
+                 number(sums.counts[STATE_HEDGE_DENIED_BUDGET]),
+                 number(sums.counts[STATE_HEDGE_DENIED_BACKEND]));
+}
+
 static void write_route_responses(const struct snapshot *snapshot, u32 slot,
                                   struct http_writer *out)
 {
@@ -90,6 +107,7 @@ static void write_route(const struct admin_view *view, u32 index, struct http_wr
                  balance_strategy_name(pool->strategy), pool->backend_count, usable);
     write_format(out, ",\"ejected\":%u,\"panic\":%s", tallies.ejected, truth(tallies.panic));
     write_route_limits(snapshot, index, out);
+    write_route_hedges(snapshot, index, out);
     write_route_responses(snapshot, snapshot->route_slots[index], out);
     http_write(out, SLICE("}"));
 }

@@ -188,6 +188,7 @@ static struct config_retry retry_build(const struct settings_retry *from, u32 re
         .budget_percent = from->budget_percent,
         .budget_min = from->budget_min,
         .methods = from->methods,
+        .hedge = from->hedge,
     };
     if (like) {
         memcpy(retry.statuses, like->statuses, sizeof(retry.statuses));
@@ -383,6 +384,19 @@ static void all_backends_build(struct builder *builder)
     builder->all_backends = all;
 }
 
+/* What requests need not ask for one by one. */
+static void route_work_out(struct config *config, struct config_route *route)
+{
+    route->limited = route->active_max > 0 || route->admission.adaptive.enabled ||
+                     config->pools[route->pool].limited;
+    /* A second backend's answer would move a client's session there. */
+    route->hedged =
+        route->retry.hedge.enabled && route->retry.retries > 0 && !route->sticky.enabled;
+    config->hedged |= route->hedged;
+    route->impatient = route->hedged || route->timeouts.per_try_ms > 0;
+    route->sampled = route->hedged || route->limited;
+}
+
 void routes_build(struct builder *builder)
 {
     struct config *config = builder->config;
@@ -409,8 +423,7 @@ void routes_build(struct builder *builder)
         config->routes_by_path |= routes[i].path.len > 1;
     }
     for (u32 i = 0; i <= count; i++)
-        routes[i].limited = routes[i].active_max > 0 || routes[i].admission.adaptive.enabled ||
-                            builder->pools[routes[i].pool].limited;
+        route_work_out(config, &routes[i]);
     config->routes = routes;
     config->route_count = count + 1;
 }

@@ -51,6 +51,14 @@ static void route_sticky_complete(struct config_sticky *to, const struct config_
     inherit(&to->source, from->source);
 }
 
+static void route_hedge_complete(struct config_hedge *to, const struct config_hedge *from)
+{
+    if (to->enabled == SETTINGS_BOOL_INHERITED)
+        to->enabled = from->enabled;
+    inherit(&to->percentile, from->percentile);
+    inherit(&to->delay_min_ms, from->delay_min_ms);
+}
+
 static void route_retry_complete(struct settings_route *route, const struct settings *settings)
 {
     struct settings_retry *to = &route->retry;
@@ -63,6 +71,7 @@ static void route_retry_complete(struct settings_route *route, const struct sett
     inherit(&to->backoff_max_ms, from->backoff_max_ms);
     inherit(&to->budget_percent, from->budget_percent);
     inherit(&to->budget_min, from->budget_min);
+    route_hedge_complete(&to->hedge, &from->hedge);
 }
 
 static void id_complete(struct arena *arena, struct slice *id, const char *kind, u32 index)

@@ -91,6 +91,8 @@ extern const struct settings_table settings_sticky;
 extern const struct settings_table settings_route_sticky;
 extern const struct settings_table settings_retry;
 extern const struct settings_table settings_route_retry;
+extern const struct settings_table settings_hedge;
+extern const struct settings_table settings_route_hedge;
 extern const struct settings_table settings_overload;
 extern const struct settings_table settings_dns_table;
 

@@ -126,6 +126,7 @@ struct settings_retry {
     u32 backoff_max_ms;
     u32 budget_percent;
     u32 budget_min;
+    struct config_hedge hedge;
 };
 
 struct settings_sticky {

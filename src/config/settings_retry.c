@@ -21,6 +21,7 @@
     "Share of the requests in progress at a pool, over all workers, that may be retries: so that " \
     "retries do not finish off a pool that is failing. Where no connection was made they are "     \
     "free, and so is the second try of a connection that had died while it was idle."
+#define TEXT_HEDGE "A second attempt while the first one still waits."
 #define TEXT_MIN_BUDGET "As many retries at once are allowed in any case."
 
 #define INTEGER(name, member, least, most, measure, value, nothing, from, description)             \
@@ -37,6 +38,8 @@ static const struct setting rows[] = {
     INTEGER("maxBackoff", backoff_max_ms, 0, MS_MAX, MS, "250", 0, NULL, TEXT_MAX_BACKOFF),
     INTEGER("budget", budget_percent, 0, 100, "percent", "20", 0, NULL, TEXT_BUDGET),
     INTEGER("minBudget", budget_min, 0, COUNT_MAX, "retries", "10", 0, NULL, TEXT_MIN_BUDGET),
+    {.key = "hedge", .type = SETTING_OBJECT, MEMBER(struct settings_retry, hedge),
+     .table = &settings_hedge, .text = TEXT_HEDGE},
 };
 const struct settings_table settings_retry = TABLE(struct settings_retry, rows);
 
@@ -54,6 +57,8 @@ static const struct setting route_rows[] = {
             TEXT_BUDGET),
     INTEGER("minBudget", budget_min, 0, COUNT_MAX, "retries", NULL, SETTINGS_INHERITED,
             "`retry.minBudget`", TEXT_MIN_BUDGET),
+    {.key = "hedge", .type = SETTING_OBJECT, MEMBER(struct settings_retry, hedge),
+     .table = &settings_route_hedge, .text = TEXT_HEDGE},
 };
 const struct settings_table settings_route_retry = TABLE(struct settings_retry, route_rows);
 

@@ -50,6 +50,7 @@ static u64 next_deadline_ns(const struct control *control)
     deadline_ns = min_u64(deadline_ns, state_file_deadline_ns(control->state_file));
     deadline_ns = min_u64(deadline_ns, pressure_deadline_ns(&control->pressure));
     deadline_ns = min_u64(deadline_ns, watchdog_deadline_ns(control->watchdog));
+    deadline_ns = min_u64(deadline_ns, control_hedging_deadline_ns(control));
     if (control->watch)
         deadline_ns = min_u64(deadline_ns, watch_deadline_ns(control->watch));
     if (!control->retiring && !control->closing)
@@ -106,6 +107,7 @@ static void run_until_finished(struct control *control)
             watch_tick(control->watch, now_ns);
         control_settle(control);
         watchdog_tick(control, now_ns);
+        control_hedging_tick(control, now_ns);
         const struct live_workers workers = {control->workers, control->started};
         look_at_pressure(control, now_ns);
         control->retiring = live_retire(control->live, &workers) > 0;

@@ -42,6 +42,7 @@ struct control {
     struct ring_op order_op; /* of the channel to the supervisor */
     struct watchdog *watchdog;
     struct wall_clock wall;
+    u64 hedging_ns;  /* when it is worked out next when requests of hedged routes are late */
     u32 started;     /* workers */
     u32 places;      /* that the team has */
     u64 settled;     /* the version of the last snapshot that control_settle() has seen */
@@ -93,6 +94,12 @@ static inline bool control_keeps_files(const struct control *control)
 void control_tell(const struct control *control, const char *format, ...) PRINTF_LIKE(2, 3);
 /* The workers serve: the supervisor gets what it is to keep, and all hear that we are ready. */
 void control_ready(struct control *control);
+
+/* ---- hedging.c ---- */
+
+void control_hedging_tick(struct control *control, u64 now_ns);
+/* When that is wanted next; UINT64_MAX = no route is hedged. */
+u64 control_hedging_deadline_ns(const struct control *control);
 
 /* ---- changes.c: what the management API asks for; `context` is the control ---- */
 

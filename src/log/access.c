@@ -9,7 +9,7 @@ enum {
     METHOD_MAX = 64,
     PATH_MAX_BYTES = 11264,
     VALUES_MAX = METHOD_MAX + PATH_MAX_BYTES + LINE_HOST_MAX + 3 * LINE_ID_MAX + LINE_IP_MAX +
-                 LINE_TOKEN_MAX,
+                 2 * LINE_TOKEN_MAX,
 };
 
 static_assert(VALUES_MAX + LINE_FIXED_MAX <= LOG_LINE_BYTES_MAX, "an access record fits");
@@ -77,6 +77,8 @@ static usize access_line(char *out, struct log_clock *clock, const struct log_ac
     put_latency(&line, entry);
     line_bool(&line, SLICE(",\"reused\":"), entry->reused);
     line_number(&line, SLICE(",\"attempts\":"), entry->attempts);
+    if (entry->hedge.len > 0)
+        line_string(&line, SLICE(",\"hedge\":"), entry->hedge, LINE_TOKEN_MAX);
     if (entry->fault.len > 0)
         line_string(&line, SLICE(",\"fault\":"), entry->fault, LINE_TOKEN_MAX);
     return line_finish(&line, out);

@@ -5,6 +5,16 @@
 
 /* ---- One attempt ---- */
 
+/* There is no socket, or no slot for one. */
+static void fail_to_begin(struct exchange *exchange, i32 error)
+{
+    const struct retry_reason reason = {.fault = FAULT_EXHAUSTED, .done = {.error = error}};
+    if (hedge_fall_back(exchange, &reason))
+        return;
+    record_fault(exchange, FAULT_EXHAUSTED, error);
+    exchange_answer(exchange, FAULT_EXHAUSTED);
+}
+
 void attempt_begin(struct exchange *exchange, bool fresh)
 {
     struct proxy *proxy = exchange->proxy;
@@ -23,8 +33,7 @@ void attempt_begin(struct exchange *exchange, bool fresh)
     exchange->upstream = upstream_acquire(proxy->upstreams, target, fresh || exchange->trial,
                                           exchange, &error); /* an old one says less */
     if (!exchange->upstream) {
-        record_fault(exchange, FAULT_EXHAUSTED, error);
-        exchange_answer(exchange, FAULT_EXHAUSTED);
+        fail_to_begin(exchange, error);
         return;
     }
     exchange->response.source = &exchange->upstream->transport;
@@ -125,7 +134,8 @@ void attempt_end(struct exchange *exchange, bool reusable)
 void attempt_failed(struct exchange *exchange, enum fault fault, struct ring_done done)
 {
     const struct retry_reason reason = {.fault = fault, .done = done};
-    if (retry_stale(exchange, &reason) || retry_elsewhere(exchange, &reason))
+    if (hedge_fall_back(exchange, &reason) || retry_stale(exchange, &reason) ||
+        retry_elsewhere(exchange, &reason))
         return;
     record_fault(exchange, fault, done.error);
     outcome_failed(exchange, fault, done);

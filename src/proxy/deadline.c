@@ -65,13 +65,27 @@ static u64 try_since_ns(const struct exchange *exchange)
     return streamed ? request->sending_since_ns : exchange->attempt_ns;
 }
 
+static u32 ms_until(u64 until_ns, u64 now_ns)
+{
+    u64 left_ns = until_ns - min_u64(until_ns, now_ns);
+    return (u32)min_u64(left_ns / NS_PER_MS + (left_ns % NS_PER_MS > 0), UINT32_MAX);
+}
+
 static u32 try_left_ms(const struct exchange *exchange)
 {
     u64 since_ns = try_since_ns(exchange), now_ns = proxy_now_ns(exchange->proxy);
     u64 try_ns =
         max_u64(since_ns, exchange->extended_ns) + exchange->route->timeouts.per_try_ms * NS_PER_MS;
     u64 until_ns = min_u64(try_ns, since_ns + phase_timeout_ms(exchange) * NS_PER_MS);
-    return until_ns > now_ns ? (u32)((until_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS) : 0;
+    return ms_until(until_ns, now_ns);
+}
+
+/* When something is to be done before a timeout. */
+static u32 sooner_ms(const struct exchange *exchange)
+{
+    u32 try_ms = try_limited(exchange) ? try_left_ms(exchange) : UINT32_MAX;
+    u32 hedge_ms = ms_until(hedge_due_ns(exchange), proxy_now_ns(exchange->proxy));
+    return min_u32(try_ms, hedge_ms);
 }
 
 void exchange_begin_deadline(struct exchange *exchange)
@@ -79,8 +93,8 @@ void exchange_begin_deadline(struct exchange *exchange)
     const struct config_timeouts *timeouts = &exchange->route->timeouts;
     u32 timeout_ms =
         patience_is_short(exchange) ? timeouts->half_close_ms : phase_timeout_ms(exchange);
-    if (UNLIKELY(timeouts->per_try_ms > 0) && try_limited(exchange))
-        timeout_ms = min_u32(timeout_ms, try_left_ms(exchange));
+    if (UNLIKELY(exchange->route->impatient))
+        timeout_ms = min_u32(timeout_ms, sooner_ms(exchange));
     client_set_deadline(exchange->client, timeout_ms);
 }
 
@@ -91,6 +105,34 @@ void exchange_set_deadline(struct exchange *exchange)
         1u << EXCHANGE_CONNECTING | 1u << EXCHANGE_QUEUED | 1u << EXCHANGE_BACKING_OFF;
     if (!(set_once >> exchange->phase & 1))
         exchange_begin_deadline(exchange);
+}
+
+/* Of the phase's timeout, which began with the phase; or until something is to be done before. */
+static u32 left_ms(const struct exchange *exchange)
+{
+    bool connecting = exchange->phase == EXCHANGE_CONNECTING;
+    u64 since_ns = connecting ? exchange->attempt_ns : exchange->connected_ns;
+    u64 until_ns = since_ns + phase_timeout_ms(exchange) * NS_PER_MS;
+    return min_u32(ms_until(until_ns, proxy_now_ns(exchange->proxy)), sooner_ms(exchange));
+}
+
+void exchange_resume_deadline(struct exchange *exchange)
+{
+    client_set_deadline(exchange->client, left_ms(exchange));
+}
+
+/* True when the timer was set for a second attempt: it is time for that, or was to be. */
+static bool hedge_timed(struct exchange *exchange)
+{
+    u64 due_ns = hedge_due_ns(exchange);
+    if (due_ns <= proxy_now_ns(exchange->proxy)) {
+        hedge_begin(exchange);
+        return true;
+    }
+    if (due_ns == UINT64_MAX || left_ms(exchange) == 0)
+        return false;
+    exchange_resume_deadline(exchange);
+    return true;
 }
 
 static bool acked_some(struct exchange *exchange, const struct transport *sink)
@@ -120,7 +162,7 @@ static bool try_timed_out(struct exchange *exchange)
                                             connecting ? FAULT_CONNECT_TIMEOUT : FAULT_TRY_TIMEOUT};
     if (!try_limited(exchange) || try_left_ms(exchange) > 0)
         return false;
-    if (retry_elsewhere(exchange, &reason))
+    if (hedge_fall_back(exchange, &reason) || retry_elsewhere(exchange, &reason))
         return true;
     exchange->extended_ns = proxy_now_ns(exchange->proxy);
     if (try_left_ms(exchange) == 0)
@@ -142,11 +184,11 @@ void exchange_on_timeout(struct exchange *exchange)
         attempt_begin(exchange, false);
         return;
     }
-    if (try_timed_out(exchange))
+    if (hedge_timed(exchange) || try_timed_out(exchange))
         return;
     bool sends_request = exchange->phase == EXCHANGE_RESPONSE_HEAD;
     if (still_taking(exchange, sends_request ? &exchange->request : &exchange->response)) {
-        exchange_set_deadline(exchange);
+        exchange_begin_deadline(exchange);
         return;
     }
     if (patience_is_short(exchange)) {

@@ -135,6 +135,7 @@ static void cut(struct exchange *exchange, enum fault fault)
     client->proxy->counters.faults[fault]++;
     if (exchange->phase == EXCHANGE_QUEUED)
         queue_abandon(exchange);
+    hedge_call_off(exchange);
     attempt_end(exchange, false);
     record_access(exchange);
     release(exchange);
@@ -160,6 +161,7 @@ void exchange_end_request(struct exchange *exchange, bool keep_client)
     bool complete = exchange->request.state != RELAY_FLOWING;
     if (exchange->phase == EXCHANGE_QUEUED)
         queue_abandon(exchange);
+    hedge_call_off(exchange);
     attempt_end(exchange, false);
     relay_abort(&exchange->request, exchange->proxy);
     exchange->keep_client = exchange->keep_client && keep_client && complete;
@@ -273,6 +275,7 @@ void exchange_on_client_end(struct exchange *exchange)
             exchange->keep_client = false;
         if (exchange->phase != EXCHANGE_BACKING_OFF) /* a pause is short, and is not begun anew */
             exchange_begin_deadline(exchange);
+        hedge_begin_deadline(exchange);
         return;
     }
     bool complete = relay_source_ended(&exchange->request);

@@ -10,6 +10,7 @@
 #include "upstream.h"
 
 struct client;
+struct rival;
 
 enum {
     TRIED_MAX = 16, /* backends one request may be tried on */
@@ -23,6 +24,15 @@ enum exchange_phase {
     EXCHANGE_REPLYING,      /* our own page flows to the client; no upstream any more */
     EXCHANGE_TUNNEL,        /* bytes both ways until both sides have ended */
     EXCHANGE_QUEUED,        /* waits for a place among those that its route serves */
+};
+
+/* What became of retry.hedge. */
+enum exchange_hedge {
+    HEDGE_POSSIBLE, /* nothing yet */
+    HEDGE_DENIED,   /* it was time for one, and it could not be */
+    HEDGE_BEHIND,   /* there was one, or is; the exchange's attempt is another one */
+    HEDGE_AHEAD,    /* the exchange's attempt is the second of the two */
+    HEDGE_WON,      /* ... and its response is the one that is sent */
 };
 
 struct exchange {
@@ -81,6 +91,7 @@ struct exchange {
     u32 session;         /* the client's backend in the pool, or BALANCE_NONE; see sticky.c */
     bool session_renew;  /* its cookie is to be set again */
     bool secure;         /* the client's connection is encrypted */
+    u8 hedge;            /* enum exchange_hedge */
     u64 extended_ns;     /* timeouts.perTry was given to this attempt once more; 0 = it was not */
     char *request_block; /* rewritten request head and inline body */
     /* Rewritten response head, or our own page; NULL when there is none. Taken late and given back
@@ -88,6 +99,8 @@ struct exchange {
     char *response_block;
     struct queue_waiter waiter; /* while EXCHANGE_QUEUED */
     u32 queue_us;               /* how long it was that */
+    struct rival *rival; /* another attempt under way, or NULL; see hedge.c. Looked at only where
+                          * the route is hedged, or something has failed */
 };
 
 /* With its snapshot pinned; the client's from now on. NULL when all exchanges are in use. */
@@ -134,6 +147,8 @@ void exchange_set_deadline(struct exchange *exchange);
 /* The same at the beginning of an attempt. */
 void exchange_begin_deadline(struct exchange *exchange);
 void exchange_on_timeout(struct exchange *exchange);
+/* What its phase has left since it began, on a timer that was set to something earlier. */
+void exchange_resume_deadline(struct exchange *exchange);
 
 /* attempt.c: choosing a backend, connecting. */
 void attempt_start(struct exchange *exchange);
@@ -177,6 +192,8 @@ struct retry_reason {
 /* Gives the attempt up for one on another backend, now or after a pause. False, and nothing has
  * happened, when that is not possible. */
 MUST_CHECK bool retry_elsewhere(struct exchange *exchange, const struct retry_reason *reason);
+/* The attempt is over: what it says is told, its connection given back, and nothing is left. */
+void retry_give_up(struct exchange *exchange, const struct retry_reason *reason);
 /* The same for one on a fresh connection to the same backend: its idle one had died. */
 MUST_CHECK bool retry_stale(struct exchange *exchange, const struct retry_reason *reason);
 /* Doing the request twice is as good as once. */
@@ -184,6 +201,37 @@ bool retry_repeatable(const struct exchange *exchange);
 /* False when it is clear that no other attempt can follow this one. */
 bool retry_conceivable(const struct exchange *exchange);
 void retry_budget_leave(struct exchange *exchange);
+/* Who is asked next. */
+struct retry_choice {
+    u32 member; /* of the pool */
+    bool trial; /* these are to be the exchange's, when the attempt is on its way */
+    bool has_room;
+};
+/* Chooses, and enters the budget. RETRY_DENIAL_COUNT when nothing speaks against it. */
+MUST_CHECK enum retry_denial retry_judge(struct exchange *exchange, enum fault fault,
+                                         struct retry_choice *choice);
+
+/* hedge.c: a second attempt while the first one still waits. */
+
+/* When it is to begin, if nothing comes before; UINT64_MAX = there will be none. It may move while
+ * the exchange waits, as the percentile does. */
+u64 hedge_due_ns(const struct exchange *exchange);
+/* It is time for that: begins it if it can be. There is a deadline, whichever. */
+void hedge_begin(struct exchange *exchange);
+/* The attempt has failed: its rival goes on in its stead. False when there is none. */
+MUST_CHECK bool hedge_fall_back(struct exchange *exchange, const struct retry_reason *reason);
+/* The attempt's response is to be sent: the rival is ended. */
+void hedge_decide(struct exchange *exchange);
+/* What both wait for has changed: the rival's deadline, too, is set to what it waits for now. */
+void hedge_begin_deadline(struct exchange *exchange);
+/* Neither is wanted any more: the rival is ended, if there is one. */
+void hedge_call_off(struct exchange *exchange);
+/* A response's head took so long: for the route's percentile, when it was one of the kind. */
+void hedge_sample(struct exchange *exchange, u64 latency_us);
+/* Which of the exchange's attempts the present one is. */
+u8 hedge_attempt_number(const struct exchange *exchange);
+/* One rival's memory. */
+usize hedge_rival_bytes(void);
 
 /* sticky.c: sessions by cookie, where the route has such. */
 

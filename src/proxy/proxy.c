@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "proxy/proxy_internal.h"
+#include "state/hedges.h"
 
 enum { WALL_REFRESH_MS = 500, EDITS_BYTES_MIN = 4096 };
 
@@ -74,6 +75,7 @@ void proxy_budget(const struct config *config, struct proxy_budget_row rows[PROX
          "clients that send heads in pieces are closed"},
         {"replays", limits->replays_max, replay_bytes(config),
          "requests with larger bodies are sent once only"},
+        {"rivals", limits->exchanges_max, hedge_rival_bytes(), "there is one for each exchange"},
         {"upstreams", config->upstream.connections_max, sizeof(struct upstream),
          "requests are answered 503"},
         {"leases", proxy_leases(config), LEASE_BYTES, "receiving waits until some are free"},
@@ -90,6 +92,7 @@ static bool create_slabs(struct proxy *proxy)
            slab_init(&proxy->exchanges, exchange_bytes(config), config->limits.exchanges_max) &&
            slab_init(&proxy->blocks, block_bytes(config), config->limits.exchanges_max) &&
            slab_init(&proxy->replays, replay_bytes(config), config->limits.replays_max) &&
+           slab_init(&proxy->rivals, hedge_rival_bytes(), config->limits.exchanges_max) &&
            slab_init(&proxy->inboxes, config->limits.http.head_bytes_max, inbox_count(config));
 }
 
@@ -147,6 +150,7 @@ struct proxy *proxy_create(const struct proxy_environment *environment)
     if (proxy->tallies) {
         proxy->latencies = state_latencies(proxy->state, environment->worker);
         proxy->route_classes = state_route_classes(proxy->state, environment->worker);
+        proxy->hedges = state_hedges(proxy->state, environment->worker);
     }
     if (!proxy->tallies || !queues_create(proxy) || !create_slabs(proxy) ||
         !create_upstreams(proxy))
@@ -188,6 +192,7 @@ void proxy_destroy(struct proxy *proxy)
     slab_deinit(&proxy->inboxes);
     slab_deinit(&proxy->blocks);
     slab_deinit(&proxy->replays);
+    slab_deinit(&proxy->rivals);
     struct arena arena = proxy->arena; /* the proxy itself lives in it */
     arena_deinit(&arena);
 }

@@ -146,6 +146,7 @@ struct proxy {
     struct state_tally *tallies; /* by slot, as the next two: the worker's own */
     struct state_latencies *latencies;
     struct state_classes *route_classes;
+    struct state_hedges *hedges; /* by slot of the route */
     struct log_buffer *logs[LOG_FILE_COUNT];
     struct upstreams *upstreams;
     struct transport_reaper reaper;
@@ -154,6 +155,7 @@ struct proxy {
     struct slab inboxes; /* head_bytes_max each */
     struct slab blocks;  /* exchange_block_bytes each, for responses */
     struct slab replays; /* struct replay with replay_bytes_max */
+    struct slab rivals;
     /* Kept for refusals when all exchanges are in use: it serves one for as long as a call lasts,
      * so it is enough for any number of them. */
     struct exchange *spare;

@@ -45,6 +45,14 @@ static bool sampled(struct proxy *proxy, const struct exchange *exchange)
     return (u32)rng_next(&proxy->rng) < proxy->sample_threshold;
 }
 
+/* Of the second attempt, where there was one. */
+static struct slice hedge_result(const struct exchange *exchange)
+{
+    if (LIKELY(exchange->hedge <= HEDGE_DENIED))
+        return (struct slice){0};
+    return exchange->hedge == HEDGE_WON ? SLICE("won") : SLICE("lost");
+}
+
 void record_access(struct exchange *exchange)
 {
     struct client *client = exchange->client;
@@ -81,6 +89,7 @@ void record_access(struct exchange *exchange)
         .attempts = exchange->attempts,
         .protocol_minor = exchange->client_minor,
         .reused = exchange->reused,
+        .hedge = hedge_result(exchange),
     };
     (void)log_access_write(log, &entry); /* a full buffer counts what it drops */
 }
@@ -133,7 +142,7 @@ void record_fault(struct exchange *exchange, enum fault fault, i32 error)
         .client_ip = exchange_client_ip(exchange),
         .request_id = exchange->request_id,
         .route = exchange_route_id(exchange),
-        .attempt = exchange->attempts,
+        .attempt = hedge_attempt_number(exchange),
     };
     (void)log_event_write(proxy->logs[LOG_FILE_ERROR], &event);
 }

@@ -123,7 +123,15 @@ static bool tried_again(struct exchange *exchange, const struct http_response *r
         .status = response->status,
         .reusable = all_here(exchange, response, framing),
     };
-    return retry_elsewhere(exchange, &reason);
+    return hedge_fall_back(exchange, &reason) || retry_elsewhere(exchange, &reason);
+}
+
+static void note_for_route(struct exchange *exchange, u64 latency_us)
+{
+    if (exchange->route->limited)
+        queue_sample(exchange);
+    if (exchange->route->hedged)
+        hedge_sample(exchange, latency_us);
 }
 
 static void note_first_byte(struct exchange *exchange, u32 status)
@@ -138,8 +146,8 @@ static void note_first_byte(struct exchange *exchange, u32 status)
     state_tally_add(&tally->latency_us_sum, latency_us);
     state_latency_add(&proxy->latencies[exchange_backend_slot(exchange)], latency_us);
     outcome_head(exchange, status);
-    if (UNLIKELY(exchange->route->limited) && status < 500) /* errors may come without any work */
-        queue_sample(exchange);
+    if (UNLIKELY(exchange->route->sampled) && status < 500) /* errors may come without any work */
+        note_for_route(exchange, latency_us);
 }
 
 static void decide_keeping(struct exchange *exchange, const struct http_response *response,
@@ -237,6 +245,8 @@ static void begin_final(struct exchange *exchange, const struct http_response *r
         attempt_failed(exchange, FAULT_BAD_RESPONSE, (struct ring_done){0});
         return;
     }
+    if (UNLIKELY(exchange->route->hedged))
+        hedge_decide(exchange);
     if (!begin(exchange, response, framing, response->head_bytes)) {
         exchange->status = 0;
         exchange->response.head.len = 0;

@@ -96,13 +96,6 @@ const char *retry_denial_name(enum retry_denial denial)
     return names[denial];
 }
 
-/* Who is asked next. */
-struct retry_choice {
-    u32 member; /* of the pool */
-    bool trial; /* these are to be the exchange's, when this attempt has ended */
-    bool has_room;
-};
-
 /* The attempt goes on, for all that is known yet. */
 static bool choose(struct exchange *exchange, struct retry_choice *choice)
 {
@@ -118,9 +111,8 @@ static bool choose(struct exchange *exchange, struct retry_choice *choice)
     return choice->member != BALANCE_NONE && choice->member != CHOICE_FULL;
 }
 
-/* RETRY_DENIAL_COUNT when nothing speaks against it. */
-static enum retry_denial judge(struct exchange *exchange, enum fault fault,
-                               struct retry_choice *choice)
+enum retry_denial retry_judge(struct exchange *exchange, enum fault fault,
+                              struct retry_choice *choice)
 {
     bool begun = fault_row(fault)->retry != RETRY_OTHER; /* a backend may be at work */
     bool budgeted = exchange->budgeted;
@@ -155,8 +147,7 @@ static u32 backoff_ms(struct exchange *exchange)
     return rng_below(&exchange->proxy->rng, (u32)bound + 1);
 }
 
-/* The attempt is over; the next one has nothing of it. */
-static void give_up(struct exchange *exchange, const struct retry_reason *reason)
+void retry_give_up(struct exchange *exchange, const struct retry_reason *reason)
 {
     bool by_status = reason->fault == FAULT_BAD_STATUS;
     record_fault(exchange, reason->fault, by_status ? reason->status : reason->done.error);
@@ -167,7 +158,8 @@ static void give_up(struct exchange *exchange, const struct retry_reason *reason
     exchange->connected_ns = 0;
     exchange->first_byte_ns = 0;
     exchange->extended_ns = 0;
-    exchange->proxy->counters.retries++;
+    if (exchange->hedge == HEDGE_AHEAD)
+        exchange->hedge = HEDGE_BEHIND;
 }
 
 bool retry_elsewhere(struct exchange *exchange, const struct retry_reason *reason)
@@ -176,13 +168,14 @@ bool retry_elsewhere(struct exchange *exchange, const struct retry_reason *reaso
     struct retry_choice choice = {0};
     if (fault_row(reason->fault)->retry == RETRY_NEVER || settings_of(exchange)->retries == 0)
         return false;
-    enum retry_denial denial = judge(exchange, reason->fault, &choice);
+    enum retry_denial denial = retry_judge(exchange, reason->fault, &choice);
     if (denial != RETRY_DENIAL_COUNT) {
         if (exchange->extended_ns == 0) /* else it has been counted for this attempt */
             proxy->counters.retries_denied[denial]++;
         return false;
     }
-    give_up(exchange, reason);
+    retry_give_up(exchange, reason);
+    proxy->counters.retries++;
     exchange->tried_count++;
     attempt_choose(exchange, choice.member);
     exchange->trial = choice.trial;
@@ -205,7 +198,8 @@ bool retry_stale(struct exchange *exchange, const struct retry_reason *reason)
         return false;
     /* Its place at the backend stays its own. */
     state_backend_begin(exchange->proxy->state, exchange_backend_slot(exchange));
-    give_up(exchange, reason);
+    retry_give_up(exchange, reason);
+    exchange->proxy->counters.retries++;
     exchange->has_room = true;
     exchange->retried_stale = true;
     attempt_begin(exchange, true);

@@ -57,6 +57,7 @@ static void forget_route(struct state *state, u32 slot)
 {
     state_routes_forget(state->routes, slot);
     tallies_forget_route(state, slot);
+    hedges_forget(state, slot);
 }
 
 u32 state_take(struct state *state, enum state_kind kind, struct slice key)

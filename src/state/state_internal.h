@@ -5,7 +5,14 @@
 #include <pthread.h>
 
 #include "state.h"
+#include "state/hedges.h"
 #include "state/slots.h"
+
+/* Of one route. The first is control's alone. */
+struct hedge_figures {
+    u32 looked_at[STATE_LATENCY_BUCKETS]; /* what all workers had counted at the last look */
+    u32 delay_us;
+};
 
 struct figures {
     u32 active[STATE_SLOTS_MAX];
@@ -15,6 +22,7 @@ struct figures {
     u32 marks[STATE_SLOTS_MAX]; /* written under state.lock, read without */
     u32 slow_start_ms[STATE_SLOTS_MAX];
     u64 ramp_from_ns[STATE_SLOTS_MAX];
+    struct hedge_figures hedges[STATE_SLOTS_MAX];
     struct circuit circuits[STATE_SLOTS_MAX]; /* begun with the first failure; under state.lock */
 };
 
@@ -23,6 +31,7 @@ struct tallies {
     struct state_tally by_slot[STATE_SLOTS_MAX];
     struct state_latencies latencies[STATE_SLOTS_MAX];
     struct state_classes routes[STATE_SLOTS_MAX];
+    struct state_hedges hedges[STATE_SLOTS_MAX];
 };
 
 struct state {
@@ -46,6 +55,10 @@ struct state {
 void tallies_forget_backend(struct state *state, u32 slot);
 void tallies_forget_route(struct state *state, u32 slot);
 void tallies_release(struct state *state);
+
+/* ---- hedges.c: the same ---- */
+
+void hedges_forget(struct state *state, u32 slot);
 
 /* ---- marks.c ---- */
 

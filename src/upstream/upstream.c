@@ -118,6 +118,12 @@ struct upstream *upstream_acquire(struct upstreams *upstreams, struct upstream_t
     return upstream;
 }
 
+void upstream_set_events(struct upstream *upstream, const struct upstream_events *events)
+{
+    ASSERT(upstream->state == UPSTREAM_CONNECTING || upstream->state == UPSTREAM_ACTIVE);
+    serve(upstream, events, upstream->user);
+}
+
 /* ---- Idling ---- */
 
 /* Connections that wait for the next request leave room for backends that have none. */

@@ -8,6 +8,8 @@
  *   scenarios_endings.c    clients and backends that go, in each phase, and malformed messages
  *   scenarios_retry.c      what is tried again, where, and how often
  *   scenarios_failover.c   what a backend may have begun, and another one does again
+ *   scenarios_hedge.c      a second attempt while the first one still waits
+ *   scenarios_unhedged.c   when there is none
  *   scenarios_choice.c     each strategy: backends that are down, and up again
  *   scenarios_sticky.c     clients that stay with their backends
  *   scenarios_limits.c     what is used up, row by row of the memory plan, and what is too large

@@ -25,6 +25,7 @@
 #include "base/hash.h"
 #include "base/slice.h"
 #include "proxy.h"
+#include "state/hedges.h"
 
 struct sim;
 
@@ -189,6 +190,11 @@ void sim_reload(struct sim *sim, const char *config);
 u32 sim_earlier(const struct sim *sim);
 /* Marks a backend of the newest configuration, when it has that many. */
 void sim_backend_usable(struct sim *sim, u32 backend, bool usable);
+/* From now on a request of a hedged route is late when its response takes longer than this, nearly.
+ */
+void sim_late_after(struct sim *sim, u64 us);
+/* Of all routes of the newest configuration. */
+u64 sim_hedges(const struct sim *sim, enum state_hedge_count what);
 /* All its marks: enum state_mark, as a set. */
 u32 sim_marks(const struct sim *sim, u32 backend);
 /* ring_socket() fails from now on with EMFILE, or works again. */

@@ -397,6 +397,31 @@ u32 sim_marks(const struct sim *sim, u32 backend)
     return state_backend_marks(sim->state, sim->snapshot->backend_slots[backend]);
 }
 
+/* ---- Hedging: control's part ---- */
+
+void sim_late_after(struct sim *sim, u64 us)
+{
+    enum { SAMPLES = 1000 }; /* enough for any percentile */
+    const struct snapshot *snapshot = sim->snapshot;
+    for (u32 i = 0; i < snapshot->config->route_count; i++) {
+        const struct config_route *route = &snapshot->config->routes[i];
+        u32 slot = snapshot->route_slots[i];
+        for (u32 sample = 0; route->hedged && sample < SAMPLES; sample++)
+            state_latency_add(&state_hedges(sim->state, 0)[slot].latencies, us);
+        if (route->hedged)
+            state_hedge_look(sim->state, slot, route->retry.hedge.percentile);
+    }
+}
+
+u64 sim_hedges(const struct sim *sim, enum state_hedge_count what)
+{
+    const struct snapshot *snapshot = sim->snapshot;
+    u64 sum = 0;
+    for (u32 i = 0; i < snapshot->config->route_count; i++)
+        sum += state_hedge_sums(sim->state, snapshot->route_slots[i]).counts[what];
+    return sum;
+}
+
 /* ---- The end ---- */
 
 static void check_nothing_left(struct sim *sim)

@@ -94,13 +94,29 @@ static void add_backends(struct walk *walk)
     }
 enum { CONFIGS_COUNT = 5 };
 
+/* The configuration of a walk, in which requests may be hedged. */
+static const char *in_mood(struct walk_mood mood, const char *config)
+{
+    static char hedged[4096];
+    int len = snprintf(hedged, sizeof(hedged),
+                       "{'retry':{'hedge':{'enabled':true,'delayMin':0}},%s", config + 1);
+    SIM_CHECK(len > 0 && (usize)len < sizeof(hedged));
+    return mood.hedged ? hedged : config;
+}
+
+/* Requests are late after anything up to a second. */
+static void change_percentile(struct walk *walk)
+{
+    sim_late_after(walk->sim, sim_random(walk->sim, 1u << sim_random(walk->sim, 20)));
+}
+
 static void reload(struct walk *walk)
 {
     static const char *const plain[CONFIGS_COUNT] = CONFIGS("", "http://127.0.0.1:9000");
     static const char *const local[CONFIGS_COUNT] =
         CONFIGS(LOCAL_LISTENERS, "unix:" SIM_BACKEND_PATH "0");
     u32 which = sim_random(walk->sim, CONFIGS_COUNT);
-    sim_reload(walk->sim, walk->mood.local ? local[which] : plain[which]);
+    sim_reload(walk->sim, in_mood(walk->mood, walk->mood.local ? local[which] : plain[which]));
 }
 
 static void change_weather(struct walk *walk)
@@ -137,6 +153,8 @@ static void step(struct walk *walk)
         walk_backend_act(&walk->backends[i]);
     if (walk->mood.trouble && sim_chance(walk->sim, 1))
         change_weather(walk);
+    if (walk->mood.hedged && sim_chance(walk->sim, 1))
+        change_percentile(walk);
 }
 
 static void run(u64 seed)
@@ -148,11 +166,16 @@ static void run(u64 seed)
     const char *plain = seed % 5 == 1   ? CONFIG_LIMITED
                         : seed % 5 == 2 ? CONFIG_ROOMS
                                         : SIM_CONFIG_THREE;
-    struct sim *sim = sim_create(&(struct sim_options){.seed = seed,
-                                                       .config = local ? CONFIG_LOCAL : plain,
-                                                       .leases = leases[seed % 4],
-                                                       .logs = seed % 3 == 0});
-    walk = (struct walk){.sim = sim, .mood = {.trouble = sim_chance(sim, 80), .local = local}};
+    struct walk_mood mood = {.local = local, .hedged = seed % 7 < 3};
+    struct sim *sim =
+        sim_create(&(struct sim_options){.seed = seed,
+                                         .config = in_mood(mood, local ? CONFIG_LOCAL : plain),
+                                         .leases = leases[seed % 4],
+                                         .logs = seed % 3 == 0});
+    mood.trouble = sim_chance(sim, 80);
+    walk = (struct walk){.sim = sim, .mood = mood};
+    if (mood.hedged)
+        change_percentile(&walk);
     u32 wanted = 1 + sim_random(sim, CLIENTS_MAX);
     u32 drain_at = sim_chance(sim, 20) ? sim_random(sim, 600) : STEPS_MAX;
     walk.mood.calm = !walk.mood.trouble && drain_at == STEPS_MAX && leases[seed % 4] == 0;

@@ -12,6 +12,7 @@ struct walk_mood {
     bool trouble; /* it has peers that misbehave */
     bool calm;    /* nothing at all can go wrong in it: every request is served, no one is cut */
     bool local;   /* it has unix sockets: only framing shows a cut, for there is no reset */
+    bool hedged;  /* requests may be sent twice, and then one of the two is cut */
 };
 
 /* One side's view of a tunnel: it sends the bytes of its own body of the number, and expects those
@@ -65,6 +66,7 @@ struct walk_backend {
     struct sim_peer *peer;
     struct message request; /* being read */
     u32 delay;              /* steps before it answers */
+    u64 busy_until_ns;      /* it does not answer before */
     struct walk_mood mood;
     struct walk_tunnel tunnel;
     bool answered; /* this request */

@@ -3,10 +3,20 @@
 
 #include "walk.h"
 
+/* For a while, so that the next request may be late. */
+static void be_busy(struct walk_backend *backend)
+{
+    enum { BUSY_US_MAX = 200000 };
+    if (backend->mood.hedged && sim_chance(backend->sim, 50))
+        backend->busy_until_ns =
+            sim_now_ns(backend->sim) + sim_random(backend->sim, BUSY_US_MAX) * 1000ull;
+}
+
 void walk_backend_init(struct walk_backend *backend, struct sim *sim, struct sim_peer *peer,
                        struct walk_mood mood)
 {
     *backend = (struct walk_backend){.sim = sim, .peer = peer, .mood = mood};
+    be_busy(backend);
 }
 
 static bool misfortune(const struct walk_backend *backend, u32 percent)
@@ -81,6 +91,8 @@ static void answer_in_time(struct walk_backend *backend)
     bool known = backend->request.state != MESSAGE_HEAD;
     if (backend->answered || !known || !(whole || misfortune(backend, 2)))
         return;
+    if (sim_now_ns(backend->sim) < backend->busy_until_ns)
+        return;
     if (backend->delay > 0) {
         backend->delay--;
         return;
@@ -93,6 +105,7 @@ static void answer_in_time(struct walk_backend *backend)
     else
         answer(backend);
     backend->delay = backend->mood.trouble ? sim_random(backend->sim, 10) : 0;
+    be_busy(backend);
 }
 
 static void act_in_tunnel(struct walk_backend *backend)
@@ -125,7 +138,7 @@ void walk_backend_act(struct walk_backend *backend)
         backend->answered = false;
     }
     if (sim_end(backend->peer) != SIM_OPEN) {
-        if (backend->mood.calm && backend->request.state != MESSAGE_HEAD)
+        if (backend->mood.calm && !backend->mood.hedged && backend->request.state != MESSAGE_HEAD)
             sim_fail("request %u was cut", backend->request.number);
         sim_close(backend->peer);
         backend->over = true;

@@ -131,6 +131,39 @@ static void assert_statuses(const struct config_retry *retry, u32 first, u32 las
         assert_int_equal(config_retry_status(retry, status), status >= first && status <= last);
 }
 
+/* A route is hedged as it says, or as the top says, where that is possible at all. */
+static void test_hedges(void **state)
+{
+    (void)state;
+    struct loaded loaded = load_good(
+        "{'retry':{'hedge':{'enabled':true,'percentile':99,'delayMin':5}},'routes':["
+        "{'path':'/own','retry':{'hedge':{'percentile':50,'delayMin':0}}},"
+        "{'path':'/off','retry':{'hedge':{'enabled':false}}},"
+        "{'path':'/once','retries':0},"
+        "{'path':'/sticky','stickySession':{'enabled':true}},"
+        "{'path':'/try','retry':{'hedge':{'enabled':false}},'timeouts':{'perTry':70}}]," TWO "}");
+    const struct config_route *own = route_find(loaded.config, "route-1");
+    const struct config_route *off = route_find(loaded.config, "route-2");
+    const struct config_route *tries = route_find(loaded.config, "route-5");
+    const struct config_route *top = route_find(loaded.config, "default");
+    assert_true(loaded.config->hedged && own->hedged && top->hedged);
+    assert_true(own->impatient && own->sampled);
+    assert_int_equal(own->retry.hedge.percentile, 50);
+    assert_int_equal(own->retry.hedge.delay_min_ms, 0);
+    assert_int_equal(top->retry.hedge.percentile, 99);
+    assert_int_equal(top->retry.hedge.delay_min_ms, 5);
+    assert_false(off->hedged || off->impatient || off->sampled);
+    assert_int_equal(off->retry.hedge.percentile, 99);
+    assert_false(route_find(loaded.config, "route-3")->hedged);
+    assert_false(route_find(loaded.config, "route-4")->hedged);
+    assert_true(tries->impatient && !tries->hedged && !tries->sampled);
+    unload(&loaded);
+    loaded = load_good("{'reqActiveLength':1," TWO "}");
+    top = route_find(loaded.config, "default");
+    assert_true(top->sampled && !top->hedged && !top->impatient && !loaded.config->hedged);
+    unload(&loaded);
+}
+
 /* A route has what it says, and else what the top says. */
 static void test_retries(void **state)
 {
@@ -283,11 +316,11 @@ static void test_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),  cmocka_unit_test(test_order_is_total),
-        cmocka_unit_test(test_values), cmocka_unit_test(test_admission),
-        cmocka_unit_test(test_pools),  cmocka_unit_test(test_header_edits),
-        cmocka_unit_test(test_many),   cmocka_unit_test(test_retries),
-        cmocka_unit_test(test_sticky),
+        cmocka_unit_test(test_order),   cmocka_unit_test(test_order_is_total),
+        cmocka_unit_test(test_values),  cmocka_unit_test(test_admission),
+        cmocka_unit_test(test_pools),   cmocka_unit_test(test_header_edits),
+        cmocka_unit_test(test_many),    cmocka_unit_test(test_hedges),
+        cmocka_unit_test(test_retries), cmocka_unit_test(test_sticky),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

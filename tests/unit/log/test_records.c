@@ -73,6 +73,17 @@ static void test_access_line_without_values(void **state)
                 "\"reused\":false,\"attempts\":0,\"fault\":\"client_gone\"}\n");
 }
 
+static void test_access_line_of_a_hedge(void **state)
+{
+    struct log_access entry = ACCESS;
+    entry.hedge = SLICE("won");
+    char line[LOG_LINE_BYTES_MAX];
+    usize length = log_access_format(line, &entry);
+    static const char end[] = "\"reused\":true,\"attempts\":1,\"hedge\":\"won\"}\n";
+    assert_true(length > sizeof(end));
+    assert_line(slice_of(line + length - strlen(end), strlen(end)), end);
+}
+
 static void test_duration_is_rounded(void **state)
 {
     static const struct {
@@ -166,6 +177,7 @@ static struct log_access access_of(struct slice all)
         .client_ip = all,
         .request_id = all,
         .fault = all,
+        .hedge = all,
         .bytes_in = UINT64_MAX,
         .bytes_out = UINT64_MAX,
         .duration_us = UINT64_MAX,
@@ -234,6 +246,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_access_line),
         cmocka_unit_test(test_access_line_without_values),
+        cmocka_unit_test(test_access_line_of_a_hedge),
         cmocka_unit_test(test_duration_is_rounded),
         cmocka_unit_test(test_event_line),
         cmocka_unit_test(test_event_leaves_out_what_is_empty),
