@@ -1,7 +1,7 @@
 /*
  * health: active checks. Each backend that has one enabled is probed again and again (by an HTTP
- * request, or by a connection alone), and is not chosen while it is down. All of it runs on
- * control's ring; workers see nothing but the usable bits of their snapshot.
+ * request, by a connection alone, or by a program), and is not chosen while it is down. All of it
+ * runs on control's ring; workers see nothing but the usable bits of their snapshot.
  *
  *              good                         unhealthyThreshold failed in a row
  *   UNKNOWN ---------> HEALTHY ------------------------------------------------> UNHEALTHY
@@ -26,7 +26,10 @@
 enum health_state { HEALTH_UNKNOWN, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
 
 /* Probes under way at once; further ones wait for one of these to end, first come, first served. */
-enum { HEALTH_PROBES_MAX = 256 };
+enum {
+    HEALTH_PROBES_MAX = 256, /* over connections */
+    HEALTH_SCRIPTS_MAX = 16, /* programs, until they are reaped */
+};
 
 struct health;
 
@@ -66,12 +69,13 @@ enum health_state health_state(const struct health *health, u32 slot);
 const char *health_state_name(enum health_state state);
 /* The last probe of a slot's backend, and since when its state is what it is: by the ring's clock.
  */
+enum { HEALTH_REASON_BYTES = 32, HEALTH_DETAIL_BYTES = 256 };
 struct health_last {
     u64 probed_ns;  /* when its result came */
     u64 changed_ns; /* 0: the state never changed */
     bool good;
-    char reason[32];    /* "status 503", "ECONNREFUSED", "timeout"; "" when it was good */
-    const char *detail; /* how it went, as the end of a sentence about a probe; static */
+    char reason[HEALTH_REASON_BYTES]; /* "status 503", "ECONNREFUSED"; "" when it was good */
+    char detail[HEALTH_DETAIL_BYTES]; /* how it went, as the end of a sentence about a probe */
 };
 /* False when none has ended yet. */
 bool health_last(const struct health *health, u32 slot, struct health_last *out);

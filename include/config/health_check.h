@@ -4,7 +4,12 @@
 
 #include "base/slice.h"
 
-enum config_probe { CONFIG_PROBE_HTTP, CONFIG_PROBE_TCP, CONFIG_PROBE_COUNT };
+enum config_probe {
+    CONFIG_PROBE_HTTP,
+    CONFIG_PROBE_TCP,
+    CONFIG_PROBE_SCRIPT, /* a program; only a file or the environment can say which */
+    CONFIG_PROBE_COUNT,
+};
 
 enum config_probe_method {
     CONFIG_PROBE_GET,
@@ -29,6 +34,8 @@ struct config_health_check {
     struct slice expected_status; /* for config_status_in */
     struct slice body;            /* what the response's body has to contain; "" = anything */
     struct slice fields;          /* other lines of the request, each with its CRLF */
+    const char *const *command;   /* the words of a script, of which the first is an absolute path;
+                                     NULL behind the last */
     u32 type;                     /* enum config_probe */
     u32 method;                   /* enum config_probe_method */
     u32 interval_ms;

@@ -63,7 +63,9 @@ static void write_probe(const struct admin_view *view, u32 slot, struct http_wri
                  (double)(now_ns - min_u64(last.probed_ns, now_ns)) / (double)NS_PER_S);
     if (!last.good)
         write_format(out, ",\"reason\":\"%s\"", last.reason);
-    write_format(out, ",\"detail\":\"%s\"}", last.detail);
+    http_write(out, SLICE(",\"detail\":"));
+    write_json(out, slice_of_string(last.detail));
+    http_write(out, SLICE("}"));
     if (last.changed_ns > 0)
         write_format(out, ",\"healthForSeconds\":%.1f",
                      (double)(now_ns - min_u64(last.changed_ns, now_ns)) / (double)NS_PER_S);

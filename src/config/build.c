@@ -209,7 +209,7 @@ static void backend_build(struct builder *builder, u32 index, struct config_back
     const struct settings_backend *from = settings_backend_at(builder->settings, index);
     struct path path = path_member("backends", index, "healthCheck");
     struct url url;
-    health_check_judge(builder->reader, &path, &from->health_check);
+    health_check_judge(builder->reader, builder->world, &path, &from->health_check);
     to->id = from->id;
     to->url = from->url;
     to->health_check = health_check_build(&builder->config->arena, &from->health_check);

@@ -32,9 +32,10 @@ void settings_complete(struct settings *settings, struct arena *arena);
 void config_build(struct builder *builder);
 /* Backends alone. */
 void backends_build(struct builder *builder);
-/* Adds a problem for each thing that contradicts itself in a check, whose place is `path`. */
-void health_check_judge(struct reader *reader, const struct path *path,
-                        const struct settings_health_check *from);
+/* Adds a problem for each thing that contradicts itself in a check, whose place is `path`. Without
+ * a world it may not execute anything. */
+void health_check_judge(struct reader *reader, const struct config_world *world,
+                        const struct path *path, const struct settings_health_check *from);
 /* Of one that was judged; what was wrong with it is left out. */
 struct config_health_check health_check_build(struct arena *arena,
                                               const struct settings_health_check *from);

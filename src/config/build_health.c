@@ -1,6 +1,7 @@
 /* Health checks: what their settings mean together. */
 #include "config/build.h"
 #include "config/forms.h"
+#include "config/problems.h"
 
 /* ---- The request ---- */
 
@@ -76,11 +77,72 @@ static void body_judge(struct reader *reader, const struct path *check,
                         "is not allowed with the method HEAD: its response has no body");
 }
 
-void health_check_judge(struct reader *reader, const struct path *path,
-                        const struct settings_health_check *from)
+/* ---- The command ---- */
+
+static void program_judge(struct reader *reader, const struct config_world *world,
+                          const struct path *command, struct slice file)
+{
+    struct path path = path_index(command, 0);
+    const char *quoted = problem_quote(&reader->problems->arena, file);
+    if (file.len == 0 || file.data[0] != '/') {
+        reader_complain(reader, &path,
+                        "%s is not allowed: an absolute path, for no PATH is searched", quoted);
+        return;
+    }
+    const char *why = world->program_check(file.data);
+    if (why)
+        reader_complain(reader, &path,
+                        "%s cannot be executed: %s; correct the path, or make it an executable "
+                        "file for the user that nextproxy runs as",
+                        quoted, why);
+}
+
+/* Who may add backends is not thereby one who may execute what they like. */
+static void command_refuse(struct reader *reader, const struct path *check,
+                           const struct path *command, const struct settings_health_check *from)
+{
+    static const char text[] = "is not allowed here: only the configuration file says what is "
+                               "executed";
+    struct path type = path_key(check, SLICE("type"));
+    if (from->command.count > 0)
+        reader_complain(reader, command, "%s", text);
+    if (from->values.type == CONFIG_PROBE_SCRIPT)
+        reader_complain(reader, &type, "\"script\" %s", text);
+}
+
+static void command_judge(struct reader *reader, const struct config_world *world,
+                          const struct path *check, const struct settings_health_check *from)
+{
+    struct path path = path_key(check, SLICE("command"));
+    bool script = from->values.type == CONFIG_PROBE_SCRIPT;
+    if (!world)
+        command_refuse(reader, check, &path, from);
+    else if (reader_complained(reader, &path))
+        return;
+    else if (script && from->command.count == 0)
+        reader_complain(reader, &path, "is missing: with the type script it is what is executed");
+    else if (!script && from->command.count > 0)
+        reader_complain(reader, &path, "is not allowed without the type script");
+    else if (script && from->values.enabled)
+        program_judge(reader, world, &path, from->command.at[0]);
+}
+
+static const char *const *command_build(struct arena *arena, const struct settings_strings *words)
+{
+    const char **command = arena_alloc(arena, (words->count + 1u) * sizeof(*command));
+    for (u32 i = 0; i < words->count; i++)
+        command[i] = words->at[i].data ? words->at[i].data : ""; /* what was wrong is a problem */
+    return command;
+}
+
+/* ---- All of it ---- */
+
+void health_check_judge(struct reader *reader, const struct config_world *world,
+                        const struct path *path, const struct settings_health_check *from)
 {
     headers_judge(reader, path, from);
     body_judge(reader, path, &from->values);
+    command_judge(reader, world, path, from);
 }
 
 static struct slice fields_build(struct arena *arena, const struct settings_fields *headers)
@@ -105,6 +167,7 @@ struct config_health_check health_check_build(struct arena *arena,
 {
     struct config_health_check to = from->values;
     to.fields = fields_build(arena, &from->headers);
+    to.command = command_build(arena, &from->command);
     for (u32 i = 0; i < from->headers.count; i++)
         if (is_host(from->headers.at[i].name))
             to.host = from->headers.at[i].value;

@@ -63,6 +63,7 @@ static const char *probe_name(u32 value)
     static const char *const names[CONFIG_PROBE_COUNT] = {
         [CONFIG_PROBE_HTTP] = "http",
         [CONFIG_PROBE_TCP] = "tcp",
+        [CONFIG_PROBE_SCRIPT] = "script",
     };
     ASSERT(value < CONFIG_PROBE_COUNT);
     return names[value];

@@ -10,6 +10,7 @@ extern const struct setting_form form_nameserver;
 extern const struct setting_form form_target;     /* path of a probe, with or without query */
 extern const struct setting_form form_probe_host; /* the Host field of a probe */
 extern const struct setting_form form_probe_body;
+extern const struct setting_form form_word; /* of a command */
 extern const struct setting_form form_status_ranges;
 extern const struct setting_form form_failure_statuses;
 extern const struct setting_form form_retry_statuses; /* of errors, or "none" */

@@ -229,7 +229,7 @@ static void check_judge(struct adding *adding, const struct settings_health_chec
 {
     struct path path = {.depth = 0};
     path = path_key(&path, SLICE("healthCheck"));
-    health_check_judge(&adding->reader, &path, check);
+    health_check_judge(&adding->reader, NULL, &path, check);
 }
 
 static enum config_overlay_verdict object_add(struct adding *adding)

@@ -17,6 +17,7 @@ enum {
     SETTINGS_LISTENERS_MAX = 64,
     SETTINGS_NETWORKS_MAX = 1024,
     SETTINGS_FIELDS_MAX = 64,
+    SETTINGS_WORDS_MAX = 64,
     SETTINGS_PRIORITY_VALUES_MAX = 16,
     SETTINGS_NAMESERVERS_MAX = 8,
     SETTINGS_KEY_BYTES_MAX = 32,
@@ -143,8 +144,9 @@ struct settings_load_balancing {
 };
 
 struct settings_health_check {
-    struct config_health_check values; /* without `fields` */
+    struct config_health_check values; /* without `fields` and `command` */
     struct settings_fields headers;
+    struct settings_strings command;
 };
 
 struct settings_backend {

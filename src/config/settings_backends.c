@@ -13,7 +13,8 @@ static const struct setting health_check_rows[] = {
     {.key = "type", .type = SETTING_CHOICE, MEMBER(struct settings_health_check, values.type),
      .fallback = "\"http\"", .choice = &choice_probe,
      .text = "`http`: a request is sent, and its response's status judged. `tcp`: a connection is "
-             "enough; what a request is made of does not matter then."},
+             "enough; what a request is made of does not matter then. `script`: `command` is "
+             "executed, and good when it ends with exit status 0."},
     {.key = "path", .type = SETTING_STRING, MEMBER(struct settings_health_check, values.path),
      .fallback = "\"/\"", .form = &form_target,
      .text = "What a probe asks for."},
@@ -62,6 +63,10 @@ static const struct setting health_check_rows[] = {
      .form = &form_probe_body,
      .text = "What has to stand in the first 65536 bytes of the response's body. Without, the "
              "body is not read."},
+    {.key = "command", .type = SETTING_STRINGS, MEMBER(struct settings_health_check, command),
+     .min = 1, .max = SETTINGS_WORDS_MAX, .form = &form_word,
+     .text = "Of a `script`: the absolute path of a program, and its arguments. No shell reads it. "
+             "Backends that are added at run time cannot have one."},
 };
 static const struct settings_table health_check_table =
     TABLE(struct settings_health_check, health_check_rows);

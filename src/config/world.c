@@ -71,4 +71,15 @@ static const char *file_read(struct arena *arena, const char *file, usize bytes_
     return why;
 }
 
-const struct config_world config_world_system = {file_read};
+/* By the user that we are now, who is the one that will execute it. */
+static const char *program_check(const char *file)
+{
+    struct stat status;
+    if (stat(file, &status) != 0)
+        return strerror(errno);
+    if (!S_ISREG(status.st_mode))
+        return "it is no regular file";
+    return faccessat(AT_FDCWD, file, X_OK, AT_EACCESS) == 0 ? NULL : strerror(errno);
+}
+
+const struct config_world config_world_system = {file_read, program_check};

@@ -8,6 +8,8 @@ struct config_world {
     /* Reads a whole file into the arena. NULL, or why not. */
     const char *(*file_read)(struct arena *arena, const char *file, usize bytes_max,
                              struct slice *content);
+    /* NULL when the file may be executed, or why not. */
+    const char *(*program_check)(const char *file);
 };
 
 /* The system's files. */

@@ -47,9 +47,25 @@ static void take_in(struct check *check, const struct probe_result *result)
     circuits_probed(check, result->outcome == PROBE_GOOD);
 }
 
+/* Says nothing about the backend; but that it is so must not stay unseen. */
+static void take_skip(struct check *check, const struct probe_result *result)
+{
+    struct health *health = check->health;
+    struct health_report report = {
+        .backend = check_backend(check),
+        .result = result,
+        .first = check->probed_ns == 0 || check->last.outcome != PROBE_SKIPPED,
+    };
+    check->last = *result;
+    check->probed_ns = ring_now_ns(health->with.ring);
+    health_record(health->with.log, severity_min(health), &report);
+}
+
 static void conclude(struct check *check, const struct probe_result *result)
 {
-    if (result->outcome != PROBE_SKIPPED)
+    if (result->outcome == PROBE_SKIPPED)
+        take_skip(check, result);
+    else
         take_in(check, result);
     schedule(check);
 }
@@ -69,10 +85,20 @@ static void on_result(void *user, const struct probe_result *result)
 
 /* ---- Probes ---- */
 
+static struct prober *prober_of(const struct check *check)
+{
+    static const u8 probers[CONFIG_PROBE_COUNT] = {
+        [CONFIG_PROBE_HTTP] = HEALTH_PROBER_CONNECTIONS,
+        [CONFIG_PROBE_TCP] = HEALTH_PROBER_CONNECTIONS,
+        [CONFIG_PROBE_SCRIPT] = HEALTH_PROBER_SCRIPTS,
+    };
+    return &check->health->probers[probers[check_backend(check)->health_check.type]];
+}
+
 static void on_timer(struct wheel_timer *timer)
 {
     struct check *check = container_of(timer, struct check, timer);
-    list_push_back(&check->health->due, &check->due);
+    list_push_back(&prober_of(check)->due, &check->due);
 }
 
 /* It waits for a twin's probe. */
@@ -94,24 +120,27 @@ static bool is_asked(const struct check *check)
 /* On behalf of all twins. */
 static void ask(struct check *check, u64 now_ns)
 {
-    struct health *health = check->health;
+    struct probe_result why;
     if (is_asked(check))
         return;
     check->started_ns = now_ns;
-    check->probe = probe_start(&health->prober, check_backend(check), check);
+    check->probe = probe_start(prober_of(check), check_backend(check), check, &why);
     if (!check->probe) {
-        schedule(check); /* out of descriptors: that is no fault of the backend */
+        conclude(check, &why);
         return;
     }
-    health->probes++;
+    check->health->probes++;
     list_each (node, following, &check->twin)
         check_rest(container_of(node, struct check, twin));
 }
 
 static void start_due(struct health *health, u64 now_ns)
 {
-    while (!list_empty(&health->due) && !prober_is_full(&health->prober))
-        ask(container_of(list_pop_front(&health->due), struct check, due), now_ns);
+    for (u32 i = 0; i < HEALTH_PROBER_COUNT; i++) {
+        struct prober *prober = &health->probers[i];
+        while (!list_empty(&prober->due) && !prober_is_full(prober))
+            ask(container_of(list_pop_front(&prober->due), struct check, due), now_ns);
+    }
 }
 
 /* ---- Checks ---- */
@@ -167,6 +196,10 @@ static void adopt(struct health *health, u32 backend)
     if (check->probe && check->question != question) {
         probe_abandon(check->probe); /* the answer would be one to another question */
         check->probe = NULL;
+    }
+    if (check->live && check->question != question && !list_empty(&check->due)) {
+        list_remove(&check->due); /* it may be for another prober now */
+        list_push_back(&prober_of(check)->due, &check->due);
     }
     check->question = question;
     if (check->live)
@@ -257,7 +290,10 @@ void health_stop(struct health *health)
 
 bool health_is_quiet(const struct health *health)
 {
-    return prober_is_quiet(&health->prober);
+    bool quiet = true;
+    for (u32 i = 0; i < HEALTH_PROBER_COUNT; i++)
+        quiet &= prober_is_quiet(&health->probers[i]);
+    return quiet;
 }
 
 enum health_state health_state(const struct health *health, u32 slot)
@@ -286,9 +322,9 @@ bool health_last(const struct health *health, u32 slot, struct health_last *out)
         .probed_ns = check->probed_ns,
         .changed_ns = check->changed_ns,
         .good = check->last.outcome == PROBE_GOOD,
-        .detail = health_detail(&check->last),
     };
     char scratch[HEALTH_REASON_BYTES];
+    health_detail(&check->last, out->detail);
     struct slice reason = slice_of_string(health_reason(&check->last, scratch));
     memcpy(out->reason, reason.data, min_u32(reason.len, sizeof(out->reason) - 1));
     return true;
@@ -319,6 +355,34 @@ u64 health_probes(const struct health *health)
     return health->probes;
 }
 
+static void probers_deinit(struct health *health, u32 count)
+{
+    while (count-- > 0)
+        prober_deinit(&health->probers[count]);
+}
+
+static bool probers_init(struct health *health)
+{
+    static const struct probe_kind *const kinds[] = {
+        [HEALTH_PROBER_CONNECTIONS] = &probe_by_connection,
+        [HEALTH_PROBER_SCRIPTS] = &probe_by_script,
+    };
+    for (u32 i = 0; i < HEALTH_PROBER_COUNT; i++) {
+        health->probers[i] = (struct prober){
+            .ring = health->with.ring,
+            .wheel = &health->wheel,
+            .reaper = &health->reaper,
+            .kind = kinds[i],
+            .on_result = on_result,
+        };
+        if (!prober_init(&health->probers[i])) {
+            probers_deinit(health, i);
+            return false;
+        }
+    }
+    return true;
+}
+
 struct health *health_create(const struct health_options *options)
 {
     struct health *health = region_reserve(sizeof(*health), false);
@@ -326,17 +390,10 @@ struct health *health_create(const struct health_options *options)
         return NULL;
     health->with = *options;
     list_init(&health->checks);
-    list_init(&health->due);
     rng_seed(&health->rng, options->seed);
     wheel_init(&health->wheel, ring_now_ns(options->ring));
     transport_reaper_init(&health->reaper, &health->wheel);
-    health->prober = (struct prober){
-        .ring = options->ring,
-        .wheel = &health->wheel,
-        .reaper = &health->reaper,
-        .on_result = on_result,
-    };
-    if (prober_init(&health->prober))
+    if (probers_init(health))
         return health;
     region_release(health, sizeof(*health));
     return NULL;
@@ -345,6 +402,6 @@ struct health *health_create(const struct health_options *options)
 void health_destroy(struct health *health)
 {
     ASSERT(health_is_quiet(health));
-    prober_deinit(&health->prober);
+    probers_deinit(health, HEALTH_PROBER_COUNT);
     region_release(health, sizeof(*health));
 }

@@ -8,10 +8,13 @@
 
 enum { HEALTH_BUCKETS = 1024 };
 
+/* What cannot be had in the place of the other. */
+enum { HEALTH_PROBER_CONNECTIONS, HEALTH_PROBER_SCRIPTS, HEALTH_PROBER_COUNT };
+
 struct check {
     struct wheel_timer timer;
     struct list node; /* in health.checks */
-    struct list due;  /* in health.due, while it waits for a free probe */
+    struct list due;  /* in its prober's list, while it waits for a free probe */
     struct list twin; /* a ring of the checks that ask the same; see twins.c */
     struct list link; /* in a bucket of health.questions; the first of each ring only */
     u64 question;     /* hash of what it asks */
@@ -32,10 +35,9 @@ struct health {
     struct snapshot *snapshot; /* NULL before the first, and after the end */
     struct wheel wheel;
     struct transport_reaper reaper;
-    struct prober prober;
+    struct prober probers[HEALTH_PROBER_COUNT];
     struct rng rng;
     struct list checks;
-    struct list due;
     struct list questions[HEALTH_BUCKETS];
     u64 probes;
     u64 changes;

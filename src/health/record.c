@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-enum { MESSAGE_BYTES = 256 };
+enum { MESSAGE_BYTES = HEALTH_DETAIL_BYTES + 128 };
 
 const char *health_reason(const struct probe_result *result, char scratch[HEALTH_REASON_BYTES])
 {
@@ -22,7 +22,14 @@ const char *health_reason(const struct probe_result *result, char scratch[HEALTH
     case PROBE_LOST:
     case PROBE_SKIPPED:
         return log_errno_name(result->error, scratch);
+    case PROBE_EXIT:
+        (void)snprintf(scratch, HEALTH_REASON_BYTES, "exit status %d", result->code);
+        return scratch;
+    case PROBE_SIGNAL:
+        (void)snprintf(scratch, HEALTH_REASON_BYTES, "signal %d", result->code);
+        return scratch;
     case PROBE_TIMEOUT:
+    case PROBE_LATE:
         return "timeout";
     case PROBE_CLOSED:
         return "closed";
@@ -32,7 +39,8 @@ const char *health_reason(const struct probe_result *result, char scratch[HEALTH
     return "";
 }
 
-const char *health_detail(const struct probe_result *result)
+/* The rest of what there is to say follows a colon. */
+void health_detail(const struct probe_result *result, char out[HEALTH_DETAIL_BYTES])
 {
     static const char *const texts[PROBE_OUTCOME_COUNT] = {
         [PROBE_GOOD] = "answered as expected",
@@ -43,39 +51,52 @@ const char *health_detail(const struct probe_result *result)
         [PROBE_CLOSED] = "was closed by the backend before its answer",
         [PROBE_LOST] = "lost its connection before the answer",
         [PROBE_UNREADABLE] = "had an answer that is no HTTP response",
-        [PROBE_SKIPPED] = "was not made",
+        [PROBE_EXIT] = "ended with exit status ",
+        [PROBE_SIGNAL] = "was killed by signal ",
+        [PROBE_LATE] = "timed out after ",
+        [PROBE_SKIPPED] = "could not be made",
     };
-    return texts[result->outcome];
+    const char *more = result->text;
+    char code[16] = "";
+    if (result->outcome == PROBE_UNREADABLE)
+        more = http_reject_info(result->reject)->text;
+    if (result->outcome == PROBE_EXIT || result->outcome == PROBE_SIGNAL)
+        (void)snprintf(code, sizeof(code), "%d", result->code);
+    if (result->outcome == PROBE_LATE)
+        (void)snprintf(code, sizeof(code), "%d ms", result->code);
+    (void)snprintf(out, HEALTH_DETAIL_BYTES, "%s%s%s%s", texts[result->outcome], code,
+                   *more ? ": " : "", more);
 }
 
-static enum log_severity severity_of(enum health_change change)
+static enum log_severity severity_of(const struct health_report *report)
 {
     static const enum log_severity severities[] = {
         [HEALTH_SAME] = LOG_DEBUG,
         [HEALTH_WENT_UP] = LOG_INFO,
         [HEALTH_WENT_DOWN] = LOG_WARN,
     };
-    return severities[change];
+    bool skipped = report->result->outcome == PROBE_SKIPPED;
+    return skipped && report->first ? LOG_WARN : severities[report->change];
 }
 
 static void describe(const struct health_report *report, char message[MESSAGE_BYTES])
 {
     const struct config_health_check *check = &report->backend->health_check;
-    const struct probe_result *result = report->result;
-    const char *detail =
-        result->outcome == PROBE_UNREADABLE ? http_reject_info(result->reject)->text : NULL;
-    u32 count =
-        report->change == HEALTH_WENT_UP ? check->healthy_threshold : check->unhealthy_threshold;
-    const char *kind = report->change == HEALTH_WENT_UP ? "good" : "failed";
-    if (report->change == HEALTH_SAME)
-        (void)snprintf(message, MESSAGE_BYTES, "A probe %s", health_detail(result));
-    else if (report->change == HEALTH_WENT_UP && report->first)
+    bool up = report->change == HEALTH_WENT_UP;
+    u32 count = up ? check->healthy_threshold : check->unhealthy_threshold;
+    char detail[HEALTH_DETAIL_BYTES];
+    health_detail(report->result, detail);
+    if (report->result->outcome == PROBE_SKIPPED)
+        (void)snprintf(message, MESSAGE_BYTES, "A probe %s: the backend counts as it did before",
+                       detail);
+    else if (report->change == HEALTH_SAME)
+        (void)snprintf(message, MESSAGE_BYTES, "A probe %s", detail);
+    else if (up && report->first)
         (void)snprintf(message, MESSAGE_BYTES, "Backend is up: its first good probe");
     else
-        (void)snprintf(
-            message, MESSAGE_BYTES, "Backend is %s: %u %s probe%s in a row, the last %s%s%s",
-            report->change == HEALTH_WENT_UP ? "up again" : "down", count, kind,
-            count == 1 ? "" : "s", health_detail(result), detail ? ": " : "", detail ? detail : "");
+        (void)snprintf(message, MESSAGE_BYTES, "Backend is %s: %u %s probe%s in a row, the last %s",
+                       up ? "up again" : "down", count, up ? "good" : "failed",
+                       count == 1 ? "" : "s", detail);
 }
 
 static void write_event(struct log_buffer *log, enum log_severity severity,
@@ -98,7 +119,7 @@ void health_record(struct log_buffer *log, enum log_severity severity_min,
                    const struct health_report *report)
 {
     char message[MESSAGE_BYTES], scratch[HEALTH_REASON_BYTES];
-    enum log_severity severity = severity_of(report->change);
+    enum log_severity severity = severity_of(report);
     bool worth_it = report->change != HEALTH_SAME || report->result->outcome != PROBE_GOOD;
     if (!log || severity < severity_min || !worth_it)
         return;

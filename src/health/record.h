@@ -9,10 +9,11 @@ struct health_report {
     const struct config_backend *backend;
     const struct probe_result *result;
     enum health_change change;
-    bool first; /* nothing was known before */
+    bool first; /* nothing was known before; of skipped probes: the first in a row */
 };
 
-/* A change, or, at level debug, a failed probe that changes nothing. `log` may be NULL. */
+/* A change; the first probe of a row that could not be made; or, at level debug, a failed or
+ * skipped probe that changes nothing. `log` may be NULL. */
 void health_record(struct log_buffer *log, enum log_severity severity_min,
                    const struct health_report *report);
 /* The backend was down, and is not checked any more. */
@@ -21,8 +22,7 @@ void health_record_unchecked(struct log_buffer *log, enum log_severity severity_
 
 /* Why a probe failed, in a word or two for programs: "status 503", "ECONNREFUSED"; and as the end
  * of a sentence. */
-enum { HEALTH_REASON_BYTES = 32 };
 const char *health_reason(const struct probe_result *result, char scratch[HEALTH_REASON_BYTES]);
-const char *health_detail(const struct probe_result *result);
+void health_detail(const struct probe_result *result, char out[HEALTH_DETAIL_BYTES]);
 
 #endif

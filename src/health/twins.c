@@ -24,28 +24,70 @@ static bool same_request(const struct config_backend *a, const struct config_bac
            slice_equal(one->fields, other->fields) && slice_equal(one->body, other->body);
 }
 
+/* It is told its backend's id and URL, so another one may get another answer. */
+static bool same_script(const struct config_backend *a, const struct config_backend *b)
+{
+    const char *const *one = a->health_check.command, *const *other = b->health_check.command;
+    while (*one && *other && strcmp(*one, *other) == 0)
+        one++, other++;
+    return !*one && !*other && slice_equal(a->id, b->id) && slice_equal(a->url, b->url);
+}
+
+static bool same_inquiry(const struct config_backend *a, const struct config_backend *b)
+{
+    switch ((enum config_probe)a->health_check.type) {
+    case CONFIG_PROBE_HTTP:
+        return same_request(a, b);
+    case CONFIG_PROBE_SCRIPT:
+        return same_script(a, b);
+    case CONFIG_PROBE_TCP:
+    case CONFIG_PROBE_COUNT:
+        break;
+    }
+    return true;
+}
+
 static bool same_question(const struct config_backend *a, const struct config_backend *b)
 {
     const struct config_health_check *one = &a->health_check, *other = &b->health_check;
     return slice_equal(address_of(a), address_of(b)) && one->type == other->type &&
            one->timeout_ms == other->timeout_ms && one->interval_ms == other->interval_ms &&
            one->fast_interval_ms == other->fast_interval_ms &&
-           one->interval_max_ms == other->interval_max_ms &&
-           (one->type == CONFIG_PROBE_TCP || same_request(a, b));
+           one->interval_max_ms == other->interval_max_ms && same_inquiry(a, b);
 }
 
-u64 twins_question(const struct config_backend *backend)
+static u64 hash_request(const struct config_backend *backend, u64 hash)
 {
     const struct config_health_check *check = &backend->health_check;
-    struct slice address = address_of(backend), host = host_of(backend);
-    u64 hash = hash_bytes(address.data, address.len, check->type);
-    if (check->type == CONFIG_PROBE_TCP)
-        return hash;
+    struct slice host = host_of(backend);
     hash = hash_bytes(check->path.data, check->path.len, hash);
     hash = hash_bytes(check->expected_status.data, check->expected_status.len, hash);
     hash = hash_bytes(check->fields.data, check->fields.len, hash);
     hash = hash_bytes(check->body.data, check->body.len, hash);
     return hash_bytes(host.data, host.len, hash + check->method);
+}
+
+static u64 hash_script(const struct config_backend *backend, u64 hash)
+{
+    for (const char *const *word = backend->health_check.command; *word; word++)
+        hash = hash_bytes(*word, strlen(*word) + 1, hash);
+    return hash_bytes(backend->id.data, backend->id.len, hash);
+}
+
+u64 twins_question(const struct config_backend *backend)
+{
+    struct slice address = address_of(backend);
+    u64 hash = hash_bytes(address.data, address.len, backend->health_check.type);
+    switch ((enum config_probe)backend->health_check.type) {
+    case CONFIG_PROBE_HTTP:
+        return hash_request(backend, hash);
+    case CONFIG_PROBE_SCRIPT:
+        return hash_script(backend, hash);
+    case CONFIG_PROBE_TCP:
+    case CONFIG_PROBE_COUNT:
+        break;
+    }
+    return hash;
 }
 
 static void join(struct health *health, struct check *check)

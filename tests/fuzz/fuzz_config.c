@@ -31,7 +31,12 @@ static const char *file_read(struct arena *arena, const char *file, usize bytes_
     return NULL;
 }
 
-static const struct config_world world = {file_read};
+static const char *program_check(const char *file)
+{
+    return file[1] == 'e' ? NULL : "No such file or directory";
+}
+
+static const struct config_world world = {file_read, program_check};
 
 /* ---- What a snapshot promises ---- */
 

@@ -14,6 +14,7 @@ import pytest
 
 from lib import proxy as lib_proxy
 from lib import under_seccomp
+from lib.checks import checked, wait_event
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 REQS = ROOT / "kernel-reqs"
@@ -189,16 +190,30 @@ def test_the_profile_lets_everything_through_that_we_use(here):
     assert (seccomp["value"], seccomp["verdict"]) == ("filter", "ok")
 
 
-def test_the_proxy_serves_under_the_profile(here, lab, monkeypatch):
+@pytest.fixture(name="under_profile")
+def fixture_under_profile(here, lab, monkeypatch):
+    """Proxies of the lab run under the profile, if this machine can run any."""
+    assert here["cause"] is None
     wrapper = lab.directory / "under-the-profile"
     command = [*UNDER_SECCOMP, "--profile", str(PROFILE), lib_proxy.BINARY]
     wrapper.write_text("#!/bin/sh\nexec " + " ".join(f"'{word}'" for word in command) + ' "$@"\n')
     wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
     run(*UNDER_SECCOMP, "--profile", str(PROFILE), shutil.which("true"))
     monkeypatch.setattr(lib_proxy, "BINARY", str(wrapper))
+
+
+@pytest.mark.usefixtures("under_profile")
+def test_the_proxy_serves_under_the_profile(lab):
     proxy = lab.proxy(lab.origin(), env=UNDER_PROFILE)
     response = lab.ask(proxy, b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n")
     assert response.status == 200
+
+
+@pytest.mark.usefixtures("under_profile")
+def test_programs_of_checks_run_under_the_profile(lab):
+    check = checked(lab.origin(), type="script", command=["/bin/sh", "-c", "echo under it; exit 3"])
+    lab.proxy(check, env=UNDER_PROFILE)
+    assert wait_event(lab.proxies[-1], "warn")["message"].endswith("exit status 3: under it")
 
 
 def test_the_profile_leaves_out_what_we_do_not_use():

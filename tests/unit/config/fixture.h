@@ -23,7 +23,12 @@ static const char *fake_file_read(struct arena *arena, const char *file, usize b
     return NULL;
 }
 
-static const struct config_world fake_world = {fake_file_read};
+static const char *fake_program_check(const char *file)
+{
+    return strcmp(file, "/usr/lib/checks/app") == 0 ? NULL : "No such file or directory";
+}
+
+static const struct config_world fake_world = {fake_file_read, fake_program_check};
 
 /* Tables read better with 'single' quotes: a copy with double ones. The caller frees it. */
 static char *unquote(const char *json)

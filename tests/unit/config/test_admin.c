@@ -16,7 +16,7 @@ static const char *token_file_read(struct arena *arena, const char *file, usize 
 
 static struct loaded load_with_token(const char *text, const char *admin, char **environment)
 {
-    static const struct config_world world = {token_file_read};
+    static const struct config_world world = {.file_read = token_file_read};
     struct loaded loaded;
     char json[512];
     usize len = 0;

@@ -83,7 +83,58 @@ static const struct bad bad_bodies[] = {
      "has no body\n"},
 };
 
+#define SCRIPT(command) CHECK("'enabled':true,'type':'script','command':" command)
+
+static const struct bad bad_commands[] = {
+    {CHECK("'type':'script'"),
+     WHERE "56: backends[0].healthCheck.command: is missing: with the type script it is what is "
+     "executed\n"},
+    {CHECK("'command':['/usr/lib/checks/app']"),
+     WHERE "67: backends[0].healthCheck.command: is not allowed without the type script\n"},
+    {SCRIPT("[]"),
+     WHERE "98: backends[0].healthCheck.command: 0 entries are not allowed: a list of 1 to 64 "
+     "strings, each a text of at most 1024 bytes\n"},
+    {SCRIPT("'/usr/lib/checks/app'"),
+     WHERE "98: backends[0].healthCheck.command: \"/usr/lib/checks/app\" is not allowed: a list of "
+     "1 to 64 strings, each a text of at most 1024 bytes\n"},
+    {SCRIPT("['/usr/lib/checks/app',80]"),
+     WHERE "121: backends[0].healthCheck.command[1]: 80 is not allowed: a text of at most 1024 "
+     "bytes\n"},
+    {SCRIPT("['app']"),
+     WHERE "99: backends[0].healthCheck.command[0]: \"app\" is not allowed: an absolute path, for "
+     "no PATH is searched\n"},
+    {SCRIPT("['']"),
+     WHERE "99: backends[0].healthCheck.command[0]: \"\" is not allowed: an absolute path, for no "
+     "PATH is searched\n"},
+    {SCRIPT("['/usr/lib/checks/none']"),
+     WHERE "99: backends[0].healthCheck.command[0]: \"/usr/lib/checks/none\" cannot be executed: "
+     "No such file or directory; correct the path, or make it an executable file for the user that "
+     "nextproxy runs as\n"},
+};
+
 /* clang-format on */
+
+static void test_commands(void **state)
+{
+    (void)state;
+    struct loaded loaded = load_good(SCRIPT("['/usr/lib/checks/app','--port','','a b']"));
+    const struct config_health_check *check = &loaded.config->backends[0].health_check;
+    static const char *const words[] = {"/usr/lib/checks/app", "--port", "", "a b"};
+    assert_int_equal(check->type, CONFIG_PROBE_SCRIPT);
+    for (u32 i = 0; i < ARRAY_COUNT(words); i++)
+        assert_string_equal(check->command[i], words[i]);
+    assert_null(check->command[ARRAY_COUNT(words)]);
+    unload(&loaded);
+    /* One that is off is not looked for: it may be off because it is not there. */
+    loaded = load_good(CHECK("'type':'script','command':['/usr/lib/checks/none']"));
+    unload(&loaded);
+}
+
+static void test_bad_commands(void **state)
+{
+    (void)state;
+    assert_bad(bad_commands, ARRAY_COUNT(bad_commands), false);
+}
 
 static void test_bad_headers(void **state)
 {
@@ -126,6 +177,8 @@ int main(void)
         cmocka_unit_test(test_body),
         cmocka_unit_test(test_bad_headers),
         cmocka_unit_test(test_bad_bodies),
+        cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_bad_commands),
         cmocka_unit_test(test_fields_are_bounded_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -203,6 +203,14 @@ static void test_refused(void **state)
         {"{'url': 'http://127.0.0.1:9', 'routesOnly': true}", NULL, CONFIG_OVERLAY_WRONG, NULL},
         {"{'url': 'http://127.0.0.1:9', 'healthCheck': {'headers': {'X': '', 'x': ''}}}", NULL,
          CONFIG_OVERLAY_WRONG, "healthCheck.headers.x: is there twice, in another spelling"},
+        {"{'url': 'http://127.0.0.1:9', 'healthCheck': {'type': 'script'}}", NULL,
+         CONFIG_OVERLAY_WRONG,
+         "healthCheck.type: \"script\" is not allowed here: only the configuration file says what "
+         "is executed"},
+        {"{'url': 'http://127.0.0.1:9', 'healthCheck': {'command': ['/bin/true']}}", NULL,
+         CONFIG_OVERLAY_WRONG,
+         "healthCheck.command: is not allowed here: only the configuration file says what is "
+         "executed"},
         {"{'weight': 1}", NULL, CONFIG_OVERLAY_WRONG, NULL},
         {"{}", NULL, CONFIG_OVERLAY_WRONG, NULL},
         {"[]", NULL, CONFIG_OVERLAY_WRONG, ": not valid JSON: it must be one object: { ... }"},

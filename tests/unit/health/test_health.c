@@ -2,6 +2,7 @@
  * there are at once, and that all of them end. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "config_fixture.h"
@@ -224,6 +225,64 @@ static void following_again_and_again_loses_nothing(void **state)
     lab_close(&lab);
 }
 
+/* ---- Scripts ---- */
+
+#define SCRIPT_CHECK(script)                                                                       \
+    "\"enabled\":true,\"type\":\"script\",\"interval\":100,\"timeout\":60000,"                     \
+    "\"unhealthyThreshold\":1,\"command\":[\"/bin/sh\",\"-c\",\"" script "\"]"
+
+static struct health_last last_of(const struct lab *lab, u32 backend)
+{
+    struct health_last last;
+    assert_true(health_last(lab->health, slot(lab, 0, backend), &last));
+    return last;
+}
+
+static void a_script_decides_by_its_exit_status(void **state)
+{
+    struct lab lab;
+    lab_open(&lab, *state);
+    follow(&lab, (struct wanted){.count = 1, .check = SCRIPT_CHECK("echo fine")});
+    UNTIL(&lab, known(&lab, 0, 0) == HEALTH_HEALTHY);
+    assert_true(last_of(&lab, 0).good);
+    assert_string_equal(last_of(&lab, 0).detail, "answered as expected: fine");
+    lab_close(&lab);
+    lab_open(&lab, *state);
+    follow(&lab, (struct wanted){.count = 1, .check = SCRIPT_CHECK("echo ill; exit 3")});
+    UNTIL(&lab, known(&lab, 0, 0) == HEALTH_UNHEALTHY);
+    assert_string_equal(last_of(&lab, 0).reason, "exit status 3");
+    assert_string_equal(last_of(&lab, 0).detail, "ended with exit status 3: ill");
+    lab_close(&lab);
+}
+
+static void scripts_at_once_are_bounded_and_killed_at_the_end(void **state)
+{
+    struct lab lab;
+    enum { BACKENDS = HEALTH_SCRIPTS_MAX + 20 };
+    lab_open(&lab, *state);
+    follow(&lab, (struct wanted){.count = BACKENDS, .check = SCRIPT_CHECK("exec sleep 600")});
+    UNTIL(&lab, health_probes(lab.health) == HEALTH_SCRIPTS_MAX);
+    let_all_timers_strike(&lab);
+    assert_int_equal(health_probes(lab.health), HEALTH_SCRIPTS_MAX);
+    lab_close(&lab); /* which waits for them */
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+}
+
+/* The scripts of the first snapshot end without a result, and make room for those of the second. */
+static void another_command_is_another_question(void **state)
+{
+    struct lab lab;
+    lab_open(&lab, *state);
+    follow(&lab, (struct wanted){.count = HEALTH_SCRIPTS_MAX,
+                                 .check = SCRIPT_CHECK("sleep 600; exit 1")});
+    UNTIL(&lab, health_probes(lab.health) == HEALTH_SCRIPTS_MAX);
+    follow(&lab,
+           (struct wanted){.n = 1, .count = HEALTH_SCRIPTS_MAX, .check = SCRIPT_CHECK("exit 0")});
+    for (u32 i = 0; i < HEALTH_SCRIPTS_MAX; i++)
+        UNTIL(&lab, known(&lab, 1, i) == HEALTH_HEALTHY);
+    lab_close(&lab);
+}
+
 /* ---- Twins ---- */
 
 static void twins_share_their_probes(void **state)
@@ -281,6 +340,9 @@ int main(void)
         cmocka_unit_test(a_backend_that_is_gone_leaves_no_mark),
         cmocka_unit_test(a_check_that_is_turned_off_leaves_the_backend_usable),
         cmocka_unit_test(following_again_and_again_loses_nothing),
+        cmocka_unit_test(a_script_decides_by_its_exit_status),
+        cmocka_unit_test(scripts_at_once_are_bounded_and_killed_at_the_end),
+        cmocka_unit_test(another_command_is_another_question),
         cmocka_unit_test(twins_share_their_probes),
         cmocka_unit_test(twins_do_not_wait_for_one_that_left),
         cmocka_unit_test(twins_go_on_without_the_one_that_asked),
