@@ -63,9 +63,8 @@ static void on_state_file(void *context, enum log_severity severity, const char 
 static void tell_known(void *context, int fd)
 {
     struct control *control = context;
-    (void)channel_send(control->handover->channel, MESSAGE_KNOWN, &fd, fd >= 0);
-    if (fd >= 0)
-        (void)close(fd);
+    (void)channel_send(control->handover->channel, MESSAGE_KNOWN, &fd, 1);
+    (void)close(fd);
 }
 
 static bool open_state_file(struct control *control)

@@ -358,13 +358,23 @@ int state_file_hand_over(struct state_file *file)
     return -1;
 }
 
+/* Without a descriptor or memory for it what was told before holds on. */
+static void tell(struct state_file *file)
+{
+    int fd = state_file_hand_over(file);
+    if (fd >= 0)
+        file->with.tell(file->with.context, fd);
+    else if (!file->finished)
+        file->due_ns = ring_now_ns(file->with.ring) + RETRY_MS * NS_PER_MS;
+}
+
 static void begin_writing(struct state_file *file)
 {
     char *text = NULL;
     usize bytes = 0;
     file->due_ns = UINT64_MAX;
     if (file->with.tell)
-        file->with.tell(file->with.context, state_file_hand_over(file));
+        tell(file);
     file->health_changes = file->health ? health_changes(file->health) : 0;
     FILE *out = file->path[0] != '\0' ? open_memstream(&text, &bytes) : NULL;
     if (!out)

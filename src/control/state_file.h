@@ -20,8 +20,8 @@ struct state_file_options {
     int handed_over; /* what another engine has handed over, to be closed; -1 = the file counts */
     struct live *live;
     struct ring *ring; /* woken when a file is written */
-    /* Takes what the file would hold over, at the same times and also when there is no file; -1: it
-     * could not be made. NULL = nobody. */
+    /* Takes what the file would hold over, at the same times and also when there is no file. NULL =
+     * nobody. */
     void (*tell)(void *context, int fd);
     /* One line of the error log. */
     void (*say)(void *context, enum log_severity severity, const char *message);

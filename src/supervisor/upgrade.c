@@ -77,18 +77,18 @@ static void begin_trial(struct supervisor *supervisor)
     go_on(supervisor);
 }
 
-/* Nothing comes with it when there was no memory: then what was known before is too old. */
+/* When nothing comes with it, what was known before is the best there is. */
 void supervisor_take_known(struct supervisor *supervisor, const struct engine *engine,
                            const struct channel_message *message)
 {
     bool counts = engine->state == ENGINE_SERVING || engine->state == ENGINE_STARTING;
     for (u32 i = counts ? 1 : 0; i < message->fd_count; i++)
         (void)close(message->fds[i]);
-    if (!counts)
+    if (!counts || message->fd_count == 0)
         return;
     if (supervisor->known_fd >= 0)
         (void)close(supervisor->known_fd);
-    supervisor->known_fd = message->fd_count > 0 ? message->fds[0] : -1;
+    supervisor->known_fd = message->fds[0];
 }
 
 void supervisor_held(struct supervisor *supervisor)
