@@ -1,7 +1,6 @@
 """Log files (issue, "Logs")."""
 import re
 import shutil
-import subprocess
 import time
 
 import pytest
@@ -253,37 +252,6 @@ def test_symbolic_links_are_not_followed(lab):
         assert lab.ask(proxy, request()).status == 200
     wait_until(lambda: "ELOOP" in proxy.stderr(), "a report on stderr")
     assert secret.read_text() == "keep me"
-
-
-@pytest.fixture(name="small_disk")
-def mounted_disk(lab):
-    """A file system of 64 KB, where the kernel lets us have one."""
-    directory = lab.directory / "disk"
-    directory.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(directory)],
-                             capture_output=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip("mounting a file system is not permitted here")
-    yield directory
-    for proxy in lab.proxies:
-        proxy.stop()
-    subprocess.run(["umount", str(directory)], check=True)
-
-
-def test_full_disk(lab, small_disk):
-    """Issue: "Full disk ...: traffic goes on, the loss is counted and reported"; then there is room
-    again and "logging resumes by itself"."""
-    (small_disk / "ballast").write_bytes(b"b" * 60_000)
-    log = {"enabled": True, "directory": str(small_disk)}
-    proxy = lab.proxy(lab.origin(), logging={"errorLog": log, "accessLog": log})
-    proxy.logs = small_disk
-    for _ in range(50):
-        assert lab.ask(proxy, request()).status == 200
-    wait_until(lambda: "ENOSPC" in proxy.stderr(), "a report on stderr")
-    (small_disk / "ballast").unlink()
-    assert lab.ask(proxy, request("GET", "/room-again")).status == 200
-    wait_until(lambda: any(entry["path"] == "/room-again" for entry in lines_of(proxy, "access")),
-               "logging resumes")
 
 
 @pytest.mark.parametrize("share,expected", [(0, 0), (1, 30)])
