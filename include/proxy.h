@@ -79,6 +79,7 @@ enum session_outcome {
 struct proxy_counters {
     u64 clients_accepted;
     u64 clients_refused; /* no slot */
+    u64 accepts_failed;  /* mostly for want of a descriptor: the connection waits */
     u64 clients_given;   /* to another worker, which accepts them */
     u64 clients_taken;   /* from another worker, among the accepted ones */
     u64 clients_shed;    /* idle ones, closed to make room */

@@ -231,7 +231,7 @@ void proxy_accept_failed(struct proxy *proxy, i32 error)
     char scratch[16], what[64];
     (void)snprintf(what, sizeof(what), "accepting a connection failed with %s",
                    log_errno_name(error, scratch));
-    proxy->counters.clients_refused++;
+    proxy->counters.accepts_failed++;
     record_refusal(proxy, what);
 }
 

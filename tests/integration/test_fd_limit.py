@@ -100,5 +100,8 @@ def test_none_is_left(lab):
     assert not late.failures
     assert set(late.statuses) <= {200, 503}
     assert turns < 1000
+    metrics = metrics_of(lab, proxy)
+    assert metrics["nextproxy_client_accepts_failed_total"] > 0
+    assert metrics["nextproxy_client_connections_refused_total"] == 0
     wait_until(lambda: lab.ask(proxy, request()).status == 200, "the recovery")
     wait_until(lambda: proxy.fd_count() < FEW - 10, "room")

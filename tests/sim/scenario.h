@@ -16,6 +16,7 @@
  *   scenarios_overload.c   what goes when much is used up, and that it comes back
  *   scenarios_crowd.c      many clients at once: few leases, a completion queue that overflows
  *   scenarios_time.c       each timeout
+ *   scenarios_machine.c    what happens to the machine: network, clock, disk, descriptors
  *   scenarios_stop.c       drain and stop
  *   scenarios_team.c       another worker gives and takes connections
  *   scenarios_reload.c     another configuration takes over

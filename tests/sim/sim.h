@@ -6,6 +6,7 @@
  *   sim_uring.c, sim_op.c        liburing's calls: the kernel's side of the ring
  *   sim_socket.c, sim_pipe.c     the functions of src/ring/socket.c, and the peers of the sockets
  *   sim_listen.c                 listening sockets, and clients that come
+ *   sim_machine.c                what happens to the machine as a whole
  *   sim_team.c                   another worker, its mate
  *   sim_world.c                  the worker's loop in steps, and the virtual clock
  *
@@ -115,6 +116,17 @@ void sim_trace(const char *event, u64 a, u64 b);
 void sim_set_title(const char *title, u64 seed);
 /* The same for a failing ASSERT of the proxy, or a sanitizer's finding. */
 void sim_print_on_abort(void);
+
+/* ---- What happens to the machine ---- */
+
+/* Somebody sets the wall clock, by so much. */
+void sim_set_clock(struct sim *sim, i64 ms);
+/* Nobody takes what is logged, as with a full disk; or somebody does again. */
+void sim_logs_stand(struct sim *sim, bool stand);
+/* Records for which there was no room. */
+u64 sim_log_dropped(const struct sim *sim, enum log_file file);
+/* accept(2) fails with EMFILE from now on, or works again. Returns how often it has failed so. */
+u64 sim_accepts_fail(struct sim *sim, bool fail);
 
 /* ---- The mate: another worker of the same process, which is the world's ---- */
 

@@ -177,6 +177,10 @@ struct sim {
     u32 peer_capacity;
     u8 connects[SIM_BACKENDS_MAX]; /* enum sim_connect */
     bool sockets_fail;
+    bool accepts_fail;
+    bool logs_stand;
+    u64 accept_failures; /* because accepts_fail */
+    i64 wall_shift_ns;
     bool woken; /* by ring_wake() */
     bool news;  /* a peer could have something to do */
 

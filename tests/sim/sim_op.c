@@ -35,6 +35,10 @@ static enum step step_accept(struct sim *sim, struct sim_op *op)
     struct sim_peer *peer = sim_waiting_client(sim, op->fd);
     if (!peer)
         return STEP_NONE;
+    if (sim->accepts_fail) {
+        sim->accept_failures++;
+        return finish(sim, op, -EMFILE, 0);
+    }
     if (sim_chance(sim, sim->manners.refuse_percent))
         return finish(sim, op, -errors[sim_random(sim, ARRAY_COUNT(errors))], 0);
     peer->taken = true;

@@ -27,7 +27,7 @@ u64 clock_monotonic_ns(void)
 
 u64 clock_wall_ns(void)
 {
-    return sim_current->now_ns + 1750000000ull * NS_PER_S;
+    return sim_current->now_ns + 1750000000ull * NS_PER_S + (u64)sim_current->wall_shift_ns;
 }
 
 u64 sim_now_ns(const struct sim *sim)
@@ -256,7 +256,7 @@ static void remember(struct sim_bytes *text, struct slice lines)
 /* The control thread's part: takes what was logged. */
 static void read_logs(struct sim *sim)
 {
-    for (u32 i = 0; i < LOG_FILE_COUNT; i++) {
+    for (u32 i = 0; i < LOG_FILE_COUNT && !sim->logs_stand; i++) {
         struct slice runs[2];
         if (!sim->logs[i])
             continue;

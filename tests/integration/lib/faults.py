@@ -66,7 +66,7 @@ class Load:
         self.address, self.target = proxy.address, target
         self.stopping = threading.Event()
         self.lock = threading.Lock()
-        self.answered, self.errors = 0, []
+        self.clients, self.answered, self.errors = clients, 0, []
         self.threads = [threading.Thread(target=self.run, daemon=True) for _ in range(clients)]
         for thread in self.threads:
             thread.start()

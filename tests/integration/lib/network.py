@@ -1,16 +1,22 @@
 """Networks that can be cut: namespaces with a line between them. Nothing of them outlives the
 process that holds them, and that one ends with the tests, however these do."""
+import contextlib
 import ctypes
 import os
 import socket
 import subprocess
-import threading
 
 from lib.wire import WAIT_SECONDS
 
 CLONE_NEWNET = 0x40000000
 # Addresses of the two ends; nobody else has a way to them.
 NEAR, FAR = "10.0.0.1", "10.0.0.2"
+
+
+def enter(namespace):
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(namespace, CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 class NotPermitted(Exception):
@@ -48,31 +54,25 @@ class Network:
     def ip(self, *words):
         subprocess.run([*self.enter, "ip", *words], check=True, capture_output=True)
 
-    def run(self, make):
-        """What make() returns when it is called in here: a socket stays in its namespace. A thread
-        of its own, because there is no way back."""
-        results = []
-
-        def work():
-            namespace = os.open(self.path, os.O_RDONLY)
-            libc = ctypes.CDLL(None, use_errno=True)
-            entered = libc.setns(namespace, CLONE_NEWNET) == 0
-            os.close(namespace)
-            if entered:
-                results.append(make())
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join(WAIT_SECONDS)
-        assert results, "nothing came of it inside the namespace"
-        return results[0]
+    @contextlib.contextmanager
+    def inside(self):
+        """Meanwhile this thread, and whatever it begins, is in here."""
+        outside = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        inside = os.open(self.path, os.O_RDONLY)
+        enter(inside)
+        try:
+            yield
+        finally:
+            enter(outside)
+            os.close(inside)
+            os.close(outside)
 
     def bound(self, address):
-        """A socket bound to this address and any port."""
-        def make():
+        """A socket bound to this address and any port; it stays in here."""
+        with self.inside():
             sock = socket.socket()
             sock.bind((address, 0))
             return sock
-        return self.run(make)
 
     def close(self):
         for pipe in (self.holder.stdin, self.holder.stdout, self.holder.stderr):

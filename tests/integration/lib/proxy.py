@@ -189,7 +189,7 @@ class Proxy:
     def fd_count(self):
         return len(os.listdir(f"/proc/{self.engine_pid}/fd"))
 
-    def memory_kb(self, row="VmRSS"):
-        """Resident memory now (VmRSS) or its peak (VmHWM)."""
-        status = pathlib.Path(f"/proc/{self.engine_pid}/status").read_text()
+    def memory_kb(self, row="VmRSS", pid=None):
+        """Resident memory now (VmRSS) or its peak (VmHWM), of the engine or another process."""
+        status = pathlib.Path(f"/proc/{pid or self.engine_pid}/status").read_text()
         return int(re.search(rf"^{row}:\s*(\d+) kB$", status, re.MULTILINE)[1])
