@@ -12,25 +12,33 @@ enum { ACCEPT_RETRY_MS = 50 }; /* after the process ran out of file descriptors 
 
 /* ---- When descriptors have run out ---- */
 
-/* One is kept for that moment: whoever wants to know what is wrong must be answered. */
+/* A few are kept for that moment: whoever wants to know what is wrong must be answered. One would
+ * do, but a worker that waits for a descriptor may be quicker than whom it was given up for. */
 static void reserve(struct admin *admin)
 {
-    admin->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    while (admin->reserve_count < ADMIN_RESERVE) {
+        int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            return;
+        admin->reserve[admin->reserve_count++] = fd;
+    }
 }
 
-/* What it was given up for is taken back as soon as a connection has ended. */
+static void give_up_one(struct admin *admin)
+{
+    (void)close(admin->reserve[--admin->reserve_count]);
+}
+
+/* What is given up is taken back as soon as there is one again, when a connection has ended. */
 static void accept_with_reserve(struct admin_door *door)
 {
     struct admin *admin = door->admin;
-    if (admin->reserve_fd < 0)
+    if (admin->reserve_count == 0)
         return;
-    (void)close(admin->reserve_fd);
-    admin->reserve_fd = -1;
+    give_up_one(admin);
     int fd = accept4(door->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0)
         connection_start(admin, fd);
-    else
-        reserve(admin);
 }
 
 /* ---- Accepting ---- */
@@ -120,8 +128,8 @@ struct admin *admin_create(const struct admin_options *options)
 void admin_destroy(struct admin *admin)
 {
     ASSERT(admin_quiet(admin));
-    if (admin->reserve_fd >= 0)
-        (void)close(admin->reserve_fd);
+    while (admin->reserve_count > 0)
+        give_up_one(admin);
     slab_deinit(&admin->connections);
     slab_deinit(&admin->large);
     region_release(admin, sizeof(*admin));
@@ -130,7 +138,7 @@ void admin_destroy(struct admin *admin)
 void admin_after_turn(struct admin *admin)
 {
     transport_reap(&admin->reaper);
-    if (UNLIKELY(admin->reserve_fd < 0))
+    if (UNLIKELY(admin->reserve_count < ADMIN_RESERVE))
         reserve(admin);
 }
 

@@ -20,6 +20,7 @@ enum {
     ADMIN_LARGE_BYTES = 16 << 20, /* address space: thousands of backends and routes */
     ADMIN_LARGE_COUNT = 4,        /* large answers at once */
     ADMIN_HOST_NAME_BYTES = 65,
+    ADMIN_RESERVE = 4,
 };
 
 /* ---- Answers ---- */
@@ -65,8 +66,9 @@ struct admin {
     u64 start_ns;
     u64 start_wall_ns;
     u64 requests;
-    int reserve_fd; /* given up for a connection when there are no others; -1 = it was */
-    bool deaf;      /* accepts nothing any more */
+    int reserve[ADMIN_RESERVE]; /* descriptors to be given up for connections */
+    u32 reserve_count;
+    bool deaf; /* accepts nothing any more */
     bool stopping;
     char host_name[ADMIN_HOST_NAME_BYTES];
     struct http_request request; /* scratch: nothing of it outlives a handler */

@@ -5,8 +5,8 @@
 #include <sys/resource.h>
 
 enum {
-    FILES_TO_START = 28,  /* standard streams, signals, the supervisor, memory, logs, the watch, the
-                             API,  probes */
+    FILES_TO_START = 32,  /* standard streams, signals, the supervisor, memory, logs, the watch, the
+                             API and its reserve, probes */
     FILES_PER_WORKER = 4, /* ring, wake-ups, a client and its upstream */
 };
 
