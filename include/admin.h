@@ -72,16 +72,16 @@ enum admin_reload {
     ADMIN_RELOAD_UNCHANGED, /* the file says what it said before */
     ADMIN_RELOAD_REFUSED,   /* something is wrong with the configuration, or needs a restart */
     ADMIN_RELOAD_STOPPING,  /* the proxy is being stopped */
-    ADMIN_RELOAD_WAITING,   /* names in it are being resolved: the log tells how it ends */
+    ADMIN_RELOAD_WAITING,   /* names in it are still being resolved: the log tells how it ends */
 };
 
 /* Whom it asks. */
 struct admin_source {
     void (*view)(void *context, struct admin_view *out);
     void (*figures)(void *context, u32 worker, struct proxy_figures *out);
-    /* Reads the configuration again. What there is to say of it goes into `report`, one line each
-     * with a '\n' behind it. */
-    enum admin_reload (*reload)(void *context, struct http_writer *report);
+    /* Asks for a reload: admin_reload_over() follows, after the call. False while the proxy is
+     * being stopped. */
+    bool (*reload)(void *context);
     /* Changes what is served, as config_overlay_add() and config_overlay_remove() say. The caller
      * deinits `problems`. What was served before stays valid until the call that led to this one
      * is over. Not while the proxy is being stopped. */
@@ -110,6 +110,9 @@ MUST_CHECK struct admin *admin_create(const struct admin_options *options);
 void admin_destroy(struct admin *admin);
 /* To be called after every ring_turn and wheel_run: releases connections that have ended. */
 void admin_after_turn(struct admin *admin);
+/* A reload has come to this end, and the log says these lines of it, each with a '\n' behind it (at
+ * most ADMIN_RELOAD_REPORT_BYTES): whoever has asked for one so far is told. */
+void admin_reload_over(struct admin *admin, enum admin_reload verdict, struct slice report);
 /* Takes no more connections: another process does, from the same sockets. */
 void admin_retire(struct admin *admin);
 /* Takes no more connections and cuts those there are. */

@@ -105,6 +105,30 @@ static void begin(struct admin *admin, const struct admin_options *options)
         door_open(admin, &admin->doors[admin->door_count++], options->listen_fds[i]);
 }
 
+const struct admin_block_row admin_block_rows[ADMIN_BLOCK_KINDS] = {
+    [ADMIN_BLOCK_LARGE] = {ADMIN_LARGE_BYTES, ADMIN_LARGE_COUNT,
+                           "too many large answers at once: ask again in a moment"},
+    [ADMIN_BLOCK_VERDICT] = {ADMIN_VERDICT_BYTES, ADMIN_VERDICT_COUNT,
+                             "too many wait for a reload already: ask again in a moment"},
+};
+
+/* All or nothing. */
+static bool memory_reserve(struct admin *admin)
+{
+    u32 kind = 0;
+    if (!slab_init(&admin->connections, connection_bytes(), ADMIN_CONNECTIONS_MAX))
+        return false;
+    while (kind < ADMIN_BLOCK_KINDS && slab_init(&admin->blocks[kind], admin_block_rows[kind].bytes,
+                                                 admin_block_rows[kind].count))
+        kind++;
+    if (kind == ADMIN_BLOCK_KINDS)
+        return true;
+    while (kind > 0)
+        slab_deinit(&admin->blocks[--kind]);
+    slab_deinit(&admin->connections);
+    return false;
+}
+
 struct admin *admin_create(const struct admin_options *options)
 {
     struct admin *admin = region_reserve(sizeof(*admin), false);
@@ -114,12 +138,9 @@ struct admin *admin_create(const struct admin_options *options)
     admin->wheel = options->wheel;
     admin->config = options->config;
     admin->source = options->source;
-    if (slab_init(&admin->connections, connection_bytes(), ADMIN_CONNECTIONS_MAX)) {
-        if (slab_init(&admin->large, ADMIN_LARGE_BYTES, ADMIN_LARGE_COUNT)) {
-            begin(admin, options);
-            return admin;
-        }
-        slab_deinit(&admin->connections);
+    if (memory_reserve(admin)) {
+        begin(admin, options);
+        return admin;
     }
     region_release(admin, sizeof(*admin));
     return NULL;
@@ -131,7 +152,8 @@ void admin_destroy(struct admin *admin)
     while (admin->reserve_count > 0)
         give_up_one(admin);
     slab_deinit(&admin->connections);
-    slab_deinit(&admin->large);
+    for (u32 kind = 0; kind < ADMIN_BLOCK_KINDS; kind++)
+        slab_deinit(&admin->blocks[kind]);
     region_release(admin, sizeof(*admin));
 }
 

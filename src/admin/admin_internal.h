@@ -19,6 +19,9 @@ enum {
     ADMIN_SMALL_BYTES = 1024,     /* their bodies, but for the large ones */
     ADMIN_LARGE_BYTES = 16 << 20, /* address space: thousands of backends and routes */
     ADMIN_LARGE_COUNT = 4,        /* large answers at once */
+    /* Each byte of a report takes at most six as JSON. */
+    ADMIN_VERDICT_BYTES = 8 * ADMIN_RELOAD_REPORT_BYTES,
+    ADMIN_VERDICT_COUNT = 16, /* requests for a reload at once */
     ADMIN_HOST_NAME_BYTES = 65,
     ADMIN_RESERVE = 4,
 };
@@ -27,11 +30,21 @@ enum {
 
 enum admin_form { ADMIN_JSON, ADMIN_TEXT, ADMIN_METRICS };
 
+/* Where bodies that do not fit into the connection are written. */
+enum admin_block { ADMIN_BLOCK_LARGE, ADMIN_BLOCK_VERDICT, ADMIN_BLOCK_KINDS, ADMIN_BLOCK_NONE };
+struct admin_block_row {
+    u32 bytes;
+    u32 count;
+    const char *none_left; /* what is said then */
+};
+extern const struct admin_block_row admin_block_rows[ADMIN_BLOCK_KINDS];
+
 struct admin_reply {
     struct http_writer body;
     u32 status;
     enum admin_form form;
     bool text;                           /* for people: they asked for text */
+    bool later;                          /* nothing yet: admin_reload_over() tells */
     u32 methods;                         /* with 405: what is allowed */
     char location[ADMIN_LOCATION_BYTES]; /* of what was made; "" = nothing was */
 };
@@ -59,7 +72,7 @@ struct admin {
     const struct admin_source *source;
     struct transport_reaper reaper;
     struct slab connections;
-    struct slab large; /* ADMIN_LARGE_BYTES each */
+    struct slab blocks[ADMIN_BLOCK_KINDS];
     struct list connected;
     struct admin_door doors[CONFIG_ADMIN_LISTENERS_MAX];
     u32 door_count;
@@ -106,8 +119,8 @@ struct endpoint {
     const char *path; /* {id} stands for one segment */
     u32 methods;      /* bit set of enum http_method */
     enum admin_body body;
-    bool open;  /* no token is asked for */
-    bool large; /* the answer needs a large block */
+    bool open; /* no token is asked for */
+    enum admin_block block;
     void (*answer)(struct admin *admin, const struct admin_question *question,
                    struct admin_reply *reply);
 };
@@ -139,6 +152,13 @@ void answer_maintenance(struct admin *admin, const struct admin_question *questi
                         struct admin_reply *reply);
 void answer_ready_again(struct admin *admin, const struct admin_question *question,
                         struct admin_reply *reply);
+
+/* verdict.c: asks for a reload; */
+void answer_reload(struct admin *admin, const struct admin_question *question,
+                   struct admin_reply *reply);
+/* and what became of it, with the lines that the log has. */
+void verdict_write(const struct admin *admin, enum admin_reload verdict, struct slice report,
+                   struct admin_reply *reply);
 
 /* ---- What is answered ---- */
 

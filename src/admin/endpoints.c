@@ -80,53 +80,23 @@ static void answer_metrics(struct admin *admin, const struct admin_question *que
     metrics_write(admin, &reply->body);
 }
 
-static void answer_reload(struct admin *admin, const struct admin_question *question,
-                          struct admin_reply *reply)
-{
-    (void)question;
-    static const struct {
-        u32 status;
-        struct slice verdict;
-    } rows[] = {
-        [ADMIN_RELOADED] = {200, {"reloaded", 8}},
-        [ADMIN_RELOAD_UNCHANGED] = {200, {"unchanged", 9}},
-        [ADMIN_RELOAD_REFUSED] = {422, {"refused", 7}},
-        [ADMIN_RELOAD_STOPPING] = {409, {"stopping", 8}},
-        [ADMIN_RELOAD_WAITING] = {202, {"waiting", 7}},
-    };
-    char report[ADMIN_RELOAD_REPORT_BYTES];
-    struct http_writer lines = {.at = report, .end = report + sizeof(report)};
-    enum admin_reload result = admin->source->reload(admin->source->context, &lines);
-    struct admin_view view;
-    admin->source->view(admin->source->context, &view);
-    reply->status = rows[result].status;
-    if (reply->text) {
-        reply->form = ADMIN_TEXT;
-        http_write(&reply->body, slice_of(report, (usize)(lines.at - report)));
-        return;
-    }
-    http_write(&reply->body, SLICE("{\"verdict\":"));
-    write_json(&reply->body, rows[result].verdict);
-    write_format(&reply->body,
-                 ",\"snapshot\":%llu,\"report\":", (unsigned long long)view.snapshot->version);
-    write_json_lines(&reply->body, slice_of(report, (usize)(lines.at - report)));
-    http_write(&reply->body, SLICE("}\n"));
-}
-
 static const struct endpoint endpoints[] = {
-    {"/healthz", METHODS_READ, ADMIN_BODY_NONE, true, false, answer_health},
-    {"/readyz", METHODS_READ, ADMIN_BODY_NONE, true, false, answer_ready},
-    {"/status", METHODS_READ, ADMIN_BODY_NONE, false, true, answer_status},
-    {"/metrics", METHODS_READ, ADMIN_BODY_NONE, false, true, answer_metrics},
-    {"/reload", METHODS_POST, ADMIN_BODY_NONE, false, true, answer_reload},
-    {"/backends", METHODS_READ, ADMIN_BODY_NONE, false, true, answer_backends},
-    {"/backends", METHODS_POST, ADMIN_BODY_REQUIRED, false, true, answer_add},
-    {"/backends", METHODS_DELETE, ADMIN_BODY_OPTIONAL, false, true, answer_remove_named},
-    {"/backends/{id}", METHODS_READ, ADMIN_BODY_NONE, false, true, answer_backend},
-    {"/backends/{id}", METHODS_DELETE, ADMIN_BODY_NONE, false, true, answer_remove},
-    {"/backends/{id}/drain", METHODS_POST, ADMIN_BODY_NONE, false, true, answer_drain},
-    {"/backends/{id}/maintenance", METHODS_POST, ADMIN_BODY_NONE, false, true, answer_maintenance},
-    {"/backends/{id}/ready", METHODS_POST, ADMIN_BODY_NONE, false, true, answer_ready_again},
+    {"/healthz", METHODS_READ, ADMIN_BODY_NONE, true, ADMIN_BLOCK_NONE, answer_health},
+    {"/readyz", METHODS_READ, ADMIN_BODY_NONE, true, ADMIN_BLOCK_NONE, answer_ready},
+    {"/status", METHODS_READ, ADMIN_BODY_NONE, false, ADMIN_BLOCK_LARGE, answer_status},
+    {"/metrics", METHODS_READ, ADMIN_BODY_NONE, false, ADMIN_BLOCK_LARGE, answer_metrics},
+    {"/reload", METHODS_POST, ADMIN_BODY_NONE, false, ADMIN_BLOCK_VERDICT, answer_reload},
+    {"/backends", METHODS_READ, ADMIN_BODY_NONE, false, ADMIN_BLOCK_LARGE, answer_backends},
+    {"/backends", METHODS_POST, ADMIN_BODY_REQUIRED, false, ADMIN_BLOCK_LARGE, answer_add},
+    {"/backends", METHODS_DELETE, ADMIN_BODY_OPTIONAL, false, ADMIN_BLOCK_LARGE,
+     answer_remove_named},
+    {"/backends/{id}", METHODS_READ, ADMIN_BODY_NONE, false, ADMIN_BLOCK_LARGE, answer_backend},
+    {"/backends/{id}", METHODS_DELETE, ADMIN_BODY_NONE, false, ADMIN_BLOCK_LARGE, answer_remove},
+    {"/backends/{id}/drain", METHODS_POST, ADMIN_BODY_NONE, false, ADMIN_BLOCK_LARGE, answer_drain},
+    {"/backends/{id}/maintenance", METHODS_POST, ADMIN_BODY_NONE, false, ADMIN_BLOCK_LARGE,
+     answer_maintenance},
+    {"/backends/{id}/ready", METHODS_POST, ADMIN_BODY_NONE, false, ADMIN_BLOCK_LARGE,
+     answer_ready_again},
 };
 
 /* Whether the path is the pattern's, with one segment that is not empty for {id}. */

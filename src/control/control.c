@@ -97,6 +97,7 @@ static void run_until_finished(struct control *control)
         u64 now_ns = ring_turn(control->ring, next_deadline_ns(control));
         health_tick(control->health, now_ns);
         wheel_run(&control->wheel, now_ns);
+        control_obey_reload(control);
         if (control->management)
             management_after_turn(control->management);
         if (control->stops_asked > 0)

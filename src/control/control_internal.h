@@ -50,6 +50,7 @@ struct control {
     bool held;       /* another engine knows what we know: nothing is changed at run time */
     int signal_fd;
     u32 ring_disabled;
+    bool reload_asked;          /* over the management API, for the end of this turn */
     bool retired;               /* another engine serves on our sockets */
     bool retiring;              /* earlier configurations are still used */
     bool closing;               /* listeners that are served no more are still in use */
@@ -73,6 +74,9 @@ void control_hear_live(void *context, enum log_severity severity, const char *me
 MUST_CHECK bool control_catch_signals(struct control *control);
 /* From now on signals are obeyed; with a supervisor, what it says instead. */
 void control_obey(struct control *control);
+/* Runs the reload that was asked for over the management API, if there was one. Not inside of a
+ * request: what it looks at may be gone afterwards. */
+void control_obey_reload(struct control *control);
 /* Reads the configuration again; live logs what comes of it. `patient` as in live_reload(). */
 enum live_reload control_reload(struct control *control, enum log_severity same_severity,
                                 bool patient);

@@ -14,8 +14,9 @@ struct management {
     struct management_options with;
     struct admin_source source;
     struct admin *admin;
-    struct http_writer *report; /* while a reload is asked for */
     struct history history;
+    u32 report_len;
+    char report[ADMIN_RELOAD_REPORT_BYTES]; /* of the last event, for who asked for a reload */
 };
 
 /* ---- What the API asks ---- */
@@ -62,22 +63,14 @@ static void figures(void *context, u32 worker, struct proxy_figures *out)
     worker_figures((*management->with.workers)[worker], out);
 }
 
-static enum admin_reload reload(void *context, struct http_writer *report)
+static bool reload(void *context)
 {
-    static const enum admin_reload results[] = {
-        [LIVE_REPLACED] = ADMIN_RELOADED,
-        [LIVE_SAME] = ADMIN_RELOAD_UNCHANGED,
-        [LIVE_REFUSED] = ADMIN_RELOAD_REFUSED,
-        [LIVE_WAITING] = ADMIN_RELOAD_WAITING,
-    };
-    struct management *management = context;
+    const struct management *management = context;
     const struct management_options *with = &management->with;
     if (*with->stops_asked > 0)
-        return ADMIN_RELOAD_STOPPING;
-    management->report = report;
-    enum live_reload result = with->reload(with->context);
-    management->report = NULL;
-    return results[result];
+        return false;
+    with->reload(with->context);
+    return true;
 }
 
 static enum config_overlay_verdict add(void *context, struct slice json,
@@ -103,6 +96,7 @@ static void mark(void *context, u32 backend, u32 marks)
 void management_event_begins(struct management *management, enum admin_event_kind kind)
 {
     history_begin(&management->history, kind);
+    management->report_len = 0;
 }
 
 void management_event_ends(struct management *management, enum admin_event_result result)
@@ -110,15 +104,21 @@ void management_event_ends(struct management *management, enum admin_event_resul
     history_end(&management->history, result, live_snapshot(management->with.live)->version);
 }
 
+void management_reload_over(struct management *management, enum admin_reload verdict)
+{
+    u32 len = verdict == ADMIN_RELOAD_STOPPING ? 0 : management->report_len;
+    admin_reload_over(management->admin, verdict, slice_of(management->report, len));
+}
+
 void management_hear(struct management *management, const char *message)
 {
-    struct http_writer *report = management->report;
     usize len = strlen(message);
     history_say(&management->history, message);
-    if (!report || (usize)(report->end - report->at) < len + 1)
+    if (!management->history.open || sizeof(management->report) - management->report_len < len + 1)
         return; /* the log has the rest */
-    http_write(report, slice_of(message, len));
-    http_write(report, SLICE("\n"));
+    memcpy(management->report + management->report_len, message, len);
+    management->report[management->report_len + len] = '\n';
+    management->report_len += (u32)len + 1;
 }
 
 /* ---- Beginning and end ---- */

@@ -36,7 +36,7 @@ struct management_options {
     const struct wall_clock *wall;
     int listen_fds[CONFIG_ADMIN_LISTENERS_MAX]; /* stay the caller's */
     u32 listen_count;
-    enum live_reload (*reload)(void *context); /* reads the file again */
+    void (*reload)(void *context); /* asks for one: management_reload_over() follows */
     /* See struct admin_source. */
     enum config_overlay_verdict (*add)(void *context, struct slice json,
                                        struct config_problems *problems);
@@ -59,6 +59,8 @@ void management_after_turn(struct management *management);
 /* The configuration is about to be changed; what became of it. */
 void management_event_begins(struct management *management, enum admin_event_kind kind);
 void management_event_ends(struct management *management, enum admin_event_result result);
+/* The event that has ended was a reload, or none is possible any more: who asked is told. */
+void management_reload_over(struct management *management, enum admin_reload verdict);
 /* Live has said something: it is kept with the event, and repeated to whoever asked for a reload.
  */
 void management_hear(struct management *management, const char *message);

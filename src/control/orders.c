@@ -22,14 +22,20 @@ enum { STOP_SPARE_MS = 5000 }; /* of a stop, on top of the drain: logs, health c
 
 static void tell_management(struct control *control, enum live_reload result)
 {
-    static const enum admin_event_result results[] = {
-        [LIVE_REPLACED] = ADMIN_EVENT_DONE,
-        [LIVE_SAME] = ADMIN_EVENT_UNCHANGED,
-        [LIVE_REFUSED] = ADMIN_EVENT_REFUSED,
-        [LIVE_WAITING] = ADMIN_EVENT_WAITING,
+    static const struct {
+        enum admin_event_result result;
+        enum admin_reload verdict;
+    } rows[] = {
+        [LIVE_REPLACED] = {ADMIN_EVENT_DONE, ADMIN_RELOADED},
+        [LIVE_SAME] = {ADMIN_EVENT_UNCHANGED, ADMIN_RELOAD_UNCHANGED},
+        [LIVE_REFUSED] = {ADMIN_EVENT_REFUSED, ADMIN_RELOAD_REFUSED},
+        [LIVE_WAITING] = {ADMIN_EVENT_WAITING, ADMIN_RELOAD_WAITING},
     };
-    if (control->management)
-        management_event_ends(control->management, results[result]);
+    if (!control->management)
+        return;
+    management_event_ends(control->management, rows[result].result);
+    if (result != LIVE_WAITING) /* the file is read once more when the names are there */
+        management_reload_over(control->management, rows[result].verdict);
 }
 
 enum live_reload control_reload(struct control *control, enum log_severity same_severity,
@@ -67,6 +73,13 @@ static void reload_all(struct control *control)
     (void)control_reload(control, LOG_INFO, true);
 }
 
+void control_obey_reload(struct control *control)
+{
+    if (control->reload_asked && control->stops_asked == 0)
+        reload_all(control);
+    control->reload_asked = false;
+}
+
 static void reload(struct control *control, const char *text)
 {
     (void)text;
@@ -80,6 +93,8 @@ static void command(struct control *control, enum worker_command command, const 
 {
     control->stops_asked++;
     control_note(control, LOG_INFO, "stop", message);
+    if (control->management)
+        management_reload_over(control->management, ADMIN_RELOAD_STOPPING);
     for (u32 i = 0; i < control->started; i++)
         worker_command(control->workers[i], command);
 }

@@ -82,9 +82,10 @@ static bool open_state_file(struct control *control)
     return control->state_file != NULL;
 }
 
-static enum live_reload on_reload_asked(void *context)
+static void on_reload_asked(void *context)
 {
-    return control_reload(context, LOG_INFO, true);
+    struct control *control = context;
+    control->reload_asked = true;
 }
 
 static bool open_management(struct control *control)
