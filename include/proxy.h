@@ -39,6 +39,7 @@ enum fault {
     FAULT_OVERLOADED,
     FAULT_HEAD_OVERFLOW,
     FAULT_STOPPING,
+    FAULT_REMOVED,
     /* the backend's */
     FAULT_CONNECT_REFUSED,
     FAULT_CONNECT_FAILED,

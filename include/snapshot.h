@@ -74,6 +74,8 @@ struct snapshot {
     const struct config *config; /* outlives the snapshot */
     const u32 *backend_slots;    /* by index into config.backends */
     const u32 *route_slots;      /* by index into config.routes */
+    const u32 *url_slots;        /* as backend_slots, of STATE_URL */
+    const u32 *pattern_slots;    /* as route_slots, of STATE_PATTERN */
     struct snapshot_pool *pools;
     struct snapshot_worker *workers;
     struct snapshot_sockets *sockets; /* by worker; none until snapshot_set_sockets() */
@@ -84,6 +86,7 @@ struct snapshot {
     u32 *marks;   /* by index into config.backends: what the usable bits are made from */
     u32 returned; /* ejected backends that came back because fewer may be, in this configuration */
     u64 version;
+    u64 removed_since_ns; /* the earliest of what earlier ones have and this one has not */
     u32 worker_count;
     struct arena arena;
     struct snapshot_tables tables;
@@ -95,6 +98,12 @@ struct snapshot {
 MUST_CHECK struct snapshot *snapshot_create(const struct config *config, struct state *state,
                                             u32 worker_count, u64 version,
                                             const struct snapshot *previous);
+/* It takes the place of an earlier one, which workers may still use: what that has and this one has
+ * not is removed from now on (state/removal.h). For each of them, in any order, before the snapshot
+ * is offered to a worker. */
+void snapshot_supersede(struct snapshot *snapshot, const struct snapshot *earlier, u64 now_ns);
+/* It goes on being the newest, for one that was to follow it does not. */
+void snapshot_reinstate(const struct snapshot *snapshot);
 /* What a worker is to accept from; before the snapshot is offered to it. `sockets` is copied. */
 void snapshot_set_sockets(struct snapshot *snapshot, u32 worker, struct snapshot_sockets sockets);
 /* Only when it is not pinned. */

@@ -25,7 +25,14 @@ void state_destroy(struct state *state);
 
 /* ---- Slots: control only ---- */
 
-enum state_kind { STATE_BACKEND, STATE_ROUTE, STATE_KIND_COUNT };
+enum state_kind {
+    STATE_BACKEND,
+    STATE_ROUTE,
+    /* What operators see of them come and go: state/removal.h. */
+    STATE_URL,     /* of backends, whatever their ids and wherever their names lead */
+    STATE_PATTERN, /* host and path of a route, whatever its id */
+    STATE_KIND_COUNT,
+};
 
 /* The slot of what has this key: the one it has already, or one with fresh figures. Each take is to
  * be undone by a state_release. STATE_SLOT_NONE when STATE_SLOTS_MAX are taken, or without memory.

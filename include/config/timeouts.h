@@ -4,7 +4,7 @@
 
 #include "base/types.h"
 
-struct config_timeouts { /* milliseconds, all > 0 but for per_try_ms */
+struct config_timeouts { /* milliseconds, all > 0 but for the last two */
     u32 connect_ms;
     u32 request_head_ms;      /* from the first byte of a request to the end of its head */
     u32 request_body_idle_ms; /* without a byte of request body while we wait for one */
@@ -17,6 +17,7 @@ struct config_timeouts { /* milliseconds, all > 0 but for per_try_ms */
     u32 drain_idle_ms;        /* for an idle client to ask once more then */
     u32 queue_ms;             /* for a place among a route's active exchanges */
     u32 per_try_ms;           /* for an attempt that another may follow; 0 = no limit of its own */
+    u32 removed_drain_ms; /* for what runs on backends and routes that are removed; 0 = no limit */
 };
 
 #endif

@@ -99,6 +99,12 @@ static const struct setting timeouts_rows[] = {
     TIMEOUT("queue", queue_ms, MS_MAX, "10000", NULL, TEXT_QUEUE),
     {.key = "perTry", .type = SETTING_INTEGER, MEMBER(struct config_timeouts, per_try_ms),
      .min = 0, .max = MS_MAX, .unit = MS, .fallback = "0", .text = TEXT_PER_TRY},
+    {.key = "removedDrain", .type = SETTING_INTEGER,
+     MEMBER(struct config_timeouts, removed_drain_ms),
+     .min = 0, .max = MS_LONG_MAX, .unit = MS, .fallback = "600000",
+     .text = "For exchanges and tunnels that still run on a backend or a route which a reload or "
+             "the management API has removed; not when it is back before. 0 = no limit: they may "
+             "run as long as the other timeouts let them."},
 };
 static const struct settings_table timeouts_table = TABLE(struct config_timeouts, timeouts_rows);
 

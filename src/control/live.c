@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "control/live_internal.h"
 
 enum { LINE_BYTES_MAX = 1024 };
@@ -56,6 +57,19 @@ const struct config *live_config(const struct live *live)
     return newest->derived ? newest->derived : newest->base->config;
 }
 
+/* What earlier ones have and this one has not is removed before anybody follows it. */
+static bool furnish(struct live *live, struct snapshot *snapshot)
+{
+    const struct live_listener *listener = &live->listener;
+    for (const struct generation *it = live->newest; it; it = it->older)
+        snapshot_supersede(snapshot, it->snapshot, clock_monotonic_ns());
+    if (listener->furnish(listener->context, snapshot, live->why, sizeof(live->why)))
+        return true;
+    if (live->newest)
+        snapshot_reinstate(live->newest->snapshot);
+    return false;
+}
+
 bool live_begin(struct live *live, struct base *base, struct config *derived)
 {
     u64 version = live->newest ? live->newest->snapshot->version + 1 : 1;
@@ -69,7 +83,7 @@ bool live_begin(struct live *live, struct base *base, struct config *derived)
                                      live->newest ? live->newest->snapshot : NULL)
                    : NULL;
     (void)snprintf(live->why, sizeof(live->why), "no memory for another configuration");
-    if (snapshot && !listener->furnish(listener->context, snapshot, live->why, sizeof(live->why))) {
+    if (snapshot && !furnish(live, snapshot)) {
         snapshot_destroy(snapshot);
         snapshot = NULL;
     }

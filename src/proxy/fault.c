@@ -108,6 +108,11 @@ static const struct fault_row rows[FAULT_COUNT] = {
         "The proxy is stopping.",
         "Cut at the end of the drain timeout",
         NULL},
+    [FAULT_REMOVED] = {
+        "removed", 503, BLAME_US, RETRY_NEVER, LOG_WARN, false, true,
+        "The server was taken out of service.",
+        "Still running timeouts.removedDrain after its backend or route was removed",
+        NULL},
     [FAULT_CONNECT_REFUSED] = {
         "connect_refused", 502, BLAME_BACKEND, RETRY_OTHER, LOG_ERROR, true, false,
         "The server could not be reached.",

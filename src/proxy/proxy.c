@@ -155,6 +155,7 @@ struct proxy *proxy_create(const struct proxy_environment *environment)
     if (!proxy->tallies || !queues_create(proxy) || !create_slabs(proxy) ||
         !create_upstreams(proxy))
         return NULL;
+    removal_init(proxy);
     proxy_adopt(proxy, environment->snapshot);
     return proxy;
 }
@@ -178,11 +179,13 @@ void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot)
     upstreams_adopt(proxy->upstreams, &config->upstream, snapshot->backend_slots,
                     config->backend_count);
     queues_adopt(proxy);
+    removal_adopt(proxy);
 }
 
 void proxy_destroy(struct proxy *proxy)
 {
     ASSERT(proxy_quiet(proxy));
+    removal_stop(proxy);
     overload_deinit(proxy);
     snapshot_unpin(proxy->snapshot, proxy->worker);
     upstreams_destroy(proxy->upstreams);

@@ -184,7 +184,15 @@ struct proxy {
     struct http_request request;
     struct http_response response;
     struct overload overload;
+    struct wheel_timer removal; /* when the first of what was removed has had its time */
 };
+
+/* ---- What is not configured any more (removal.c) ---- */
+
+void removal_init(struct proxy *proxy);
+/* The proxy has another snapshot. */
+void removal_adopt(struct proxy *proxy);
+void removal_stop(struct proxy *proxy);
 
 static inline u64 proxy_now_ns(const struct proxy *proxy)
 {

@@ -6,6 +6,7 @@
 #include "snapshot/seats.h"
 #include "snapshot/sessions.h"
 #include "snapshot/tables.h"
+#include "state/removal.h"
 
 struct slice backend_key(struct arena *arena, const struct config_backend *backend)
 {
@@ -25,34 +26,56 @@ static u32 take_backend(struct snapshot *snapshot, const struct config_backend *
     return slot;
 }
 
+static u32 take_pattern(struct snapshot *snapshot, const struct config_route *route)
+{
+    const char *key = arena_printf(&snapshot->arena, "%s%.*s%.*s", route->wildcard ? "*" : "",
+                                   (int)route->host.len, route->host.data, (int)route->path.len,
+                                   route->path.data);
+    return state_take(snapshot->state, STATE_PATTERN, slice_of_string(key));
+}
+
+/* False when one could not be had. */
 static bool take_slots(struct snapshot *snapshot)
 {
     const struct config *config = snapshot->config;
     struct arena *arena = &snapshot->arena;
     u32 *backends = arena_alloc(arena, config->backend_count * sizeof(u32));
+    u32 *urls = arena_alloc(arena, config->backend_count * sizeof(u32));
     u32 *routes = arena_alloc(arena, config->route_count * sizeof(u32));
+    u32 *patterns = arena_alloc(arena, config->route_count * sizeof(u32));
     bool all = true;
     for (u32 i = 0; i < config->backend_count; i++) {
         backends[i] = take_backend(snapshot, &config->backends[i]);
-        all = all && backends[i] != STATE_SLOT_NONE;
+        urls[i] = state_take(snapshot->state, STATE_URL, config->backends[i].url);
+        all = all && backends[i] != STATE_SLOT_NONE && urls[i] != STATE_SLOT_NONE;
     }
     for (u32 i = 0; i < config->route_count; i++) {
         routes[i] = state_take(snapshot->state, STATE_ROUTE, config->routes[i].id);
-        all = all && routes[i] != STATE_SLOT_NONE;
+        patterns[i] = take_pattern(snapshot, &config->routes[i]);
+        all = all && routes[i] != STATE_SLOT_NONE && patterns[i] != STATE_SLOT_NONE;
     }
     snapshot->backend_slots = backends;
+    snapshot->url_slots = urls;
     snapshot->route_slots = routes;
+    snapshot->pattern_slots = patterns;
     return all;
+}
+
+static void release_kind(struct snapshot *snapshot, enum state_kind kind, const u32 *slots,
+                         u32 count)
+{
+    for (u32 i = 0; i < count; i++)
+        if (slots[i] != STATE_SLOT_NONE)
+            state_release(snapshot->state, kind, slots[i]);
 }
 
 static void release_slots(struct snapshot *snapshot)
 {
-    for (u32 i = 0; i < snapshot->config->backend_count; i++)
-        if (snapshot->backend_slots[i] != STATE_SLOT_NONE)
-            state_release(snapshot->state, STATE_BACKEND, snapshot->backend_slots[i]);
-    for (u32 i = 0; i < snapshot->config->route_count; i++)
-        if (snapshot->route_slots[i] != STATE_SLOT_NONE)
-            state_release(snapshot->state, STATE_ROUTE, snapshot->route_slots[i]);
+    const struct config *config = snapshot->config;
+    release_kind(snapshot, STATE_BACKEND, snapshot->backend_slots, config->backend_count);
+    release_kind(snapshot, STATE_URL, snapshot->url_slots, config->backend_count);
+    release_kind(snapshot, STATE_ROUTE, snapshot->route_slots, config->route_count);
+    release_kind(snapshot, STATE_PATTERN, snapshot->pattern_slots, config->route_count);
 }
 
 /* Workers write to some of this: no line is shared with anything else. */
@@ -137,6 +160,7 @@ struct snapshot *snapshot_create(const struct config *config, struct state *stat
         .config = config,
         .state = state,
         .version = version,
+        .removed_since_ns = UINT64_MAX,
         .worker_count = worker_count,
         .arena = arena,
     };
@@ -155,6 +179,33 @@ struct snapshot *snapshot_create(const struct config *config, struct state *stat
     sessions_create(snapshot);
     seats_create(snapshot);
     return snapshot;
+}
+
+static struct state_members urls_of(const struct snapshot *snapshot)
+{
+    return (struct state_members){STATE_URL, snapshot->url_slots, snapshot->config->backend_count};
+}
+
+static struct state_members patterns_of(const struct snapshot *snapshot)
+{
+    return (struct state_members){STATE_PATTERN, snapshot->pattern_slots,
+                                  snapshot->config->route_count};
+}
+
+void snapshot_reinstate(const struct snapshot *snapshot)
+{
+    state_present(snapshot->state, urls_of(snapshot), snapshot->version);
+    state_present(snapshot->state, patterns_of(snapshot), snapshot->version);
+}
+
+void snapshot_supersede(struct snapshot *snapshot, const struct snapshot *earlier, u64 now_ns)
+{
+    struct state *state = snapshot->state;
+    u64 version = snapshot->version;
+    snapshot_reinstate(snapshot);
+    u64 urls_ns = state_removed(state, urls_of(earlier), version, now_ns);
+    u64 patterns_ns = state_removed(state, patterns_of(earlier), version, now_ns);
+    snapshot->removed_since_ns = min_u64(snapshot->removed_since_ns, min_u64(urls_ns, patterns_ns));
 }
 
 void snapshot_set_sockets(struct snapshot *snapshot, u32 worker, struct snapshot_sockets sockets)

@@ -17,8 +17,11 @@ struct state *state_create(void)
     if (!state)
         return NULL;
     state->figures = region_reserve(sizeof(*state->figures), false);
-    state->routes = state->figures ? state_routes_create() : NULL;
+    state->removals = state->figures ? removals_create() : NULL;
+    state->routes = state->removals ? state_routes_create() : NULL;
     if (!state->routes) {
+        if (state->removals)
+            removals_destroy(state->removals);
         if (state->figures)
             region_release(state->figures, sizeof(*state->figures));
         free(state);
@@ -38,6 +41,7 @@ void state_destroy(struct state *state)
     marks_deinit(state);
     tallies_release(state);
     state_routes_destroy(state->routes);
+    removals_destroy(state->removals);
     region_release(state->figures, sizeof(*state->figures));
     free(state);
 }
@@ -64,6 +68,8 @@ u32 state_take(struct state *state, enum state_kind kind, struct slice key)
 {
     bool fresh;
     u32 slot = slots_take(&state->slots[kind], key, &fresh);
+    if (slot != STATE_SLOT_NONE && fresh)
+        removals_forget(state->removals, kind, slot);
     if (slot != STATE_SLOT_NONE && fresh && kind == STATE_BACKEND)
         forget_backend(state, slot);
     if (slot != STATE_SLOT_NONE && fresh && kind == STATE_ROUTE)
@@ -73,9 +79,17 @@ u32 state_take(struct state *state, enum state_kind kind, struct slice key)
 
 static bool quiet(const struct state *state, enum state_kind kind, u32 slot)
 {
-    if (kind == STATE_ROUTE)
+    switch (kind) {
+    case STATE_BACKEND:
+        return state_backend_active(state, slot) == 0;
+    case STATE_ROUTE:
         return state_routes_quiet(state->routes, slot);
-    return state_backend_active(state, slot) == 0;
+    case STATE_URL:
+    case STATE_PATTERN:
+    case STATE_KIND_COUNT:
+        break;
+    }
+    return true;
 }
 
 void state_release(struct state *state, enum state_kind kind, u32 slot)

@@ -38,6 +38,7 @@ struct state {
     struct slots slots[STATE_KIND_COUNT];
     struct figures *figures;
     struct state_routes *routes;
+    struct removals *removals;
     struct tallies *tallies[STATE_WORKERS_MAX];
     struct siphash_key sticky_key;
     u32 workers;           /* one more than the last that has tallies */
@@ -59,6 +60,14 @@ void tallies_release(struct state *state);
 /* ---- hedges.c: the same ---- */
 
 void hedges_forget(struct state *state, u32 slot);
+
+/* ---- removal.c ---- */
+
+/* NULL when memory is refused. */
+struct removals *removals_create(void);
+void removals_destroy(struct removals *removals);
+/* The slot is another's from now on. */
+void removals_forget(struct removals *removals, enum state_kind kind, u32 slot);
 
 /* ---- marks.c ---- */
 

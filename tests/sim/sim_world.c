@@ -227,6 +227,8 @@ void sim_reload(struct sim *sim, const char *config)
     sim->reloaded = next;
     sim->snapshot = snapshot_create(next, sim->state, 1, sim->snapshot->version + 1, sim->snapshot);
     SIM_CHECK(sim->snapshot);
+    for (u32 i = 0; i < sim->earlier_count; i++)
+        snapshot_supersede(sim->snapshot, sim->earlier[i].snapshot, sim->now_ns);
     furnish(sim);
     sim_trace("reload", sim->snapshot->version, 0);
     worker_adopt(sim->worker, sim->snapshot);
@@ -463,6 +465,8 @@ static void free_snapshots(struct sim *sim)
     free(sim->earlier);
     SIM_CHECK(state_slots(sim->state, STATE_BACKEND) == 0);
     SIM_CHECK(state_slots(sim->state, STATE_ROUTE) == 0);
+    SIM_CHECK(state_slots(sim->state, STATE_URL) == 0);
+    SIM_CHECK(state_slots(sim->state, STATE_PATTERN) == 0);
 }
 
 void sim_destroy(struct sim *sim)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "base/hash.h"
+#include "state/removal.h"
 #include "state/routes.h"
 
 static int setup(void **state)
@@ -115,6 +116,41 @@ static void slots_are_what_a_list_of_keys_says(void **state)
     for (u32 i = 0; i < KEYS; i++)
         for (; takers[i] > 0; takers[i]--)
             state_release(*state, STATE_ROUTE, slots[i]);
+}
+
+/* ---- What is removed ---- */
+
+static void what_is_removed_is_known_since_then(void **state)
+{
+    const u32 slots[] = {3, 4, 5};
+    const enum state_kind kind = STATE_URL;
+    const struct state_members all = {kind, slots, 3}, first = {kind, slots, 1},
+                               second = {kind, slots + 1, 1};
+    state_present(*state, all, 1);
+    state_present(*state, first, 2);
+    assert_true(state_removed(*state, all, 2, 700) == 700);
+    assert_true(state_removed_ns(*state, kind, 3) == 0);
+    assert_true(state_removed_ns(*state, kind, 4) == 700);
+    assert_true(state_removed_ns(*state, STATE_PATTERN, 4) == 0);
+    /* one is back, the other keeps its time, and the third goes */
+    state_present(*state, second, 3);
+    assert_true(state_removed(*state, all, 3, 900) == 700);
+    assert_true(state_removed_ns(*state, kind, 3) == 900);
+    assert_true(state_removed_ns(*state, kind, 4) == 0);
+    assert_true(state_removed_ns(*state, kind, 5) == 700);
+    state_present(*state, all, 4);
+    assert_true(state_removed(*state, all, 4, 1000) == UINT64_MAX);
+}
+
+static void a_slot_that_is_anothers_is_not_removed(void **state)
+{
+    u32 slot = state_take(*state, STATE_URL, SLICE("http://a"));
+    const struct state_members one = {STATE_URL, &slot, 1};
+    assert_true(state_removed(*state, one, 9, 700) == 700);
+    state_release(*state, STATE_URL, slot);
+    assert_int_equal(state_take(*state, STATE_URL, SLICE("http://b")), slot);
+    assert_true(state_removed_ns(*state, STATE_URL, slot) == 0);
+    state_release(*state, STATE_URL, slot);
 }
 
 /* ---- Figures ---- */
@@ -320,6 +356,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_slot_that_was_free_has_fresh_figures, setup, teardown),
         cmocka_unit_test_setup_teardown(tallies_of_all_workers_are_added_up, setup, teardown),
         cmocka_unit_test_setup_teardown(slots_are_what_a_list_of_keys_says, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_removed_is_known_since_then, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_slot_that_is_anothers_is_not_removed, setup, teardown),
         cmocka_unit_test_setup_teardown(requests_are_counted_by_slot, setup, teardown),
         cmocka_unit_test_setup_teardown(latency_is_known_after_the_first_sample, setup, teardown),
         cmocka_unit_test_setup_teardown(a_backend_is_usable_when_no_judge_is_against_it, setup,

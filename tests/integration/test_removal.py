@@ -1,0 +1,129 @@
+"""What runs on backends and routes that are removed has timeouts.removedDrain (issue, Live changes:
+"In-flight exchanges and tunnels finish on the old snapshot, including ones whose backend or route
+was removed (drained with a deadline)")."""
+import json
+
+import pytest
+
+from lib.admin import ask, managed, metrics_of
+from lib.client import request
+from lib.logs import entries
+from lib.origin import answer, serve, wait_until
+from lib.reload import reload
+from lib.wire import Closed
+from test_upgrade import SWITCH, UPGRADE, echo_bytes
+
+LIMIT_MS = 300
+
+
+def either(connection):
+    """A tunnel, no answer at all to /wait, or an answer."""
+    while seen := connection.read_request():
+        if seen.target == "/chat":
+            connection.send(SWITCH)
+            echo_bytes(connection)
+        elif seen.target == "/wait":
+            connection.wait_closed()
+            return
+        else:
+            connection.send(answer())
+
+
+def backend(name, origin):
+    return {"id": name, "url": origin.url}
+
+
+@pytest.fixture(name="pair")
+def proxy_before_two(lab):
+    """A proxy, the only backend of its default route, and one that stays in its route."""
+    going, staying = lab.origin(either), lab.origin(either)
+    proxy = managed(lab, backend("going", going), {**backend("staying", staying), "routesOnly": True},
+                    routes=[{"id": "r", "vHost": "stays.example", "backends": ["staying"]}],
+                    timeouts={"removedDrain": LIMIT_MS}, reload={"watch": False})
+    return proxy, going, staying
+
+
+def tunnel(lab, proxy, host="test.example"):
+    client = lab.client(proxy)
+    client.send(UPGRADE.replace(b"test.example", host.encode()))
+    assert client.read_response().status == 101
+    return client
+
+
+def removed(lab, proxy):
+    return metrics_of(lab, proxy)['nextproxy_faults_total{fault="removed"}']
+
+
+def logged(proxy):
+    return [entry for entry in entries(proxy) if entry.get("error") == "removed"]
+
+
+def alive(client):
+    client.send(b"still there?")
+    return client.read_exactly(12) == b"still there?"
+
+
+def test_a_reload(lab, pair):
+    """The tunnel and the request on the backend that goes end; the tunnel on the other does not."""
+    proxy, _, staying = pair
+    other, cut, waiting = tunnel(lab, proxy, "stays.example"), tunnel(lab, proxy), lab.client(proxy)
+    waiting.send(request("GET", "/wait"))
+    wait_until(lambda: metrics_of(lab, proxy)['nextproxy_backend_active{backend="going"}'] == 2,
+               "the request")
+    stays = {**backend("staying", staying), "routesOnly": True}
+    assert reload(proxy, backends=[backend("new", lab.origin(either)), stays]).startswith("Reloaded")
+    assert waiting.read_response().status == 503
+    with pytest.raises(Closed):
+        cut.read_some()
+    assert removed(lab, proxy) == 2
+    assert alive(other)
+    wait_until(lambda: len(logged(proxy)) == 2, "both in the log")
+    assert {entry["backendId"] for entry in logged(proxy)} == {"going"}
+    assert all("timeouts.removedDrain" in entry["message"] for entry in logged(proxy))
+
+
+def test_over_the_management_api(lab, pair):
+    """DELETE /backends/ID."""
+    proxy = pair[0]
+    url = lab.origin(either).url
+    client = tunnel(lab, proxy)
+    body = json.dumps({"url": url, "id": "new"}).encode()
+    made = lab.ask(proxy.admin, request("POST", "/backends", "Content-Type: application/json",
+                                        body=body, host="localhost"), "POST")
+    assert made.status == 201
+    assert alive(client)
+    assert ask(lab, proxy, "/backends/going", method="DELETE").status == 200
+    with pytest.raises(Closed):
+        client.read_some()
+    assert removed(lab, proxy) == 1
+
+
+def test_back_in_time(lab, pair):
+    """Under another id, even; what runs is not touched then."""
+    proxy, going, staying = pair
+    stays = {**backend("staying", staying), "routesOnly": True}
+    client = tunnel(lab, proxy)
+    new = lab.origin(either)
+    reload(proxy, backends=[backend("new", new), stays], timeouts={"removedDrain": 60_000})
+    reload(proxy, backends=[backend("new", new), backend("again", going), stays],
+           timeouts={"removedDrain": 1})
+    # What is removed now ends at once: so would the other one, if it were to.
+    other = tunnel(lab, proxy, "stays.example")
+    reload(proxy, backends=[backend("new", new), backend("again", going)],
+           routes=[])
+    with pytest.raises(Closed):
+        other.read_some()
+    assert alive(client)
+    assert removed(lab, proxy) == 1
+
+
+def test_no_limit(lab, pair):
+    proxy, _, staying = pair
+    stays = {**backend("staying", staying), "routesOnly": True}
+    client = tunnel(lab, proxy)
+    new = lab.origin(serve(lambda _: answer()))
+    reload(proxy, backends=[backend("new", new), stays], timeouts={"removedDrain": 0})
+    assert alive(client)
+    reload(proxy, timeouts={"removedDrain": 1})
+    with pytest.raises(Closed):
+        client.read_some()
