@@ -208,10 +208,21 @@ struct state_classes {
     u64 counts[6];
 } __attribute__((aligned(CACHE_LINE_BYTES)));
 struct state_classes *state_route_classes(struct state *state, u32 worker);
+/* How long exchanges of a route have waited in its queue, however that ended; by slot, as well. */
+struct state_waits {
+    struct state_latencies times;
+    u64 us_sum;
+};
+struct state_waits *state_route_waits(struct state *state, u32 worker);
 
 /* All workers' added up. Control only. */
 struct state_tally state_backend_tally(const struct state *state, u32 slot);
 struct state_latency_sums state_backend_latencies(const struct state *state, u32 slot);
+struct state_wait_sums {
+    struct state_latency_sums times;
+    u64 us_sum;
+};
+struct state_wait_sums state_route_wait_sums(const struct state *state, u32 slot);
 struct state_classes state_route_responses(const struct state *state, u32 slot);
 
 /* Routes, by slot: state/routes.h. */

@@ -17,103 +17,133 @@ void metrics_id(struct http_writer *out, const char *name, const char *label, st
     write_format(out, PREFIX "%s{%s=\"%.*s\"", name, label, (int)id.len, id.data);
 }
 
-/* ---- Plain figures ---- */
-
-static void write_single(struct http_writer *out, const char *name, const char *type,
-                         const char *help, u64 value)
+/* Bounds are every second power of two from 256 us, where buckets end: no count is a guess. */
+void metrics_histogram(struct http_writer *out, const struct metrics_histogram *histogram)
 {
-    metrics_family(out, name, type, help);
-    write_format(out, PREFIX "%s %llu\n", name, number(value));
+    enum { FIRST_BITS = 8, LAST_BITS = STATE_LATENCY_LAST_BITS };
+    const char *name = histogram->name, *labels = histogram->labels;
+    u64 count = state_latency_count(histogram->times);
+    for (u32 bits = FIRST_BITS; bits < LAST_BITS; bits += 2)
+        write_format(out, PREFIX "%s_bucket{%s,le=\"%.6f\"} %llu\n", name, labels,
+                     (double)(1ull << bits) / 1e6,
+                     number(state_latency_below(histogram->times, bits)));
+    write_format(out, PREFIX "%s_bucket{%s,le=\"+Inf\"} %llu\n", name, labels, number(count));
+    write_format(out, PREFIX "%s_sum{%s} %.6f\n", name, labels, (double)histogram->us_sum / 1e6);
+    write_format(out, PREFIX "%s_count{%s} %llu\n", name, labels, number(count));
 }
 
-static void write_process(struct scrape *scrape)
+static u64 member_read(const char *at, usize bytes)
+{
+    u32 word;
+    u64 value;
+    switch (bytes) {
+    case sizeof(u8):
+        return *(const u8 *)at;
+    case sizeof(u32):
+        memcpy(&word, at, sizeof(word));
+        return word;
+    default:
+        ASSERT(bytes == sizeof(value));
+        memcpy(&value, at, sizeof(value));
+        return value;
+    }
+}
+
+void metrics_value(struct http_writer *out, const struct metric *metric, const void *from)
+{
+    u64 value = member_read((const char *)from + metric->offset, metric->bytes);
+    if (metric->micros)
+        write_format(out, " %llu.%06llu\n", number(value / 1000000), number(value % 1000000));
+    else
+        write_format(out, " %llu\n", number(value));
+}
+
+/* ---- Plain figures ---- */
+
+static const struct metric plain_rows[] = {
+    {"start_time_seconds", "gauge", "When the process started, since 1970.",
+     METRIC(scrape, start_s)},
+    {"snapshot_version", "gauge", "The version of the configuration in use.",
+     METRIC(scrape, version)},
+    {"workers", "gauge", "Threads that serve clients.", METRIC(scrape, view.workers)},
+    {"workers_stuck", "gauge", "Of these, threads that do not go on.",
+     METRIC(scrape, view.workers_stuck)},
+    {"draining", "gauge", "1 while the proxy is being stopped.", METRIC(scrape, view.draining)},
+    {"engine_restarts_total", "counter", "Restarts after crashes, since the supervisor began.",
+     METRIC(scrape, view.restarts)},
+    {"clock_steps_total", "counter", "How often the wall clock was set by a second or more.",
+     METRIC(scrape, view.clock_steps)},
+    {"health_probes_total", "counter", "Active checks begun.", METRIC(scrape, health_probes)},
+    {"dns_names", "gauge", "Names of backends, and of hosts that services lead to.",
+     METRIC(scrape, view.names.names)},
+    {"dns_names_failing", "gauge", "Of these, names without an answer now.",
+     METRIC(scrape, view.names.failing)},
+    {"dns_queries_total", "counter", "Questions to name servers.",
+     METRIC(scrape, view.names.queries)},
+    {"dns_failures_total", "counter",
+     "Of these, without an answer, or with one that cannot be used.",
+     METRIC(scrape, view.names.failures)},
+    {"admin_requests_total", "counter", "Requests to the management API.",
+     METRIC(scrape, admin_requests)},
+    {"client_connections", "gauge", "Open connections of clients.", METRIC(scrape, sum.clients)},
+    {"client_connections_accepted_total", "counter", "Connections taken from clients.",
+     METRIC(scrape, sum.counters.clients_accepted)},
+    {"client_connections_refused_total", "counter", "Connections for which there was no room.",
+     METRIC(scrape, sum.counters.clients_refused)},
+    {"client_accepts_failed_total", "counter",
+     "Attempts to take a connection that failed, mostly for want of a descriptor: it waits.",
+     METRIC(scrape, sum.counters.accepts_failed)},
+    {"client_connections_handed_over_total", "counter",
+     "Connections that one worker has accepted and another, less busy one serves.",
+     METRIC(scrape, sum.counters.clients_taken)},
+    {"client_connections_shed_total", "counter", "Idle connections closed to make room.",
+     METRIC(scrape, sum.counters.clients_shed)},
+    {"overload_stage", "gauge",
+     "The highest stage of overload of any worker: 0 = none ... 4 = stopAccepting.",
+     METRIC(scrape, sum.overload)},
+    {"overload_changes_total", "counter", "Changes of a worker's stage of overload.",
+     METRIC(scrape, sum.counters.overload_changes)},
+    {"memory_bytes", "gauge", "Resident memory in use.", METRIC(scrape, view.memory_bytes)},
+    {"memory_limit_bytes", "gauge", "limits.memoryBytes; 0 = any.",
+     METRIC(scrape, view.memory_bytes_max)},
+    {"file_descriptors_limit", "gauge", "Descriptors that the process may have.",
+     METRIC(scrape, view.files_max)},
+    {"client_received_bytes_total", "counter", "Bytes from clients.",
+     METRIC(scrape, sum.counters.bytes_from_clients)},
+    {"client_sent_bytes_total", "counter", "Bytes to clients.",
+     METRIC(scrape, sum.counters.bytes_to_clients)},
+    {"requests_active", "gauge", "Requests in progress.", METRIC(scrape, sum.exchanges)},
+    {"requests_total", "counter", "Requests that were begun.",
+     METRIC(scrape, sum.counters.requests)},
+    {"retries_total", "counter", "Attempts after a first one.",
+     METRIC(scrape, sum.counters.retries)},
+    {"upstream_connections", "gauge", "Open connections to backends, idle ones included.",
+     METRIC(scrape, sum.upstreams)},
+    {"upstream_connections_opened_total", "counter", "Connections opened to backends.",
+     METRIC(scrape, sum.counters.upstreams_opened)},
+    {"upstream_connections_reused_total", "counter", "Attempts that used a connection again.",
+     METRIC(scrape, sum.counters.upstreams_reused)},
+    {"ring_turns_total", "counter", "Turns of the workers' loops.", METRIC(scrape, sum.ring.turns)},
+    {"ring_completions_total", "counter", "Completions the workers handled.",
+     METRIC(scrape, sum.ring.completions)},
+    {"ring_starved_total", "counter", "Receives that found no free buffer.",
+     METRIC(scrape, sum.ring.starved)},
+    {"ring_overflows_total", "counter", "Overflows of a completion queue.",
+     METRIC(scrape, sum.ring.overflows)},
+    {"ring_buffers_free_min", "gauge", "The fewest free receive buffers any worker has had so far.",
+     METRIC(scrape, sum.ring.leases_free_min)},
+};
+
+static void write_plain(struct scrape *scrape)
 {
     struct http_writer *out = scrape->out;
     metrics_family(out, "build_info", "gauge", "The version that runs; the value is always 1.");
     write_format(out, PREFIX "build_info{version=\"%s\"} 1\n", NEXTPROXY_VERSION);
-    write_single(out, "start_time_seconds", "gauge", "When the process started, since 1970.",
-                 scrape->admin->start_wall_ns / NS_PER_S);
-    write_single(out, "snapshot_version", "gauge", "The version of the configuration in use.",
-                 scrape->view.snapshot->version);
-    write_single(out, "workers", "gauge", "Threads that serve clients.", scrape->view.workers);
-    write_single(out, "workers_stuck", "gauge", "Of these, threads that do not go on.",
-                 scrape->view.workers_stuck);
-    write_single(out, "draining", "gauge", "1 while the proxy is being stopped.",
-                 scrape->view.draining);
-    write_single(out, "engine_restarts_total", "counter",
-                 "Restarts after crashes, since the supervisor began.", scrape->view.restarts);
-    write_single(out, "clock_steps_total", "counter",
-                 "How often the wall clock was set by a second or more.", scrape->view.clock_steps);
-    write_single(out, "health_probes_total", "counter", "Active checks begun.",
-                 scrape->view.health ? health_probes(scrape->view.health) : 0);
-    write_single(out, "dns_names", "gauge",
-                 "Names of backends, and of hosts that services lead to.",
-                 scrape->view.names.names);
-    write_single(out, "dns_names_failing", "gauge", "Of these, names without an answer now.",
-                 scrape->view.names.failing);
-    write_single(out, "dns_queries_total", "counter", "Questions to name servers.",
-                 scrape->view.names.queries);
-    write_single(out, "dns_failures_total", "counter",
-                 "Of these, without an answer, or with one that cannot be used.",
-                 scrape->view.names.failures);
-    write_single(out, "admin_requests_total", "counter", "Requests to the management API.",
-                 scrape->admin->requests);
-}
-
-static void write_plain(struct scrape *scrape)
-{
-    const struct proxy_figures *sum = &scrape->sum;
-    const struct proxy_counters *counters = &sum->counters;
-    const struct ring_stats *ring = &sum->ring;
-    const struct {
-        const char *name, *type, *help;
-        u64 value;
-    } rows[] = {
-        {"client_connections", "gauge", "Open connections of clients.", sum->clients},
-        {"client_connections_accepted_total", "counter", "Connections taken from clients.",
-         counters->clients_accepted},
-        {"client_connections_refused_total", "counter", "Connections for which there was no room.",
-         counters->clients_refused},
-        {"client_accepts_failed_total", "counter",
-         "Attempts to take a connection that failed, mostly for want of a descriptor: it waits.",
-         counters->accepts_failed},
-        {"client_connections_handed_over_total", "counter",
-         "Connections that one worker has accepted and another, less busy one serves.",
-         counters->clients_taken},
-        {"client_connections_shed_total", "counter", "Idle connections closed to make room.",
-         counters->clients_shed},
-        {"overload_stage", "gauge",
-         "The highest stage of overload of any worker: 0 = none ... 4 = stopAccepting.",
-         sum->overload},
-        {"overload_changes_total", "counter", "Changes of a worker's stage of overload.",
-         counters->overload_changes},
-        {"memory_bytes", "gauge", "Resident memory in use.", scrape->view.memory_bytes},
-        {"memory_limit_bytes", "gauge", "limits.memoryBytes; 0 = any.",
-         scrape->view.memory_bytes_max},
-        {"file_descriptors_limit", "gauge", "Descriptors that the process may have.",
-         scrape->view.files_max},
-        {"client_received_bytes_total", "counter", "Bytes from clients.",
-         counters->bytes_from_clients},
-        {"client_sent_bytes_total", "counter", "Bytes to clients.", counters->bytes_to_clients},
-        {"requests_active", "gauge", "Requests in progress.", sum->exchanges},
-        {"requests_total", "counter", "Requests that were begun.", counters->requests},
-        {"retries_total", "counter", "Attempts after a first one.", counters->retries},
-        {"upstream_connections", "gauge", "Open connections to backends, idle ones included.",
-         sum->upstreams},
-        {"upstream_connections_opened_total", "counter", "Connections opened to backends.",
-         counters->upstreams_opened},
-        {"upstream_connections_reused_total", "counter", "Attempts that used a connection again.",
-         counters->upstreams_reused},
-        {"ring_turns_total", "counter", "Turns of the workers' loops.", ring->turns},
-        {"ring_completions_total", "counter", "Completions the workers handled.",
-         ring->completions},
-        {"ring_starved_total", "counter", "Receives that found no free buffer.", ring->starved},
-        {"ring_overflows_total", "counter", "Overflows of a completion queue.", ring->overflows},
-        {"ring_buffers_free_min", "gauge",
-         "The fewest free receive buffers any worker has had so far.", ring->leases_free_min},
-    };
-    for (u32 i = 0; i < ARRAY_COUNT(rows); i++)
-        write_single(scrape->out, rows[i].name, rows[i].type, rows[i].help, rows[i].value);
+    for (u32 i = 0; i < ARRAY_COUNT(plain_rows); i++) {
+        metrics_family(out, plain_rows[i].name, plain_rows[i].type, plain_rows[i].help);
+        write_format(out, PREFIX "%s", plain_rows[i].name);
+        metrics_value(out, &plain_rows[i], scrape);
+    }
 }
 
 /* ---- Families with one label ---- */
@@ -204,136 +234,6 @@ static void write_durations(struct scrape *scrape)
                  number(histogram_count(duration)));
 }
 
-/* ---- Routes ---- */
-
-/* One figure of a route. */
-struct route_family {
-    const char *name, *type, *help;
-    u64 (*value)(const struct scrape *scrape, u32 route);
-    bool micros; /* written as seconds */
-};
-
-static const struct state_routes *routes_of(const struct scrape *scrape)
-{
-    return state_routes(scrape->view.snapshot->state);
-}
-
-static u64 route_active(const struct scrape *scrape, u32 route)
-{
-    return state_route_active(routes_of(scrape), scrape->view.snapshot->route_slots[route]);
-}
-
-static u64 route_limit(const struct scrape *scrape, u32 route)
-{
-    return view_route_limit(scrape->view.snapshot, route);
-}
-
-static u64 route_waiting(const struct scrape *scrape, u32 route)
-{
-    return state_route_waiting(routes_of(scrape), scrape->view.snapshot->route_slots[route]);
-}
-
-static struct state_route_tally route_tally(const struct scrape *scrape, u32 route)
-{
-    return state_route_tally(routes_of(scrape), scrape->view.snapshot->route_slots[route]);
-}
-
-static u64 route_queued(const struct scrape *scrape, u32 route)
-{
-    return route_tally(scrape, route).queued;
-}
-
-static u64 route_waited(const struct scrape *scrape, u32 route)
-{
-    return route_tally(scrape, route).waited;
-}
-
-static u64 route_waited_us(const struct scrape *scrape, u32 route)
-{
-    return route_tally(scrape, route).waited_us_sum;
-}
-
-static u64 route_timed_out(const struct scrape *scrape, u32 route)
-{
-    return route_tally(scrape, route).timed_out;
-}
-
-static u64 route_shed(const struct scrape *scrape, u32 route)
-{
-    return route_tally(scrape, route).shed;
-}
-
-static u64 route_standing(const struct scrape *scrape, u32 route)
-{
-    return route_tally(scrape, route).standing;
-}
-
-static u64 route_refused(const struct scrape *scrape, u32 route)
-{
-    return route_tally(scrape, route).refused;
-}
-
-/* Routes without a limit are not counted, and have no samples. */
-static void write_route_family(const struct scrape *scrape, const struct route_family *row)
-{
-    const struct config *config = scrape->view.snapshot->config;
-    struct http_writer *out = scrape->out;
-    metrics_family(out, row->name, row->type, row->help);
-    for (u32 i = 0; i < scrape->routes && !out->full; i++) {
-        if (!config->routes[i].limited)
-            continue;
-        u64 value = row->value(scrape, i);
-        metrics_id(out, row->name, "route", config->routes[i].id);
-        if (row->micros)
-            write_format(out, "} %llu.%06llu\n", number(value / 1000000), number(value % 1000000));
-        else
-            write_format(out, "} %llu\n", number(value));
-    }
-}
-
-static void write_route_classes(const struct scrape *scrape)
-{
-    static const char *const classes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
-    const struct snapshot *snapshot = scrape->view.snapshot;
-    struct http_writer *out = scrape->out;
-    metrics_family(out, "route_responses_total", "counter",
-                   "Requests of each route that are over, by the class of the status sent.");
-    for (u32 i = 0; i < scrape->routes && !out->full; i++) {
-        struct state_classes sum = state_route_responses(snapshot->state, snapshot->route_slots[i]);
-        for (u32 class = 0; class < ARRAY_COUNT(sum.counts); class ++) {
-            metrics_id(out, "route_responses_total", "route", snapshot->config->routes[i].id);
-            write_format(out, ",class=\"%s\"} %llu\n", classes[class], number(sum.counts[class]));
-        }
-    }
-}
-
-static void write_routes(const struct scrape *scrape)
-{
-    static const struct route_family rows[] = {
-        {"route_active", "gauge", "Requests in progress on each route with a limit.", route_active,
-         false},
-        {"route_active_limit", "gauge", "The limit in force: how many there may be.", route_limit,
-         false},
-        {"route_queue_length", "gauge", "Requests that wait for their turn.", route_waiting, false},
-        {"route_queued_total", "counter", "Requests that had to wait.", route_queued, false},
-        {"route_queue_wait_seconds_total", "counter", "How long these had waited, all in all.",
-         route_waited_us, true},
-        {"route_queue_served_total", "counter", "Requests that were served after they had waited.",
-         route_waited, false},
-        {"route_queue_timeouts_total", "counter", "Requests that waited for timeouts.queue.",
-         route_timed_out, false},
-        {"route_shed_total", "counter", "Requests that were sent away while they waited.",
-         route_shed, false},
-        {"route_queues_standing", "gauge",
-         "Workers whose queue stands: they turn the newest requests away.", route_standing, false},
-        {"route_refused_total", "counter",
-         "Requests for which there was neither a place nor room to wait.", route_refused, false},
-    };
-    for (u32 i = 0; i < ARRAY_COUNT(rows); i++)
-        write_route_family(scrape, &rows[i]);
-    write_route_classes(scrape);
-}
-
 /* ---- What changed, and what is not shown ---- */
 
 static void write_left_out(const struct scrape *scrape)
@@ -369,9 +269,12 @@ void metrics_write(const struct admin *admin, struct http_writer *out)
     struct scrape scrape = {.admin = admin, .out = out};
     admin->source->view(admin->source->context, &scrape.view);
     figures_sum(admin, &scrape.view, &scrape.sum);
+    scrape.version = scrape.view.snapshot->version;
+    scrape.start_s = admin->start_wall_ns / NS_PER_S;
+    scrape.health_probes = scrape.view.health ? health_probes(scrape.view.health) : 0;
+    scrape.admin_requests = admin->requests;
     scrape.backends = min_u32(scrape.view.snapshot->config->backend_count, METRICS_BACKENDS_MAX);
     scrape.routes = min_u32(scrape.view.snapshot->config->route_count, METRICS_ROUTES_MAX);
-    write_process(&scrape);
     write_plain(&scrape);
     write_workers(&scrape);
     write_classes(&scrape);
@@ -384,6 +287,6 @@ void metrics_write(const struct admin *admin, struct http_writer *out)
     write_events(&scrape);
     metrics_backends(&scrape);
     metrics_pools(&scrape);
-    write_routes(&scrape);
+    metrics_routes(&scrape);
     metrics_hedges(&scrape);
 }

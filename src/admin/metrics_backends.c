@@ -1,77 +1,76 @@
 /* The families of /metrics that have a sample for each backend, or for the pool of each route. */
 #include "admin/metrics.h"
 
-/* One figure of a backend. */
-struct backend_family {
-    const char *name, *type, *help;
-    u64 (*value)(struct state *state, u32 slot);
-    bool micros; /* written as seconds */
+struct backend_figures {
+    u32 active;
+    u32 latency_us;
+    bool usable;
+    struct state_tally tally;
+    struct circuit circuit;
 };
 
-static u64 backend_active(struct state *state, u32 slot)
-{
-    return state_backend_active(state, slot);
-}
+static const struct metric rows[] = {
+    {"backend_active", "gauge", "Requests in progress at each backend.",
+     METRIC(backend_figures, active)},
+    {"backend_usable", "gauge", "1 when the backend may be chosen.",
+     METRIC(backend_figures, usable)},
+    {"backend_latency_seconds", "gauge",
+     "Moving average (peak EWMA) of the time to a response's head; 0 = not known yet.",
+     METRIC_MICROS(backend_figures, latency_us)},
+    {"backend_requests_total", "counter", "Attempts on each backend.",
+     METRIC(backend_figures, tally.requests)},
+    {"backend_failures_total", "counter", "Attempts that failed by the backend's fault.",
+     METRIC(backend_figures, tally.failures)},
+    {"backend_passive_failures_total", "counter",
+     "Failures that passive checks have counted against each backend.",
+     METRIC(backend_figures, circuit.failures)},
+    {"backend_ejections_total", "counter", "Times each backend was ejected by passive checks.",
+     METRIC(backend_figures, circuit.ejections)},
+    {"backend_ejections_spared_total", "counter",
+     "Times it would have been, had maxEjectionPercent allowed it.",
+     METRIC(backend_figures, circuit.spared)},
+};
 
-static u64 backend_usable(struct state *state, u32 slot)
+static struct backend_figures figures_of(struct state *state, u32 slot)
 {
-    return state_backend_usable(state, slot);
-}
-
-static u64 backend_latency(struct state *state, u32 slot)
-{
-    return state_backend_latency_us(state, slot);
-}
-
-static u64 backend_requests(struct state *state, u32 slot)
-{
-    return state_backend_tally(state, slot).requests;
-}
-
-static u64 backend_failures(struct state *state, u32 slot)
-{
-    return state_backend_tally(state, slot).failures;
-}
-
-static u64 backend_ejections(struct state *state, u32 slot)
-{
-    return state_circuit(state, slot).ejections;
-}
-
-static u64 backend_spared(struct state *state, u32 slot)
-{
-    return state_circuit(state, slot).spared;
-}
-
-static u64 backend_passive_failures(struct state *state, u32 slot)
-{
-    return state_circuit(state, slot).failures;
+    return (struct backend_figures){
+        .active = state_backend_active(state, slot),
+        .latency_us = state_backend_latency_us(state, slot),
+        .usable = state_backend_usable(state, slot),
+        .tally = state_backend_tally(state, slot),
+        .circuit = state_circuit(state, slot),
+    };
 }
 
 /* Each address of a name has figures of its own. */
+static void write_labels(char out[METRICS_LABELS_BYTES], const struct config_backend *backend)
+{
+    char address[ADDRESS_TEXT_BYTES] = "";
+    bool named = backend->name.len > 0;
+    if (named)
+        address_format(&backend->address, address);
+    (void)snprintf(out, METRICS_LABELS_BYTES, "backend=\"%.*s\"%s%s%s", (int)backend->id.len,
+                   backend->id.data, named ? ",address=\"" : "", address, named ? "\"" : "");
+}
+
 static void write_id(struct http_writer *out, const char *name,
                      const struct config_backend *backend)
 {
-    char address[ADDRESS_TEXT_BYTES];
-    metrics_id(out, name, "backend", backend->id);
-    if (backend->name.len == 0)
-        return;
-    address_format(&backend->address, address);
-    write_format(out, ",address=\"%s\"", address);
+    char labels[METRICS_LABELS_BYTES];
+    write_labels(labels, backend);
+    write_format(out, PREFIX "%s{%s", name, labels);
 }
 
-static void write_backend_family(struct scrape *scrape, const struct backend_family *row)
+static void write_family(struct scrape *scrape, const struct metric *row)
 {
     const struct snapshot *snapshot = scrape->view.snapshot;
     struct http_writer *out = scrape->out;
     metrics_family(out, row->name, row->type, row->help);
     for (u32 i = 0; i < scrape->backends && !out->full; i++) {
-        u64 value = row->value(snapshot->state, snapshot->backend_slots[i]);
+        struct backend_figures figures = figures_of(snapshot->state, snapshot->backend_slots[i]);
         write_id(out, row->name, &snapshot->config->backends[i]);
-        if (row->micros)
-            write_format(out, "} %llu.%06llu\n", number(value / 1000000), number(value % 1000000));
-        else
-            write_format(out, "} %llu\n", number(value));
+        http_write(out, SLICE("}"));
+        metrics_value(out, row, &figures);
     }
 }
 
@@ -141,56 +140,32 @@ static void write_backend_circuits(struct scrape *scrape)
     }
 }
 
-/* Bounds are every second power of two from 256 us, where buckets end: no count is a guess. */
 static void write_backend_latencies(struct scrape *scrape)
 {
-    enum { FIRST_BITS = 8, LAST_BITS = STATE_LATENCY_LAST_BITS };
     static const char name[] = "backend_response_head_seconds";
     const struct snapshot *snapshot = scrape->view.snapshot;
     struct http_writer *out = scrape->out;
+    char labels[METRICS_LABELS_BYTES];
     metrics_family(out, name, "histogram",
                    "From the beginning of an attempt to the head of its response.");
     for (u32 i = 0; i < scrape->backends && !out->full; i++) {
-        const struct config_backend *backend = &snapshot->config->backends[i];
         u32 slot = snapshot->backend_slots[i];
-        struct state_latency_sums sums = state_backend_latencies(snapshot->state, slot);
-        u64 sum_us = state_backend_tally(snapshot->state, slot).latency_us_sum;
-        u64 count = state_latency_count(&sums);
-        for (u32 bits = FIRST_BITS; bits < LAST_BITS; bits += 2) {
-            write_id(out, "backend_response_head_seconds_bucket", backend);
-            write_format(out, ",le=\"%.6f\"} %llu\n", (double)(1ull << bits) / 1e6,
-                         number(state_latency_below(&sums, bits)));
-        }
-        write_id(out, "backend_response_head_seconds_bucket", backend);
-        write_format(out, ",le=\"+Inf\"} %llu\n", number(count));
-        write_id(out, "backend_response_head_seconds_sum", backend);
-        write_format(out, "} %.6f\n", (double)sum_us / 1e6);
-        write_id(out, "backend_response_head_seconds_count", backend);
-        write_format(out, "} %llu\n", number(count));
+        struct state_latency_sums times = state_backend_latencies(snapshot->state, slot);
+        write_labels(labels, &snapshot->config->backends[i]);
+        metrics_histogram(out,
+                          &(struct metrics_histogram){
+                              .name = name,
+                              .labels = labels,
+                              .times = &times,
+                              .us_sum = state_backend_tally(snapshot->state, slot).latency_us_sum,
+                          });
     }
 }
 
 void metrics_backends(struct scrape *scrape)
 {
-    static const struct backend_family rows[] = {
-        {"backend_active", "gauge", "Requests in progress at each backend.", backend_active, false},
-        {"backend_usable", "gauge", "1 when the backend may be chosen.", backend_usable, false},
-        {"backend_latency_seconds", "gauge",
-         "Moving average (peak EWMA) of the time to a response's head; 0 = not known yet.",
-         backend_latency, true},
-        {"backend_requests_total", "counter", "Attempts on each backend.", backend_requests, false},
-        {"backend_failures_total", "counter", "Attempts that failed by the backend's fault.",
-         backend_failures, false},
-        {"backend_passive_failures_total", "counter",
-         "Failures that passive checks have counted against each backend.",
-         backend_passive_failures, false},
-        {"backend_ejections_total", "counter", "Times each backend was ejected by passive checks.",
-         backend_ejections, false},
-        {"backend_ejections_spared_total", "counter",
-         "Times it would have been, had maxEjectionPercent allowed it.", backend_spared, false},
-    };
     for (u32 i = 0; i < ARRAY_COUNT(rows); i++)
-        write_backend_family(scrape, &rows[i]);
+        write_family(scrape, &rows[i]);
     write_backend_limits(scrape);
     write_backend_classes(scrape);
     write_backend_health(scrape);

@@ -36,6 +36,15 @@ static void write_totals(const struct proxy_figures *sum, struct http_writer *ou
                  number(counters->upstreams_reused));
 }
 
+static void write_waits(const struct state *state, u32 slot, struct http_writer *out)
+{
+    struct state_wait_sums sums = state_route_wait_sums(state, slot);
+    write_format(out, ",\"waitUs\":{\"p50\":%llu,\"p95\":%llu,\"p99\":%llu}",
+                 number(state_latency_quantile(&sums.times, 0.5)),
+                 number(state_latency_quantile(&sums.times, 0.95)),
+                 number(state_latency_quantile(&sums.times, 0.99)));
+}
+
 /* Of a route without a limit nobody counts. */
 static void write_route_limits(const struct snapshot *snapshot, u32 index, struct http_writer *out)
 {
@@ -53,6 +62,7 @@ static void write_route_limits(const struct snapshot *snapshot, u32 index, struc
                  state_route_waiting(routes, slot), number(tally.queued));
     write_format(out, ",\"served\":%llu,\"waitedUs\":%llu", number(tally.waited),
                  number(tally.waited_us_sum));
+    write_waits(snapshot->state, slot, out);
     write_format(out, ",\"timedOut\":%llu,\"shed\":%llu,\"refused\":%llu", number(tally.timed_out),
                  number(tally.shed), number(tally.refused));
     write_format(out, ",\"standing\":%s}", truth(tally.standing > 0));

@@ -15,6 +15,7 @@ bool queues_create(struct proxy *proxy)
     list_init(&queues->for_room);
     queues->routes = state_routes(proxy->state);
     queues->tallies = state_route_tallies(queues->routes, proxy->worker);
+    queues->waits = state_route_waits(proxy->state, proxy->worker);
     queues->by_slot = region_reserve(STATE_SLOTS_MAX * sizeof(struct queue), false);
     return queues->tallies && queues->by_slot;
 }
@@ -273,6 +274,8 @@ void queue_abandon(struct exchange *exchange)
     struct queue *queue = queue_at(queues, exchange_route_slot(exchange));
     u64 waited_ns = proxy_now_ns(proxy) - exchange->waiter.since_ns;
     exchange->queue_us = (u32)min_u64(waited_ns / NS_PER_US, UINT32_MAX);
+    state_latency_add(&queues->waits[queue->slot].times, exchange->queue_us);
+    state_tally_add(&queues->waits[queue->slot].us_sum, exchange->queue_us);
     list_remove(&exchange->waiter.node);
     if (--queue->count == 0) {
         list_remove(&queue->waiting);

@@ -42,6 +42,7 @@ struct queue {
 /* One worker's. */
 struct queues {
     struct state_routes *routes;
+    struct state_waits *waits;         /* by slot, as the next one: the worker's own */
     struct state_route_tally *tallies; /* by slot */
     struct queue *by_slot;
     struct list waiting;

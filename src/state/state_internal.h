@@ -32,6 +32,7 @@ struct tallies {
     struct state_latencies latencies[STATE_SLOTS_MAX];
     struct state_classes routes[STATE_SLOTS_MAX];
     struct state_hedges hedges[STATE_SLOTS_MAX];
+    struct state_waits waits[STATE_SLOTS_MAX];
 };
 
 struct state {

@@ -25,6 +25,11 @@ struct state_classes *state_route_classes(struct state *state, u32 worker)
     return state->tallies[worker]->routes;
 }
 
+struct state_waits *state_route_waits(struct state *state, u32 worker)
+{
+    return state->tallies[worker]->waits;
+}
+
 /* ---- Forgetting ---- */
 
 void tallies_release(struct state *state)
@@ -46,6 +51,11 @@ void tallies_forget_backend(struct state *state, u32 slot)
     }
 }
 
+static bool anybody_waited(const struct state_waits *waits)
+{
+    return waits->us_sum > 0 || waits->times.counts[0] > 0; /* shorter than a microsecond */
+}
+
 void tallies_forget_route(struct state *state, u32 slot)
 {
     static const struct state_classes none;
@@ -53,6 +63,8 @@ void tallies_forget_route(struct state *state, u32 slot)
         struct tallies *tallies = state->tallies[worker];
         if (tallies && memcmp(tallies->routes[slot].counts, none.counts, sizeof(none.counts)) != 0)
             tallies->routes[slot] = none;
+        if (tallies && anybody_waited(&tallies->waits[slot]))
+            memset(&tallies->waits[slot], 0, sizeof(tallies->waits[slot]));
     }
 }
 
@@ -79,15 +91,29 @@ struct state_tally state_backend_tally(const struct state *state, u32 slot)
     return sum;
 }
 
+static void latencies_add(struct state_latency_sums *sums, const struct state_latencies *one)
+{
+    for (u32 i = 0; i < STATE_LATENCY_BUCKETS; i++)
+        sums->counts[i] += __atomic_load_n(&one->counts[i], __ATOMIC_RELAXED);
+}
+
 struct state_latency_sums state_backend_latencies(const struct state *state, u32 slot)
 {
     struct state_latency_sums sums = {.counts = {0}};
+    for (u32 worker = 0; worker < state->workers; worker++)
+        if (state->tallies[worker])
+            latencies_add(&sums, &state->tallies[worker]->latencies[slot]);
+    return sums;
+}
+
+struct state_wait_sums state_route_wait_sums(const struct state *state, u32 slot)
+{
+    struct state_wait_sums sums = {.us_sum = 0};
     for (u32 worker = 0; worker < state->workers; worker++) {
         if (!state->tallies[worker])
             continue;
-        const struct state_latencies *one = &state->tallies[worker]->latencies[slot];
-        for (u32 i = 0; i < STATE_LATENCY_BUCKETS; i++)
-            sums.counts[i] += __atomic_load_n(&one->counts[i], __ATOMIC_RELAXED);
+        latencies_add(&sums.times, &state->tallies[worker]->waits[slot].times);
+        sums.us_sum += figure_read(&state->tallies[worker]->waits[slot].us_sum);
     }
     return sums;
 }

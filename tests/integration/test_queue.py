@@ -105,6 +105,13 @@ def test_first_come_first_served(lab, workers):
     assert metrics['nextproxy_route_queue_served_total{route="default"}'] == 12
     assert metrics['nextproxy_route_queue_wait_seconds_total{route="default"}'] > 0
     assert metrics['nextproxy_route_queue_length{route="default"}'] == 0
+    times = 'nextproxy_route_queue_wait_seconds'
+    assert metrics[times + '_count{route="default"}'] == 12
+    assert metrics[times + '_bucket{route="default",le="+Inf"}'] == 12
+    assert metrics[times + '_sum{route="default"}'] == pytest.approx(
+        metrics[times + '_total{route="default"}'])
+    shown = status_of(lab, proxy)["routes"][0]["queue"]["waitUs"]
+    assert 0 < shown["p50"] <= shown["p95"] <= shown["p99"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
