@@ -102,16 +102,16 @@ def test_all_else_is_bad(lab, body, error, detail):
 
 def test_one_that_hangs_is_killed_with_all_it_has_begun(lab):
     script = Script(lab, 'sleep 600 & echo "$$ $!" > $notes/pids; echo waiting; wait')
-    proxy = lab.proxy(by_script(lab, script, timeout=400, unhealthyThreshold=1, interval=60000))
+    proxy = lab.proxy(by_script(lab, script, timeout=1000, unhealthyThreshold=1, interval=60000))
     event = wait_event(proxy, "warn")
-    assert event["error"] == "timeout" and event["message"].endswith("the last timed out after 400 ms: waiting")
+    assert event["error"] == "timeout" and event["message"].endswith("the last timed out after 1000 ms: waiting")
     wait_dead(*map(int, script.note("pids").split()))
     wait_until(lambda: children(proxy) == [], "the script is reaped")
 
 
 def test_one_that_ignores_signals_is_killed(lab):
     script = Script(lab, "trap '' TERM INT HUP PIPE; echo $$ > $notes/pid; while :; do sleep 600; done")
-    proxy = lab.proxy(by_script(lab, script, timeout=300, unhealthyThreshold=1, interval=60000))
+    proxy = lab.proxy(by_script(lab, script, timeout=1000, unhealthyThreshold=1, interval=60000))
     assert wait_event(proxy, "warn")["error"] == "timeout"
     wait_dead(int(script.note("pid")))
 
@@ -327,7 +327,7 @@ def test_two_hundred_at_once_are_a_few_at_a_time(lab):
     """Each of them ends when it is told to, so that as many as may run are seen."""
     lab.directory.joinpath("going").mkdir()
     script = Script(lab, f'echo > {lab.directory}/going/$$; echo > $notes/$NEXTPROXY_BACKEND_ID; '
-                         f'[ -e {lab.directory}/go ] || sleep 0.2; rm {lab.directory}/going/$$; exit 0')
+                         f'[ -e {lab.directory}/go ] || sleep 0.5; rm {lab.directory}/going/$$; exit 0')
     origin = lab.origin(serve(lambda seen: answer("here")))
     proxy = lab.proxy(*[by_script(lab, script, origin=origin, interval=60000, timeout=60000) for _ in range(200)])
     seen = 0
