@@ -73,12 +73,13 @@ struct admin {
     struct transport_reaper reaper;
     struct slab connections;
     struct slab blocks[ADMIN_BLOCK_KINDS];
-    struct list connected;
+    struct list connected; /* whoever was answered last, or has come last, is at the end */
     struct admin_door doors[CONFIG_ADMIN_LISTENERS_MAX];
     u32 door_count;
     u64 start_ns;
     u64 start_wall_ns;
     u64 requests;
+    u64 crowded_out;            /* connections ended to make room */
     int reserve[ADMIN_RESERVE]; /* descriptors to be given up for connections */
     u32 reserve_count;
     bool deaf; /* accepts nothing any more */

@@ -22,6 +22,9 @@ enum {
     IDLE_MS = 60000,
     REPLY_MS = 30000,
     LINGER_MS = 2000,
+    /* Kept free, as far as silent connections can be ended for it: one that is ended gives its
+     * place back only after a turn. */
+    ROOM_CONNECTIONS = 8,
 };
 
 /* Which states may follow. */
@@ -169,6 +172,8 @@ static void on_sent(struct transport *transport)
         return;
     }
     connection_release_block(connection);
+    list_remove(&connection->node);
+    list_push_back(&connection->admin->connected, &connection->node);
     if (!connection->keep || connection->spilled) {
         linger(connection);
     } else if (connection->inbox_len > 0) {
@@ -233,8 +238,26 @@ usize connection_bytes(void)
     return sizeof(struct connection);
 }
 
+/* Who has been without an answer for longest is in front. Anybody may connect, but nobody may keep
+ * others out by that. */
+static void make_room(struct admin *admin)
+{
+    const u32 silent = 1u << CONNECTION_IDLE | 1u << CONNECTION_HEAD | 1u << CONNECTION_LINGERING;
+    if (admin->connections.in_use + ROOM_CONNECTIONS < ADMIN_CONNECTIONS_MAX)
+        return;
+    list_each (node, following, &admin->connected) {
+        struct connection *connection = container_of(node, struct connection, node);
+        if (silent >> connection->state & 1) {
+            admin->crowded_out++;
+            connection_close(connection, true);
+            return;
+        }
+    }
+}
+
 void connection_start(struct admin *admin, int fd)
 {
+    make_room(admin);
     struct connection *connection = slab_acquire(&admin->connections);
     if (!connection || admin->stopping) {
         if (connection)

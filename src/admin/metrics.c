@@ -85,6 +85,9 @@ static const struct metric plain_rows[] = {
      METRIC(scrape, view.names.failures)},
     {"admin_requests_total", "counter", "Requests to the management API.",
      METRIC(scrape, admin_requests)},
+    {"admin_connections_crowded_out_total", "counter",
+     "Silent connections to it that were ended to make room for others.",
+     METRIC(scrape, admin_crowded_out)},
     {"client_connections", "gauge", "Open connections of clients.", METRIC(scrape, sum.clients)},
     {"client_connections_accepted_total", "counter", "Connections taken from clients.",
      METRIC(scrape, sum.counters.clients_accepted)},
@@ -273,6 +276,7 @@ void metrics_write(const struct admin *admin, struct http_writer *out)
     scrape.start_s = admin->start_wall_ns / NS_PER_S;
     scrape.health_probes = scrape.view.health ? health_probes(scrape.view.health) : 0;
     scrape.admin_requests = admin->requests;
+    scrape.admin_crowded_out = admin->crowded_out;
     scrape.backends = min_u32(scrape.view.snapshot->config->backend_count, METRICS_BACKENDS_MAX);
     scrape.routes = min_u32(scrape.view.snapshot->config->route_count, METRICS_ROUTES_MAX);
     write_plain(&scrape);

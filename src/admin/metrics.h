@@ -24,6 +24,7 @@ struct scrape {
     u64 start_s;
     u64 health_probes;
     u64 admin_requests;
+    u64 admin_crowded_out;
     u32 backends; /* that have samples */
     u32 routes;
 };
