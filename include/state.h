@@ -91,7 +91,7 @@ u32 state_backend_marks(const struct state *state, u32 slot);
 bool state_backend_usable(const struct state *state, u32 slot);
 /* Grows whenever somebody gets or loses a mark that bars it. */
 u64 state_changes(const struct state *state);
-/* "down", "ejected", "draining", "maintenance", "dns"; static. */
+/* As docs/admin.md lists them; static. */
 const char *state_mark_name(enum state_mark mark);
 
 /* Who wants to hear of marks: a snapshot, which keeps them in the form that choosing needs.

@@ -60,17 +60,15 @@ struct worker_options {
 };
 
 /* Starts the thread and waits until it has all it needs to serve: worker_run() has it accept
- * connections. NULL with the reason in `why`
- * (WORKER_WHY_BYTES) when it cannot. `options` may go; what it points at must outlive the worker.
- */
+ * connections. NULL with the reason in `why` (WORKER_WHY_BYTES) when it cannot. `options` may go;
+ * what it points at must outlive the worker. */
 MUST_CHECK struct worker *worker_start(const struct worker_options *options, char *why,
                                        usize why_bytes);
 /* Returns when the worker accepts connections. Once, before any command. */
 void worker_run(struct worker *worker);
-/* WORKER_DRAIN: no new connections, what runs may finish within
- * timeouts.drain. WORKER_RETIRE: the same, but another process takes the new ones from the same
- * sockets, so that clients are sent there instead of away: see proxy_retire(). WORKER_STOP: cut
- * everything. From any thread. */
+/* WORKER_DRAIN: no new connections, what runs may finish within timeouts.drain. WORKER_RETIRE: the
+ * same, but another process takes the new ones from the same sockets, so that clients are sent
+ * there instead of away: see proxy_retire(). WORKER_STOP: cut everything. From any thread. */
 void worker_command(struct worker *worker, enum worker_command command);
 /* New exchanges follow this snapshot from the worker's next turn on, and connections are accepted
  * from its sockets. What sizes a worker's memory must be as in the one that it began with. From

@@ -1,6 +1,7 @@
 /* One function for each thing that is looked at; the thresholds are explained where they stand. */
 #include "doctor_checks.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -12,9 +13,9 @@
 #include <unistd.h>
 
 enum {
-    /* A worker's ring: 2048 submissions of 64 bytes, 16384 completions of 16, and indexes. Kernels
+    /* A worker's ring: 2048 submissions of 64 bytes, 8192 completions of 16, and indexes. Kernels
      * from 6.14 on charge it to the user. */
-    LOCKED_BYTES_PER_RING = 640 * 1024,
+    LOCKED_BYTES_PER_RING = 288 * 1024,
     /* Logs, signals, wake-ups and the listeners of each worker. */
     DESCRIPTORS_TO_START = 32,
     DESCRIPTORS_PER_WORKER = 8,
@@ -322,7 +323,7 @@ static const struct check {
     {"CAP_NET_BIND_SERVICE", check_low_ports},
 };
 
-_Static_assert(ARRAY_COUNT(checks) == DOCTOR_CHECK_COUNT, "the header says how many there are");
+static_assert(ARRAY_COUNT(checks) == DOCTOR_CHECK_COUNT, "the header says how many there are");
 
 void doctor_checks_run(const struct doctor_facts *facts,
                        struct doctor_check out[DOCTOR_CHECK_COUNT])

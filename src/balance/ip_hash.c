@@ -11,7 +11,7 @@
 #include "balance/strategy.h"
 
 enum {
-    ATTEMPTS = 16,
+    LOOKUPS_MAX = 16, /* in the table, before all backends are looked at */
 
     /* A share of few requests is mostly chance, and one browser has six connections: up to so many
      * in flight a backend is never full. */
@@ -49,8 +49,7 @@ struct search {
     const struct ip_hash *hash;
     const struct balance_request *request;
     u64 active_total;
-    bool
-        active_known; /* adding up costs a pass over the figures, which most requests do not need */
+    bool active_known; /* it costs a pass over the figures, which most requests do not need */
 };
 
 /* True when one more request would lift the backend above 1.25 times its share of all requests,
@@ -115,7 +114,7 @@ static u32 ip_hash_pick(struct balance *balance, const struct balance_request *r
         return BALANCE_NONE;
     struct search search = {.hash = hash, .request = request};
     u64 sequence = request->key;
-    for (u32 attempt = 0; attempt < ATTEMPTS; attempt++) {
+    for (u32 i = 0; i < LOOKUPS_MAX; i++) {
         sequence = hash_mix64(sequence + 0x9e3779b97f4a7c15ull);
         u32 index = table->slots[(sequence >> 32) * table->slot_count >> 32];
         if (request_open(request, index) && !search_full(&search, index))

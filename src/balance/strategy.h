@@ -23,16 +23,7 @@ extern const struct strategy strategy_ip_hash;
 extern const struct strategy strategy_least_connections;
 extern const struct strategy strategy_least_latency;
 
-/* --- maglev.c ------------------------------------------------------------------------------------
- */
-
-/* Which backend has which slot; all in one allocation. */
-struct balance_table {
-    u16 *slots; /* behind the backends */
-    u32 slot_count;
-    u32 count;
-    struct balance_backend backends[];
-};
+/* ---- Bit sets, and what is open to a request ---- */
 
 static inline u32 words_for(u32 count)
 {
@@ -60,8 +51,17 @@ static inline bool request_open(const struct balance_request *request, u32 index
  * things from the usable set, and do it again only when this says so. */
 bool usable_changed(u64 *seen, const u64 *usable, u32 words);
 
-/* --- sampler.c: weighted random draws ------------------------------------------------------------
- */
+/* ---- maglev.c ---- */
+
+/* Which backend has which slot; all in one allocation. */
+struct balance_table {
+    u16 *slots; /* behind the backends */
+    u32 slot_count;
+    u32 count;
+    struct balance_backend backends[];
+};
+
+/* ---- sampler.c: weighted random draws ---- */
 
 struct sampler_column;
 
@@ -77,8 +77,7 @@ void sampler_init(struct sampler *sampler, struct arena *arena,
 /* An open backend other than `except`, with a probability in proportion to its weight. */
 u32 sampler_draw(const struct sampler *sampler, const struct balance_request *request, u32 except);
 
-/* --- scan.c: one pass over the load figures of all backends --------------------------------------
- */
+/* ---- scan.c: one pass over the load figures of all backends ---- */
 
 struct scan {
     u32 count;
@@ -96,6 +95,9 @@ void scan_init(struct scan *scan, struct arena *arena, const struct balance_back
 /* An open backend of the least cost; `hint`, which must be open, if that is one of them. */
 u32 scan_least(const struct scan *scan, const struct balance_request *request, enum scan_cost cost,
                u32 hint);
+/* The sum of active over the backends that are usable and have a weight. */
+u64 scan_active_total(const struct scan *scan, const struct balance_load *load);
+
 /* What least-connections and least-latency are made of: smooth round robin proposes a backend, and
  * the scan looks for a better one. */
 struct least {
@@ -106,7 +108,5 @@ struct least {
 
 struct balance *least_create(struct arena *arena, const struct balance_backend *backends,
                              u32 count);
-/* The sum of active over the backends that are usable and have a weight. */
-u64 scan_active_total(const struct scan *scan, const struct balance_load *load);
 
 #endif

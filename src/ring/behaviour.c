@@ -137,61 +137,61 @@ struct receiving {
     int far;
 };
 
-static char *buffer_at(const struct receiving *r, u32 id)
+static char *buffer_at(const struct receiving *receiving, u32 id)
 {
-    return (char *)r->buffers + BUFFERS_AT + id * BUFFER_BYTES;
+    return (char *)receiving->buffers + BUFFERS_AT + id * BUFFER_BYTES;
 }
 
-static i32 receiving_open(struct receiving *r)
+static i32 receiving_open(struct receiving *receiving)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
         return errno;
-    r->near = pair[0];
-    r->far = pair[1];
-    r->buffers = region_reserve(BUFFER_REGION_BYTES, false);
-    if (!r->buffers)
+    receiving->near = pair[0];
+    receiving->far = pair[1];
+    receiving->buffers = region_reserve(BUFFER_REGION_BYTES, false);
+    if (!receiving->buffers)
         return ENOMEM;
     struct io_uring_buf_reg description = {
-        .ring_addr = (u64)(uintptr_t)r->buffers,
+        .ring_addr = (u64)(uintptr_t)receiving->buffers,
         .ring_entries = BUFFERS,
         .bgid = BUFFER_GROUP,
     };
-    int error = io_uring_register_buf_ring(r->ring, &description, 0);
+    int error = io_uring_register_buf_ring(receiving->ring, &description, 0);
     if (error != 0)
         return -error;
-    r->registered = true;
-    io_uring_buf_ring_init(r->buffers);
+    receiving->registered = true;
+    io_uring_buf_ring_init(receiving->buffers);
     for (int i = 0; i < BUFFERS; i++)
-        io_uring_buf_ring_add(r->buffers, buffer_at(r, buffer_order[i]), BUFFER_BYTES,
-                              buffer_order[i], io_uring_buf_ring_mask(BUFFERS), i);
-    io_uring_buf_ring_advance(r->buffers, BUFFERS);
+        io_uring_buf_ring_add(receiving->buffers, buffer_at(receiving, buffer_order[i]),
+                              BUFFER_BYTES, buffer_order[i], io_uring_buf_ring_mask(BUFFERS), i);
+    io_uring_buf_ring_advance(receiving->buffers, BUFFERS);
     return 0;
 }
 
-static void receiving_close(struct receiving *r, i32 error)
+static void receiving_close(struct receiving *receiving, i32 error)
 {
-    if (r->near >= 0) {
+    if (receiving->near >= 0) {
         /* Ends a receive that is still armed, before its buffers go away. */
-        (void)shutdown(r->near, SHUT_RDWR);
+        (void)shutdown(receiving->near, SHUT_RDWR);
         if (error != 0)
-            drain(r->ring);
-        (void)close(r->near);
-        (void)close(r->far);
+            drain(receiving->ring);
+        (void)close(receiving->near);
+        (void)close(receiving->far);
     }
-    if (r->registered)
-        (void)io_uring_unregister_buf_ring(r->ring, BUFFER_GROUP);
-    if (r->buffers)
-        region_release(r->buffers, BUFFER_REGION_BYTES);
+    if (receiving->registered)
+        (void)io_uring_unregister_buf_ring(receiving->ring, BUFFER_GROUP);
+    if (receiving->buffers)
+        region_release(receiving->buffers, BUFFER_REGION_BYTES);
 }
 
 static i32 with_buffers(struct io_uring *ring, i32 (*experiment)(struct receiving *))
 {
-    struct receiving r = {.ring = ring, .near = -1, .far = -1};
-    i32 error = receiving_open(&r);
+    struct receiving receiving = {.ring = ring, .near = -1, .far = -1};
+    i32 error = receiving_open(&receiving);
     if (error == 0)
-        error = experiment(&r);
-    receiving_close(&r, error);
+        error = experiment(&receiving);
+    receiving_close(&receiving, error);
     return error;
 }
 
@@ -201,7 +201,7 @@ static bool write_all(int fd, const char *text, usize len)
 }
 
 /* True when the completion holds `text` in the buffers that were offered from `position` on. */
-static bool holds(const struct receiving *r, const struct completion *done, u32 position,
+static bool holds(const struct receiving *receiving, const struct completion *done, u32 position,
                   const char *text)
 {
     u32 len = (u32)strlen(text);
@@ -209,31 +209,31 @@ static bool holds(const struct receiving *r, const struct completion *done, u32 
         done->flags >> IORING_CQE_BUFFER_SHIFT != buffer_order[position])
         return false;
     for (u32 at = 0; at < len; at += BUFFER_BYTES, position++)
-        if (memcmp(buffer_at(r, buffer_order[position]), text + at,
+        if (memcmp(buffer_at(receiving, buffer_order[position]), text + at,
                    min_u32(len - at, BUFFER_BYTES)) != 0)
             return false;
     return true;
 }
 
-static i32 receive_once(struct receiving *r, u16 ioprio, const char *text)
+static i32 receive_once(struct receiving *receiving, u16 ioprio, const char *text)
 {
-    if (!write_all(r->far, text, strlen(text)))
+    if (!write_all(receiving->far, text, strlen(text)))
         return EPROTO;
-    struct io_uring_sqe *sqe = next(r->ring, TAG_OTHER);
-    io_uring_prep_recv(sqe, r->near, NULL, BUFFERS * BUFFER_BYTES, 0);
+    struct io_uring_sqe *sqe = next(receiving->ring, TAG_OTHER);
+    io_uring_prep_recv(sqe, receiving->near, NULL, BUFFERS * BUFFER_BYTES, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = BUFFER_GROUP;
     sqe->ioprio = ioprio;
     struct completion done;
-    i32 error = submit_and_await(r->ring, &done);
+    i32 error = submit_and_await(receiving->ring, &done);
     if (error != 0)
         return error;
-    return holds(r, &done, 0, text) ? 0 : result_error(&done);
+    return holds(receiving, &done, 0, text) ? 0 : result_error(&done);
 }
 
-static i32 try_buffer_ring(struct receiving *r)
+static i32 try_buffer_ring(struct receiving *receiving)
 {
-    return receive_once(r, 0, "leased");
+    return receive_once(receiving, 0, "leased");
 }
 
 i32 behaviour_buffer_ring(struct io_uring *ring)
@@ -241,9 +241,9 @@ i32 behaviour_buffer_ring(struct io_uring *ring)
     return with_buffers(ring, try_buffer_ring);
 }
 
-static i32 try_bundle(struct receiving *r)
+static i32 try_bundle(struct receiving *receiving)
 {
-    return receive_once(r, IORING_RECVSEND_BUNDLE, "three buffers, 1 CQE");
+    return receive_once(receiving, IORING_RECVSEND_BUNDLE, "three buffers, 1 CQE");
 }
 
 i32 behaviour_bundle(struct io_uring *ring)
@@ -253,26 +253,27 @@ i32 behaviour_bundle(struct io_uring *ring)
     return with_buffers(ring, try_bundle);
 }
 
-static i32 try_multishot_recv(struct receiving *r)
+static i32 try_multishot_recv(struct receiving *receiving)
 {
     static const char *const texts[] = {"one", "another"};
-    struct io_uring_sqe *sqe = next(r->ring, TAG_OTHER);
-    io_uring_prep_recv_multishot(sqe, r->near, NULL, 0, 0);
+    struct io_uring_sqe *sqe = next(receiving->ring, TAG_OTHER);
+    io_uring_prep_recv_multishot(sqe, receiving->near, NULL, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = BUFFER_GROUP;
     struct completion done;
-    i32 error = submit(r->ring);
+    i32 error = submit(receiving->ring);
     for (u32 i = 0; error == 0 && i < ARRAY_COUNT(texts); i++) {
-        if (!write_all(r->far, texts[i], strlen(texts[i])))
+        if (!write_all(receiving->far, texts[i], strlen(texts[i])))
             return EPROTO;
-        error = await(r->ring, &done);
-        if (error == 0 && !(holds(r, &done, i, texts[i]) && (done.flags & IORING_CQE_F_MORE)))
+        error = await(receiving->ring, &done);
+        if (error == 0 &&
+            !(holds(receiving, &done, i, texts[i]) && (done.flags & IORING_CQE_F_MORE)))
             error = result_error(&done);
     }
     if (error != 0)
         return error;
-    (void)shutdown(r->far, SHUT_WR);
-    error = await(r->ring, &done);
+    (void)shutdown(receiving->far, SHUT_WR);
+    error = await(receiving->ring, &done);
     if (error == 0 && (done.result != 0 || (done.flags & IORING_CQE_F_MORE)))
         error = result_error(&done);
     return error;

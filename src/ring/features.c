@@ -1,4 +1,5 @@
 /* The rows of kernel-reqs/features.def as a table, and what follows from the rows alone. */
+#include <assert.h>
 #include <string.h>
 
 #include "ring/probe.h"
@@ -19,7 +20,7 @@ static const struct ring_feature_info features[RING_FEATURE_COUNT] = {
 #include "../../kernel-reqs/features.def"
 };
 
-_Static_assert(RING_CAP_COUNT <= 32, "capabilities are kept in a u32");
+static_assert(RING_CAP_COUNT <= 32, "capabilities are kept in a u32");
 
 const struct ring_feature_info *ring_feature_info(enum ring_feature feature)
 {

@@ -19,7 +19,7 @@ void ring_arm(struct ring_op *op, struct io_uring_sqe *sqe, enum ring_op_kind ki
     io_uring_sqe_set_data(sqe, op);
 }
 
-static void arm_accept(struct ring *ring, struct ring_op *op, int fd)
+void ring_accept(struct ring *ring, struct ring_op *op, int fd)
 {
     struct io_uring_sqe *sqe = ring_sqe(ring);
     if (ring_has(ring, RING_CAP_MULTISHOT_ACCEPT))
@@ -28,11 +28,6 @@ static void arm_accept(struct ring *ring, struct ring_op *op, int fd)
         io_uring_prep_accept(sqe, fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     op->bytes = (u32)fd; /* to arm it again after a single accept */
     ring_arm(op, sqe, RING_OP_ACCEPT);
-}
-
-void ring_accept(struct ring *ring, struct ring_op *op, int fd)
-{
-    arm_accept(ring, op, fd);
 }
 
 void *scratch_take(struct ring *ring, u32 bytes)
@@ -108,25 +103,27 @@ void ring_send_now(struct ring *ring, struct ring_op *op, int fd, const struct i
     ring_arm(op, prepare_send(ring, fd, iov, count, MSG_DONTWAIT), RING_OP_SEND);
 }
 
-void ring_await_room(struct ring *ring, struct ring_op *op, int fd)
+static void arm_poll(struct ring *ring, struct ring_op *op, int fd, u32 events,
+                     enum ring_op_kind kind)
 {
     struct io_uring_sqe *sqe = ring_sqe(ring);
-    io_uring_prep_poll_add(sqe, fd, POLLOUT);
-    ring_arm(op, sqe, RING_OP_ROOM);
+    io_uring_prep_poll_add(sqe, fd, events);
+    ring_arm(op, sqe, kind);
+}
+
+void ring_await_room(struct ring *ring, struct ring_op *op, int fd)
+{
+    arm_poll(ring, op, fd, POLLOUT, RING_OP_ROOM);
 }
 
 void ring_poll_readable(struct ring *ring, struct ring_op *op, int fd)
 {
-    struct io_uring_sqe *sqe = ring_sqe(ring);
-    io_uring_prep_poll_add(sqe, fd, POLLIN);
-    ring_arm(op, sqe, RING_OP_POLL);
+    arm_poll(ring, op, fd, POLLIN, RING_OP_POLL);
 }
 
 void ring_poll_writable(struct ring *ring, struct ring_op *op, int fd)
 {
-    struct io_uring_sqe *sqe = ring_sqe(ring);
-    io_uring_prep_poll_add(sqe, fd, POLLOUT);
-    ring_arm(op, sqe, RING_OP_POLL);
+    arm_poll(ring, op, fd, POLLOUT, RING_OP_POLL);
 }
 
 void ring_write(struct ring *ring, struct ring_op *op, int fd, const void *data, u32 len)
@@ -163,7 +160,7 @@ static void accept_completed(struct ring *ring, struct ring_op *op, struct ring_
     if (canceled)
         op->owed = true;
     else if (last)
-        arm_accept(ring, op, (int)op->bytes);
+        ring_accept(ring, op, (int)op->bytes);
     done.more = done.more || last;
     op->class->on_done(op, done);
     if (canceled) {

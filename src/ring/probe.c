@@ -4,6 +4,7 @@
  */
 #include "ring/probe.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -63,10 +64,10 @@ static const struct behaviour_test {
     {RING_FEATURE_RESTRICTIONS, behaviour_restrictions},
 };
 
-_Static_assert(ARRAY_COUNT(setup_tests) + ARRAY_COUNT(bit_tests) + ARRAY_COUNT(op_tests) +
-                       ARRAY_COUNT(behaviour_tests) + 2 ==
-                   RING_FEATURE_COUNT,
-               "every row of features.def has a test; two are in ring_probe_run itself");
+static_assert(ARRAY_COUNT(setup_tests) + ARRAY_COUNT(bit_tests) + ARRAY_COUNT(op_tests) +
+                      ARRAY_COUNT(behaviour_tests) + 2 ==
+                  RING_FEATURE_COUNT,
+              "every row of features.def has a test; two are in ring_probe_run itself");
 
 /* ---- Running them ---- */
 

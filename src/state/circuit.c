@@ -88,8 +88,9 @@ static bool rate_is_high(struct circuit *circuit, const struct config_passive_ch
 {
     u64 window_ns = check->window_ms * NS_PER_MS;
     u64 begin_ns = now.at_ns > window_ns ? now.at_ns - window_ns : 0;
-    if (circuit->samples_count == 0) /* the first failure: all before it was good, and is not older
-                                        than the window, as far as we know */
+    /* The first failure: all before it was good, and is not older than the window, as far as we
+     * know. */
+    if (circuit->samples_count == 0)
         sample_add(circuit, (struct circuit_sample){.at_ns = begin_ns});
     struct circuit_sample base = window_base(circuit, now, begin_ns);
     if (now.at_ns - sample_at(circuit, circuit->samples_count - 1)->at_ns >=

@@ -204,24 +204,6 @@ static u32 read(const u32 *figure)
     return __atomic_load_n(figure, __ATOMIC_SEQ_CST);
 }
 
-/* One more, unless that were more than `most`. */
-static bool add_below(u32 *figure, u32 most)
-{
-    u32 now = read(figure);
-    do {
-        if (now >= most)
-            return false;
-    } while (!__atomic_compare_exchange_n(figure, &now, now + 1, true, __ATOMIC_SEQ_CST,
-                                          __ATOMIC_SEQ_CST));
-    return true;
-}
-
-static void subtract(u32 *figure)
-{
-    u32 before = __atomic_fetch_sub(figure, 1, __ATOMIC_SEQ_CST);
-    ASSERT(before > 0);
-}
-
 bool state_route_enter(struct state_routes *routes, u32 slot, u32 active_max)
 {
     return read(&places_of(routes, slot)->waiting) == 0 &&
@@ -230,22 +212,22 @@ bool state_route_enter(struct state_routes *routes, u32 slot, u32 active_max)
 
 bool state_route_enter_next(struct state_routes *routes, u32 slot, u32 active_max)
 {
-    return add_below(&places_of(routes, slot)->active, active_max);
+    return place_enter(&places_of(routes, slot)->active, active_max);
 }
 
 void state_route_leave(struct state_routes *routes, u32 slot)
 {
-    subtract(&places_of(routes, slot)->active);
+    place_leave(&places_of(routes, slot)->active);
 }
 
 bool state_route_wait(struct state_routes *routes, u32 slot, u32 queue_max)
 {
-    return add_below(&places_of(routes, slot)->waiting, queue_max);
+    return place_enter(&places_of(routes, slot)->waiting, queue_max);
 }
 
 void state_route_unwait(struct state_routes *routes, u32 slot)
 {
-    subtract(&places_of(routes, slot)->waiting);
+    place_leave(&places_of(routes, slot)->waiting);
 }
 
 /* The lowest bit of a turn as it is told. */

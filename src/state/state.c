@@ -120,24 +120,14 @@ void state_backend_begin(struct state *state, u32 slot)
     __atomic_fetch_add(&state->figures->active[slot], 1, __ATOMIC_RELAXED);
 }
 
-/* Sequentially consistent, here and in state_backend_enter, for those that wait for room: see
- * state/routes.h. Where it matters to the others the instruction is the same. */
 void state_backend_end(struct state *state, u32 slot)
 {
-    u32 before = __atomic_fetch_sub(&state->figures->active[slot], 1, __ATOMIC_SEQ_CST);
-    ASSERT(before > 0);
+    place_leave(&state->figures->active[slot]);
 }
 
 bool state_backend_enter(struct state *state, u32 slot, u32 most)
 {
-    u32 *active = &state->figures->active[slot];
-    u32 now = __atomic_load_n(active, __ATOMIC_SEQ_CST);
-    do {
-        if (now >= most)
-            return false;
-    } while (!__atomic_compare_exchange_n(active, &now, now + 1, true, __ATOMIC_SEQ_CST,
-                                          __ATOMIC_SEQ_CST));
-    return true;
+    return place_enter(&state->figures->active[slot], most);
 }
 
 void state_backend_latency(struct state *state, u32 slot, u32 sample_us, u64 now_ns)
@@ -162,24 +152,7 @@ u32 state_backend_latency_us(const struct state *state, u32 slot)
     return __atomic_load_n(&state->figures->latency_us[slot], __ATOMIC_RELAXED);
 }
 
-/* ---- Places, exactly ---- */
-
-static bool place_enter(u32 *taken, u32 max)
-{
-    u32 now = __atomic_load_n(taken, __ATOMIC_RELAXED);
-    do {
-        if (now >= max)
-            return false;
-    } while (!__atomic_compare_exchange_n(taken, &now, now + 1, true, __ATOMIC_RELAXED,
-                                          __ATOMIC_RELAXED));
-    return true;
-}
-
-static void place_leave(u32 *taken)
-{
-    u32 before = __atomic_fetch_sub(taken, 1, __ATOMIC_RELAXED);
-    ASSERT(before > 0);
-}
+/* ---- Retries ---- */
 
 bool state_retry_enter(struct state *state, u32 slot, u32 retries_max)
 {

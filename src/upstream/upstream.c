@@ -194,16 +194,11 @@ static void on_idle_lost(struct transport *transport, struct ring_done done)
     upstream_discard(upstream_of(transport), false);
 }
 
-static void on_idle_paused(struct transport *transport)
-{
-    transport_read(transport, RECV_STREAM, 0);
-}
-
 static const struct upstream_events idle_events = {
     .transport = {.on_data = on_idle_data,
                   .on_end = on_idle_end,
                   .on_lost = on_idle_lost,
-                  .on_paused = on_idle_paused,
+                  .on_paused = transport_read_on,
                   .on_sent = on_settled,
                   .on_send_failed = on_idle_lost},
 };

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "team.h"
-#include "worker_internal.h"
+#include "worker/team.h"
+#include "worker/worker_internal.h"
 
 enum {
     ACCEPT_RETRY_MS = 50, /* after the process ran out of file descriptors */

@@ -13,7 +13,7 @@
  *    that the giver has done with the connection.
  *  - The count of clients is a hint. It is as old as the owner's last turn.
  */
-#include "team.h"
+#include "worker/team.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

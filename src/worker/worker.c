@@ -9,8 +9,8 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "state/routes.h"
-#include "team.h"
-#include "worker_internal.h"
+#include "worker/team.h"
+#include "worker/worker_internal.h"
 
 enum {
     RING_ENTRIES = 2048,
