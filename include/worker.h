@@ -53,7 +53,7 @@ struct worker_options {
     struct log_buffer *logs[LOG_FILE_COUNT];
     void (*on_news)(void *context); /* on the worker's thread: it is deaf, or has finished */
     void *context;
-    struct team *team; /* what all workers share */
+    struct team *team; /* what all workers share; it has a place for this one */
     u32 ring_disabled; /* capabilities not to be used */
     u32 index;         /* which of the snapshot's workers this is */
     int cpu;           /* to be pinned to; -1 = not */

@@ -1,3 +1,4 @@
+/* The strategies by name, and what they all begin with. */
 #include "balance.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* See include/base/calendar.h. */
 #include "base/calendar.h"
 
 enum {

@@ -1,3 +1,4 @@
+/* See include/base/clock.h. */
 #include "base/clock.h"
 
 #include <time.h>

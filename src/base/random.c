@@ -1,3 +1,4 @@
+/* See include/base/random.h. */
 #include "base/random.h"
 
 #include <sys/random.h>

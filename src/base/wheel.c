@@ -1,3 +1,4 @@
+/* See include/base/wheel.h. */
 #include "base/wheel.h"
 
 /* The first tick that begins at or after the deadline: running it can never be early. */

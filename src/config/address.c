@@ -113,7 +113,8 @@ void address_format(const struct address *address, char out[ADDRESS_TEXT_BYTES])
         return;
     u32 len = address_format_ip(address, ip);
     if (address->any.sa_family == AF_UNIX)
-        (void)snprintf(out, ADDRESS_TEXT_BYTES, "unix:%s", address->local.sun_path);
+        (void)snprintf(out, ADDRESS_TEXT_BYTES, "unix:%.*s", (int)sizeof(address->local.sun_path),
+                       address->local.sun_path); /* the kernel may leave out the terminator */
     else
         (void)snprintf(out, ADDRESS_TEXT_BYTES, v6 ? "[%.*s]:%u" : "%.*s:%u", (int)len, ip,
                        ntohs(v6 ? address->v6.sin6_port : address->v4.sin_port));

@@ -1,4 +1,4 @@
-/* Control's state, for the files that run it: start.c, orders.c, parent.c, control.c. */
+/* Control's state, for the files that run it: those that have a heading below. */
 #ifndef NEXTPROXY_CONTROL_INTERNAL_H
 #define NEXTPROXY_CONTROL_INTERNAL_H
 

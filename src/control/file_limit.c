@@ -5,8 +5,9 @@
 #include <sys/resource.h>
 
 enum {
-    FILES_TO_START = 32,  /* standard streams, signals, the supervisor, memory, logs, the watch, the
-                             API and its reserve, probes */
+    /* Standard streams, signals, the supervisor, memory, logs, the watch, the API and its reserve,
+     * probes. */
+    FILES_TO_START = 32,
     FILES_PER_WORKER = 4, /* ring, wake-ups, a client and its upstream */
 };
 

@@ -1,3 +1,4 @@
+/* See log_file.h. */
 #include "control/log_file.h"
 
 #include <dirent.h>

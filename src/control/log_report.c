@@ -1,3 +1,4 @@
+/* See log_report.h. */
 #include "control/log_report.h"
 
 #include <inttypes.h>

@@ -71,7 +71,7 @@ static void sink_on_written(struct ring_op *op, struct ring_done done);
 static void sink_begin(struct sink *sink);
 static void sink_continue(struct sink *sink);
 
-static const struct ring_op_class SINK_WRITE = {"log_write", sink_on_written};
+static const struct ring_op_class write_class = {"log_write", sink_on_written};
 
 /* ---- Creation ---- */
 
@@ -92,14 +92,12 @@ static void sink_init(struct sink *sink, struct log_writer *writer,
         file == LOG_FILE_ACCESS ? &options->logging->access : &options->logging->error;
     sink->writer = writer;
     sink->state = config->enabled ? SINK_WAITING : SINK_OFF;
-    ring_op_init(&sink->op, &SINK_WRITE);
+    ring_op_init(&sink->op, &write_class);
     log_file_init(&sink->file, config);
     log_report_init(&sink->report, file == LOG_FILE_ACCESS ? "access log" : "error log",
                     options->report_fd);
 
     sink->buffers = arena_alloc(&writer->arena, SOURCES_MAX * sizeof(*sink->buffers));
-    for (u32 i = 0; i < options->sources[file].count; i++)
-        log_writer_add(writer, file, options->sources[file].buffers[i]);
 }
 
 void log_writer_add(struct log_writer *writer, enum log_file file, struct log_buffer *buffer)
@@ -114,7 +112,7 @@ struct log_writer *log_writer_create(const struct log_writer_options *options)
 {
     struct arena arena;
     arena_init(&arena);
-    struct log_writer *writer = arena_alloc(&arena, sizeof *writer);
+    struct log_writer *writer = arena_alloc(&arena, sizeof(*writer));
     writer->arena = arena;
     writer->ring = options->ring;
     for (enum log_file file = 0; file < LOG_FILE_COUNT; file++)
@@ -367,9 +365,9 @@ static u64 sink_records_unread(const struct sink *sink)
     for (u32 i = 0; i < sink->buffer_count; i++) {
         struct slice runs[2];
         log_buffer_peek(sink->buffers[i], runs);
-        for (u32 r = 0; r < ARRAY_COUNT(runs); r++)
-            for (u32 at = 0; at < runs[r].len; at++)
-                records += runs[r].data[at] == '\n';
+        for (u32 run = 0; run < ARRAY_COUNT(runs); run++)
+            for (u32 at = 0; at < runs[run].len; at++)
+                records += runs[run].data[at] == '\n';
     }
     return records;
 }

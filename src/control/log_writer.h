@@ -15,23 +15,17 @@
 
 struct log_writer;
 
-/* The buffers that go to one file: each worker's and control's own. */
-struct log_sources {
-    struct log_buffer *const *buffers;
-    u32 count;
-};
-
 struct log_writer_options {
-    const struct config_logging *logging;       /* its strings must outlive the writer */
-    struct ring *ring;                          /* control's */
-    struct log_sources sources[LOG_FILE_COUNT]; /* the array is copied; the buffers outlive it */
-    int report_fd;                              /* where losses are reported: STDERR_FILENO */
+    const struct config_logging *logging; /* its strings must outlive the writer */
+    struct ring *ring;                    /* control's */
+    int report_fd;                        /* where losses are reported: STDERR_FILENO */
 };
 
-/* At start, before the workers run: it also has the buffers wake the ring when they fill. */
+/* Has nothing to write from before log_writer_add(). */
 struct log_writer *log_writer_create(const struct log_writer_options *options);
-/* One more source, whose writer has not started yet. It outlives the log writer; there may be one
- * for each of STATE_WORKERS_MAX workers and one besides. */
+/* One more buffer whose records go to this file: it wakes the ring when it fills. Who writes to it
+ * has not started yet. It outlives the log writer; there may be one for each of STATE_WORKERS_MAX
+ * workers and one besides. */
 void log_writer_add(struct log_writer *writer, enum log_file file, struct log_buffer *buffer);
 /* Closes the files. Only when log_writer_is_quiet. */
 void log_writer_destroy(struct log_writer *writer);

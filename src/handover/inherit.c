@@ -1,10 +1,10 @@
 /* Taking over what a process was started with. */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/slice.h"
 #include "handover.h"
 
 enum { LISTEN_FD_FIRST = 3 }; /* SD_LISTEN_FDS_START */
@@ -37,17 +37,6 @@ bool handover_take(struct handover *out, const char **problem)
 
 /* ---- Socket activation ---- */
 
-static bool parse_number(const char *text, u64 max, u64 *out)
-{
-    char *end = NULL;
-    if (*text < '0' || *text > '9')
-        return false;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    *out = value;
-    return errno == 0 && *end == '\0' && value <= max;
-}
-
 /* The name of one descriptor, up to the next colon; an empty one when the list has ended. */
 static const char *next_name(const char *names, char out[HANDOVER_NAME_BYTES])
 {
@@ -67,12 +56,13 @@ bool activation_parse(const struct activation *activation, i32 pid, struct hando
     if (!activation->pid || !activation->count)
         return true;
     *problem = "LISTEN_PID is no process";
-    if (!parse_number(activation->pid, INT32_MAX, &for_pid))
+    if (!slice_parse_number(slice_of_string(activation->pid), INT32_MAX, &for_pid))
         return false;
     if (for_pid != (u64)pid)
         return true;
     *problem = "LISTEN_FDS is no number, or too large";
-    if (!parse_number(activation->count, HANDOVER_SOCKETS_MAX - out->socket_count, &count))
+    if (!slice_parse_number(slice_of_string(activation->count),
+                            HANDOVER_SOCKETS_MAX - out->socket_count, &count))
         return false;
     *problem = "LISTEN_FDNAMES has a name that is none";
     for (u64 i = 0; i < count; i++) {
@@ -102,9 +92,10 @@ bool activation_take(struct handover *out, const char **problem)
 u64 watchdog_parse(const char *usec, const char *for_pid, i32 pid)
 {
     u64 wanted_by, value;
-    if (!usec || !parse_number(usec, UINT64_MAX, &value))
+    if (!usec || !slice_parse_number(slice_of_string(usec), UINT64_MAX, &value))
         return 0;
-    if (for_pid && (!parse_number(for_pid, INT32_MAX, &wanted_by) || wanted_by != (u64)pid))
+    if (for_pid && (!slice_parse_number(slice_of_string(for_pid), INT32_MAX, &wanted_by) ||
+                    wanted_by != (u64)pid))
         return 0;
     return value;
 }

@@ -1,3 +1,4 @@
+/* See scan.h. */
 #include "http/scan.h"
 
 #if defined(__SSE2__) && defined(__x86_64__)

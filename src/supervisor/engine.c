@@ -82,6 +82,13 @@ void engine_tell(const struct engine *engine, const char *order)
     (void)channel_send(engine->channel, order, NULL, 0);
 }
 
+void engine_note(const struct engine *engine, const char *order, const char *text)
+{
+    char line[CHANNEL_TEXT_BYTES];
+    (void)snprintf(line, sizeof(line), "%s%s", order, text);
+    engine_tell(engine, line);
+}
+
 void engine_end(struct engine *engine)
 {
     if (engine->channel >= 0)

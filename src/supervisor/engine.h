@@ -35,6 +35,8 @@ struct engine_start {
 MUST_CHECK bool engine_begin(struct engine *engine, const struct engine_start *start);
 /* One of ORDER_... It goes to a process that may be ending: nothing comes of that. */
 void engine_tell(const struct engine *engine, const char *order);
+/* The same with what it is about: one of ORDER_NOTE_... */
+void engine_note(const struct engine *engine, const char *order, const char *text);
 /* Its process has been reaped: lets go of the channel. */
 void engine_end(struct engine *engine);
 

@@ -170,13 +170,6 @@ static void forget(struct supervisor *supervisor, const char *value)
         store_forget(&supervisor->store, name + 1, (u32)from);
 }
 
-static void tell_text(const struct engine *engine, const char *order, const char *text)
-{
-    char line[CHANNEL_TEXT_BYTES];
-    (void)snprintf(line, sizeof(line), "%s%s", order, text);
-    engine_tell(engine, line);
-}
-
 static void on_ready(struct supervisor *supervisor, struct engine *engine)
 {
     struct engine *earlier = supervisor_find(supervisor, ENGINE_SERVING);
@@ -185,7 +178,7 @@ static void on_ready(struct supervisor *supervisor, struct engine *engine)
     engine->state = ENGINE_SERVING;
     supervisor->served = true;
     if (upgrade && supervisor->report[0] != '\0') /* else it was told at its start */
-        tell_text(engine, ORDER_NOTE_CRASH, supervisor->report);
+        engine_note(engine, ORDER_NOTE_CRASH, supervisor->report);
     supervisor->report[0] = '\0';
     if (earlier) {
         engine_tell(earlier, ORDER_RETIRE);

@@ -28,11 +28,9 @@ void supervisor_find_program(struct supervisor *supervisor)
 /* To the log, which the engine has, and to stderr when it is bad. */
 static void note(struct supervisor *supervisor, const char *order, const char *text)
 {
-    char line[CHANNEL_TEXT_BYTES];
     const struct engine *engine = supervisor_find(supervisor, ENGINE_SERVING);
-    (void)snprintf(line, sizeof(line), "%s%s", order, text);
     if (engine)
-        engine_tell(engine, line);
+        engine_note(engine, order, text);
     if (strcmp(order, ORDER_NOTE_INFO) != 0)
         supervisor_say("nextproxy: %s", text);
 }

@@ -218,13 +218,6 @@ struct worker *worker_start(const struct worker_options *options, char *why, usi
         (void)snprintf(why, why_bytes, "no memory for a worker");
         return NULL;
     }
-    if (!team_prepare(options->team, options->index)) {
-        free(worker);
-        (void)snprintf(
-            why, why_bytes,
-            "no file descriptor for a worker: raise the limit (ulimit -n, LimitNOFILE=)");
-        return NULL;
-    }
     worker->with = *options;
     worker->settled = true;
     pthread_mutex_init(&worker->lock, NULL);

@@ -41,10 +41,11 @@ static void writer_start(struct fixture *f)
 {
     f->writer = log_writer_create(&(struct log_writer_options){
         .logging = &f->logging,
-        .sources =
-            {[LOG_FILE_ACCESS] = {f->buffers, BUFFERS}, [LOG_FILE_ERROR] = {&f->error_buffer, 1}},
         .report_fd = f->report_fd,
     });
+    for (u32 i = 0; i < BUFFERS; i++)
+        log_writer_add(f->writer, LOG_FILE_ACCESS, f->buffers[i]);
+    log_writer_add(f->writer, LOG_FILE_ERROR, f->error_buffer);
 }
 
 static int setup(void **state)

@@ -51,9 +51,9 @@ static int setup(void **state)
     f->writer = log_writer_create(&(struct log_writer_options){
         .logging = &f->logging,
         .ring = ring,
-        .sources = {[LOG_FILE_ACCESS] = {&f->buffer, 1}},
         .report_fd = f->report_fd,
     });
+    log_writer_add(f->writer, LOG_FILE_ACCESS, f->buffer);
     *state = f;
     return 0;
 }
