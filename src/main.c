@@ -36,7 +36,6 @@ struct arguments {
     u16 port;
 };
 
-/* What goes with a command. Each may be given once. */
 enum option {
     OPTION_CONFIG,
     OPTION_JSON,
@@ -46,10 +45,7 @@ enum option {
     OPTION_COUNT
 };
 
-static const struct option_row {
-    const char *name;
-    const char *value; /* what must follow; NULL = nothing does */
-} option_rows[OPTION_COUNT] = {
+static const struct word_option option_rows[OPTION_COUNT] = {
     [OPTION_CONFIG] = {"--config", "a file name"},
     [OPTION_JSON] = {"--json", NULL},
     [OPTION_PORT] = {"--port", "the first of three ports"},
@@ -67,38 +63,50 @@ static struct config *load(const struct arguments *arguments, struct config_prob
     return config;
 }
 
-static int run_check(const struct arguments *arguments)
+/* Loads it, and does this with it; `notes` are problems that do not matter. */
+static int with_config(const struct arguments *arguments,
+                       void (*use)(const struct config *config,
+                                   const struct config_problems *notes))
 {
     struct config_problems problems;
     struct config *config = load(arguments, &problems);
-    if (config) {
-        config_problems_print(&problems, stdout);
-        (void)printf("%s: ok\n", arguments->config_file);
-        config_destroy(config);
-    }
+    if (config)
+        use(config, &problems);
+    config_destroy(config);
     config_problems_deinit(&problems);
     return config ? EXIT_OK : EXIT_CANNOT_RUN;
+}
+
+static void print_check(const struct config *config, const struct config_problems *notes)
+{
+    config_problems_print(notes, stdout);
+    (void)printf("%s: ok\n", config->file.data);
+}
+
+static int run_check(const struct arguments *arguments)
+{
+    return with_config(arguments, print_check);
+}
+
+static void print_settings(const struct config *config, const struct config_problems *notes)
+{
+    (void)notes;
+    config_print(config, stdout);
+    if (config->admin.token.len > 0)
+        (void)fprintf(stderr, "nextproxy: the token of the management API is not printed: "
+                              "keep it in admin.tokenFile or NEXTPROXY_ADMIN_TOKEN\n");
 }
 
 static int run_print_config(const struct arguments *arguments)
 {
-    struct config_problems problems;
-    struct config *config = load(arguments, &problems);
-    if (config) {
-        config_print(config, stdout);
-        if (config->admin.token.len > 0)
-            (void)fprintf(stderr, "nextproxy: the token of the management API is not printed: "
-                                  "keep it in admin.tokenFile or NEXTPROXY_ADMIN_TOKEN\n");
-        config_destroy(config);
-    }
-    config_problems_deinit(&problems);
-    return config ? EXIT_OK : EXIT_CANNOT_RUN;
+    return with_config(arguments, print_settings);
 }
 
-static void print_budget(const struct config *config)
+static void print_budget(const struct config *config, const struct config_problems *notes)
 {
     struct proxy_budget_row rows[PROXY_BUDGET_ROWS];
     u64 total = 0;
+    (void)notes;
     proxy_budget(config, rows);
     (void)printf("%-10s %10s %10s %12s  %s\n", "what", "count", "bytes each", "MiB",
                  "when it runs out");
@@ -117,14 +125,7 @@ static void print_budget(const struct config *config)
 
 static int run_print_budget(const struct arguments *arguments)
 {
-    struct config_problems problems;
-    struct config *config = load(arguments, &problems);
-    if (config) {
-        print_budget(config);
-        config_destroy(config);
-    }
-    config_problems_deinit(&problems);
-    return config ? EXIT_OK : EXIT_CANNOT_RUN;
+    return with_config(arguments, print_budget);
 }
 
 /* The capabilities that must not be used: named by the environment, or not offered by the
@@ -303,37 +304,23 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-/* The option that `word` begins with, and its value when it stands behind "=" in the same word. */
-static enum option find_option(const char *word, const char **value)
-{
-    for (u32 i = 0; i < OPTION_COUNT; i++)
-        if (word_is_option(word, option_rows[i].name, value))
-            return (enum option)i;
-    return OPTION_COUNT;
-}
-
 static bool port_parse(const char *text, u16 *port)
 {
-    char *end = NULL;
-    unsigned long value = strtoul(text, &end, 10);
+    u64 value;
+    if (!slice_parse_number(slice_of_string(text), DEMO_PORT_FIRST_MAX, &value))
+        return false;
     *port = (u16)value;
-    return *text >= '0' && *text <= '9' && *end == '\0' && value > 0 &&
-           value <= DEMO_PORT_FIRST_MAX;
+    return value > 0;
 }
 
 static bool take_option(struct arguments *arguments, enum option option, const char *value)
 {
-    const struct option_row *row = &option_rows[option];
-    if (arguments->given >> option & 1)
-        return words_refuse("%s is given twice", row->name);
+    if (!words_check_option(&option_rows[option], arguments->given >> option & 1, value))
+        return false;
     arguments->given |= 1U << option;
-    if (!row->value)
-        return !value || words_refuse("%s takes no value, but is given \"%s\"", row->name, value);
-    if (!value || *value == '\0')
-        return words_refuse("%s must follow %s", row->value, row->name);
     if (option == OPTION_CONFIG)
         arguments->config_file = value;
-    else if (!port_parse(value, &arguments->port))
+    else if (option == OPTION_PORT && !port_parse(value, &arguments->port))
         return words_refuse("--port is \"%s\", but must be from 1 to %d", value,
                             DEMO_PORT_FIRST_MAX);
     return true;
@@ -368,13 +355,12 @@ static bool parse_arguments(int count, char **words, struct arguments *arguments
     for (int i = 1; i < count; i++) {
         const char *value;
         const struct command *command = find_command(words[i]);
-        enum option option = find_option(words[i], &value);
+        enum option option =
+            (enum option)words_find_option(option_rows, OPTION_COUNT, words[i], &value);
         if (!command && option == OPTION_COUNT)
             return words_refuse("unknown argument \"%s\"", words[i]);
-        /* A word of ours is no value: `--config --check` has forgotten the file. */
-        if (option < OPTION_COUNT && option_rows[option].value && !value && i + 1 < count &&
-            strncmp(words[i + 1], "--", 2) != 0)
-            value = words[++i];
+        if (option < OPTION_COUNT && option_rows[option].value && !value)
+            value = words_take_value(count, words, &i);
         if (command ? !take_command(arguments, command) : !take_option(arguments, option, value))
             return false;
     }

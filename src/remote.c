@@ -23,10 +23,7 @@ enum option {
     OPTION_COUNT
 };
 
-static const struct option_row {
-    const char *name;
-    const char *value; /* what must follow */
-} option_rows[OPTION_COUNT] = {
+static const struct word_option option_rows[OPTION_COUNT] = {
     [OPTION_CONFIG] = {"--config", "a file name"},
     [OPTION_ADMIN] = {"--admin", "the URL of a management API"},
     [OPTION_TOKEN_FILE] = {"--token-file", "a file name"},
@@ -105,13 +102,9 @@ struct said {
 
 /* ---- Reading the command line ---- */
 
-/* The option that `word` is or, before "=", begins with; *value is what stands behind that. */
 static enum option option_find(const char *word, const char **value)
 {
-    for (u32 i = 0; i < OPTION_COUNT; i++)
-        if (word_is_option(word, option_rows[i].name, value))
-            return (enum option)i;
-    return OPTION_COUNT;
+    return (enum option)words_find_option(option_rows, OPTION_COUNT, word, value);
 }
 
 bool remote_is_asked(int count, char **words)
@@ -131,27 +124,17 @@ bool remote_is_asked(int count, char **words)
     return false;
 }
 
-static bool option_take(struct said *said, enum option option, const char *value)
-{
-    const struct option_row *row = &option_rows[option];
-    if (said->options[option])
-        return words_refuse("%s is given twice", row->name);
-    if (!value || *value == '\0')
-        return words_refuse("%s must follow %s", row->value, row->name);
-    said->options[option] = value;
-    return true;
-}
-
 static bool words_read(int count, char **words, struct said *said)
 {
     for (int i = 1; i < count; i++) {
         const char *value;
         enum option option = option_find(words[i], &value);
         if (option < OPTION_COUNT) {
-            if (!value && i + 1 < count && strncmp(words[i + 1], "--", 2) != 0)
-                value = words[++i];
-            if (!option_take(said, option, value))
+            if (!value)
+                value = words_take_value(count, words, &i);
+            if (!words_check_option(&option_rows[option], said->options[option] != NULL, value))
                 return false;
+            said->options[option] = value;
         } else if (words[i][0] == '-' || said->word_count == WORDS_MAX) {
             return words_refuse("unknown argument \"%s\"", words[i]);
         } else {
