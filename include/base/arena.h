@@ -7,12 +7,14 @@
 #ifndef NEXTPROXY_BASE_ARENA_H
 #define NEXTPROXY_BASE_ARENA_H
 
+#include <stdarg.h>
+
 #include "base/assert.h"
 #include "base/slice.h"
 
-/* Reserves `bytes` of zeroed address space. NULL when the system refuses. `huge` asks for
- * transparent huge pages; without it they are declined, so that sparse use stays sparse. */
-MUST_CHECK void *region_reserve(usize bytes, bool huge);
+/* Reserves `bytes` of zeroed address space. NULL when the system refuses. Huge pages are declined,
+ * so that sparse use stays sparse. */
+MUST_CHECK void *region_reserve(usize bytes);
 void region_release(void *region, usize bytes);
 
 /* A growing arena for configuration and start-up: blocks from malloc, freed together.
@@ -32,6 +34,7 @@ void *arena_alloc(struct arena *arena, usize bytes);
 struct slice arena_copy(struct arena *arena, struct slice bytes);
 /* printf into the arena; NUL-terminated. */
 char *arena_printf(struct arena *arena, const char *format, ...) PRINTF_LIKE(2, 3);
+char *arena_vprintf(struct arena *arena, const char *format, va_list arguments) PRINTF_LIKE(2, 0);
 
 /* Equal items with a free list threaded through the free ones. Not thread-safe: one owner. */
 struct slab {

@@ -42,7 +42,11 @@ struct config_kept {
     struct arena arena; /* of one that was parsed */
 };
 
-enum { CONFIG_KEPT_BYTES_MAX = 16 << 20, CONFIG_KEPT_BACKENDS_MAX = 8192 };
+enum {
+    CONFIG_KEPT_BYTES_MAX = 16 << 20,
+    CONFIG_KEPT_BACKENDS_MAX = 8192,
+    CONFIG_KEPT_SECRETS_MAX = 16,
+};
 
 /* NULL with `problems` when anything is wrong with it; `name` stands for the file in messages. The
  * caller deinits `problems` in either case, and destroys what was returned. */

@@ -131,7 +131,7 @@ static bool memory_reserve(struct admin *admin)
 
 struct admin *admin_create(const struct admin_options *options)
 {
-    struct admin *admin = region_reserve(sizeof(*admin), false);
+    struct admin *admin = region_reserve(sizeof(*admin));
     if (!admin)
         return NULL;
     admin->ring = options->ring;

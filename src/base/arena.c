@@ -25,7 +25,6 @@
 #endif
 
 enum {
-    HUGE_PAGE_BYTES = 2 << 20,
     ALIGNMENT_BYTES = _Alignof(max_align_t),
     BLOCK_BYTES = 64 << 10,
     SLAB_CROWDING_BYTES = 1024,
@@ -38,50 +37,23 @@ static usize round_up(usize bytes, usize multiple)
 
 /* --- Regions ---------------------------------------------------------------------------------- */
 
-static char *map_memory(usize bytes)
-{
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
-
-static void unmap_memory(void *memory, usize bytes)
-{
-    int failed = munmap(memory, bytes);
-    ASSERT(failed == 0);
-}
-
-/* Kernels before 6.7 place mappings at any page, and a huge page needs an aligned 2 MB: reserves
- * that much more and gives back what lies before and after. */
-static char *map_aligned(usize bytes)
-{
-    if (bytes > SIZE_MAX - 2 * (usize)HUGE_PAGE_BYTES)
-        return NULL;
-    usize pages_bytes = round_up(bytes, 4096);
-    char *memory = map_memory(pages_bytes + HUGE_PAGE_BYTES);
-    if (memory == NULL)
-        return NULL;
-    usize before = (HUGE_PAGE_BYTES - (uintptr_t)memory % HUGE_PAGE_BYTES) % HUGE_PAGE_BYTES;
-    if (before > 0)
-        unmap_memory(memory, before);
-    unmap_memory(memory + before + pages_bytes, HUGE_PAGE_BYTES - before);
-    return memory + before;
-}
-
-void *region_reserve(usize bytes, bool huge)
+void *region_reserve(usize bytes)
 {
     ASSERT(bytes > 0);
-    char *memory = huge ? map_aligned(bytes) : map_memory(bytes);
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
     /* Advice: a kernel built without huge pages answers EINVAL, and nothing is lost. */
-    if (memory != NULL)
-        (void)madvise(memory, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    (void)madvise(memory, bytes, MADV_NOHUGEPAGE);
     return memory;
 }
 
 void region_release(void *region, usize bytes)
 {
     ASSERT(region != NULL);
-    unmap_memory(region, bytes);
+    int failed = munmap(region, bytes);
+    ASSERT(failed == 0);
 }
 
 /* --- Arenas ----------------------------------------------------------------------------------- */
@@ -149,18 +121,24 @@ struct slice arena_copy(struct arena *arena, struct slice bytes)
     return (struct slice){copy, bytes.len};
 }
 
-char *arena_printf(struct arena *arena, const char *format, ...)
+char *arena_vprintf(struct arena *arena, const char *format, va_list arguments)
 {
-    va_list arguments;
-    va_start(arguments, format);
     va_list again;
     va_copy(again, arguments);
     int len = vsnprintf(NULL, 0, format, arguments);
-    va_end(arguments);
     ASSERT(len >= 0);
     char *text = arena_alloc(arena, (usize)len + 1);
     (void)vsnprintf(text, (usize)len + 1, format, again);
     va_end(again);
+    return text;
+}
+
+char *arena_printf(struct arena *arena, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    char *text = arena_vprintf(arena, format, arguments);
+    va_end(arguments);
     return text;
 }
 
@@ -194,7 +172,7 @@ bool slab_init(struct slab *slab, usize item_bytes, u32 item_count)
     ASSERT(item_bytes <= UINT32_MAX / 2);
     ASSERT(item_count > 0);
     *slab = (struct slab){
-        .region = region_reserve(slab_region_bytes(item_bytes, item_count), false),
+        .region = region_reserve(slab_region_bytes(item_bytes, item_count)),
         .item_bytes = (u32)slab_stride(item_bytes),
         .item_count = item_count,
     };

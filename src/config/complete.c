@@ -3,19 +3,16 @@
 
 enum { ADMIN_PORT = 8081 };
 
-static void timeouts_complete(struct settings *settings)
-{
-    struct config_timeouts *timeouts = &settings->timeouts;
-    if (timeouts->response_head_ms == 0)
-        timeouts->response_head_ms = settings->proxy.timeout_ms;
-    if (timeouts->response_idle_ms == 0)
-        timeouts->response_idle_ms = settings->proxy.timeout_ms;
-}
-
 static void timeout_inherit(u32 *timeout_ms, u32 from_ms)
 {
     if (*timeout_ms == 0)
         *timeout_ms = from_ms;
+}
+
+static void timeouts_complete(struct settings *settings)
+{
+    timeout_inherit(&settings->timeouts.response_head_ms, settings->proxy.timeout_ms);
+    timeout_inherit(&settings->timeouts.response_idle_ms, settings->proxy.timeout_ms);
 }
 
 /* For those that may be 0. */

@@ -12,7 +12,7 @@
 #include "config/rows.h"
 #include "config/world.h"
 
-enum { VERSION = 1, SECRETS_MAX = 16 };
+enum { VERSION = 1 };
 
 /* What the rows fill: all but the backends that were added. */
 struct document {
@@ -90,7 +90,7 @@ static const struct setting document_rows[] = {
     {.key = "removed", .type = SETTING_LIST, MEMBER(struct document, removed),
      .max = SETTINGS_BACKENDS_MAX, .table = &removed_table},
     {.key = "secrets", .type = SETTING_LIST, MEMBER(struct document, secrets),
-     .max = SECRETS_MAX, .table = &secret_table},
+     .max = CONFIG_KEPT_SECRETS_MAX, .table = &secret_table},
 };
 static const struct settings_table document_table = TABLE(struct document, document_rows);
 

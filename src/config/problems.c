@@ -45,14 +45,11 @@ void problem_add(struct config_problems *problems, struct problem_at at, const c
         *problem = (struct config_problem){at.place, "", "there are more problems behind this one"};
         return;
     }
-    char *text = NULL;
-    va_list args;
-    va_start(args, format);
-    int len = vasprintf(&text, format, args);
-    va_end(args);
-    const char *kept = len < 0 ? "out of memory" : arena_printf(&problems->arena, "%s", text);
-    free(text);
-    *problem = (struct config_problem){at.place, at.path, kept};
+    va_list arguments;
+    va_start(arguments, format);
+    *problem = (struct config_problem){at.place, at.path,
+                                       arena_vprintf(&problems->arena, format, arguments)};
+    va_end(arguments);
 }
 
 /* ---- Values in messages ---- */

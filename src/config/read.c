@@ -46,14 +46,11 @@ static void complain_at(struct reader *reader, const struct path *path, enum pla
 
 void reader_complain(struct reader *reader, const struct path *path, const char *format, ...)
 {
-    char *text = NULL;
-    va_list args;
-    va_start(args, format);
-    int len = vasprintf(&text, format, args);
-    va_end(args);
-    ASSERT(len >= 0);
-    complain_at(reader, path, PLACE_OF_VALUE, text);
-    free(text);
+    va_list arguments;
+    va_start(arguments, format);
+    complain_at(reader, path, PLACE_OF_VALUE,
+                arena_vprintf(&reader->problems->arena, format, arguments));
+    va_end(arguments);
 }
 
 bool reader_complained(const struct reader *reader, const struct path *path)

@@ -17,7 +17,6 @@ enum {
     RETRY_MS = 10000,
     PATH_BYTES = 4096,
     LINE_BYTES = 1024,
-    SECRETS_MAX = 16, /* of other names: kept for the version that has written them */
     SECRET_BYTES = 32,
 };
 
@@ -39,7 +38,8 @@ struct state_file {
     bool finished;
     bool inherited; /* `kept` is of another engine, and not from the file */
     bool failing;   /* and said so */
-    struct secret secrets[SECRETS_MAX];
+    struct secret secrets[CONFIG_KEPT_SECRETS_MAX]; /* of other names, too: a later version may want
+                                                     * them back */
     char path[PATH_BYTES]; /* "" = there is none */
 };
 
@@ -98,7 +98,7 @@ static void set_aside(struct state_file *file, const struct config_problems *pro
 
 static void take_secrets(struct state_file *file)
 {
-    for (u32 i = 0; i < file->kept->secret_count && i < SECRETS_MAX; i++) {
+    for (u32 i = 0; i < file->kept->secret_count; i++) {
         const struct config_kept_secret *from = &file->kept->secrets[i];
         struct secret *to = &file->secrets[file->secret_count];
         if (from->name.len >= sizeof(to->name) ||
@@ -296,7 +296,8 @@ static void keep_overlay(const struct state_file *file, struct config_kept *kept
 static bool secret_put(struct state_file *file, const char *name, const u8 bytes[SECRET_BYTES])
 {
     struct secret *secret = secret_find(file, name);
-    if (!secret && file->secret_count < SECRETS_MAX && strlen(name) < sizeof(secret->name)) {
+    if (!secret && file->secret_count < CONFIG_KEPT_SECRETS_MAX &&
+        strlen(name) < sizeof(secret->name)) {
         secret = &file->secrets[file->secret_count++];
         (void)snprintf(secret->name, sizeof(secret->name), "%s", name);
     }

@@ -385,7 +385,7 @@ static bool probers_init(struct health *health)
 
 struct health *health_create(const struct health_options *options)
 {
-    struct health *health = region_reserve(sizeof(*health), false);
+    struct health *health = region_reserve(sizeof(*health));
     if (!health)
         return NULL;
     health->with = *options;

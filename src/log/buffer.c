@@ -43,7 +43,7 @@ struct log_buffer *log_buffer_create(usize bytes)
     ASSERT(bytes >= LOG_BUFFER_BYTES_MIN);
     ASSERT(bytes <= LOG_BUFFER_BYTES_MAX);
     ASSERT((bytes & (bytes - 1)) == 0);
-    struct log_buffer *buffer = region_reserve(log_buffer_region_bytes(bytes), false);
+    struct log_buffer *buffer = region_reserve(log_buffer_region_bytes(bytes));
     if (buffer == NULL)
         return NULL;
     buffer->data = (char *)(buffer + 1);

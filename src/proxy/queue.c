@@ -16,7 +16,7 @@ bool queues_create(struct proxy *proxy)
     queues->routes = state_routes(proxy->state);
     queues->tallies = state_route_tallies(queues->routes, proxy->worker);
     queues->waits = state_route_waits(proxy->state, proxy->worker);
-    queues->by_slot = region_reserve(STATE_SLOTS_MAX * sizeof(struct queue), false);
+    queues->by_slot = region_reserve(STATE_SLOTS_MAX * sizeof(struct queue));
     return queues->tallies && queues->by_slot;
 }
 

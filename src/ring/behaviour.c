@@ -149,7 +149,7 @@ static i32 receiving_open(struct receiving *receiving)
         return errno;
     receiving->near = pair[0];
     receiving->far = pair[1];
-    receiving->buffers = region_reserve(BUFFER_REGION_BYTES, false);
+    receiving->buffers = region_reserve(BUFFER_REGION_BYTES);
     if (!receiving->buffers)
         return ENOMEM;
     struct io_uring_buf_reg description = {

@@ -60,7 +60,7 @@ bool leases_init(struct ring *ring, u32 count)
     ASSERT(count <= 32768 && (count & (count - 1)) == 0);
     struct ring_options options = {.leases = count};
     ring->region_bytes = ring_region_bytes(&options);
-    ring->region = region_reserve(ring->region_bytes, false);
+    ring->region = region_reserve(ring->region_bytes);
     if (!ring->region)
         return false;
     ring->lease_count = count;

@@ -128,7 +128,7 @@ static bool prepare(struct ring *ring, const struct ring_options *options)
     ring->wake_fd = ring->own_bell ? ring_bell_open() : options->bell;
     if (ring->wake_fd < 0)
         return false;
-    ring->scratch = region_reserve(SCRATCH_BYTES, false);
+    ring->scratch = region_reserve(SCRATCH_BYTES);
     if (!ring->scratch)
         return false;
     if (options->leases > 0 && !leases_init(ring, options->leases))

@@ -11,7 +11,7 @@ struct removals {
 
 struct removals *removals_create(void)
 {
-    return region_reserve(sizeof(struct removals), false);
+    return region_reserve(sizeof(struct removals));
 }
 
 void removals_destroy(struct removals *removals)

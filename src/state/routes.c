@@ -69,8 +69,8 @@ struct state_routes *state_routes_create(void)
     if (!routes)
         return NULL;
     memset(routes, 0, sizeof(*routes));
-    routes->places = region_reserve(sizeof(*routes->places), false);
-    routes->adaptive = region_reserve(adaptive_region_bytes(), false);
+    routes->places = region_reserve(sizeof(*routes->places));
+    routes->adaptive = region_reserve(adaptive_region_bytes());
     if (!routes->places || !routes->adaptive) {
         release_regions(routes);
         free(routes);
@@ -152,7 +152,7 @@ struct state_route_tally *state_route_tallies(struct state_routes *routes, u32 w
     if (worker >= STATE_WORKERS_MAX)
         return NULL;
     if (!routes->tallies[worker]) {
-        struct route_tallies *tallies = region_reserve(sizeof(*tallies), false);
+        struct route_tallies *tallies = region_reserve(sizeof(*tallies));
         if (!tallies)
             return NULL;
         __atomic_store_n(&routes->tallies[worker], tallies, __ATOMIC_RELEASE);

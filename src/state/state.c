@@ -16,7 +16,7 @@ struct state *state_create(void)
     struct state *state = calloc(1, sizeof(*state));
     if (!state)
         return NULL;
-    state->figures = region_reserve(sizeof(*state->figures), false);
+    state->figures = region_reserve(sizeof(*state->figures));
     state->removals = state->figures ? removals_create() : NULL;
     state->routes = state->removals ? state_routes_create() : NULL;
     if (!state->routes) {

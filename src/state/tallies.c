@@ -8,7 +8,7 @@ struct state_tally *state_tallies(struct state *state, u32 worker)
         return NULL;
     marks_lock(state); /* workers that serve already add them up when a backend fails */
     if (!state->tallies[worker])
-        state->tallies[worker] = region_reserve(sizeof(struct tallies), false);
+        state->tallies[worker] = region_reserve(sizeof(struct tallies));
     if (state->tallies[worker])
         state->workers = max_u32(state->workers, worker + 1);
     marks_unlock(state);

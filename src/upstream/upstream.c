@@ -314,7 +314,7 @@ struct upstreams *upstreams_create(struct arena *arena,
     upstreams->with = *environment;
     list_init(&upstreams->settling);
     wheel_timer_init(&upstreams->sweep, on_sweep);
-    upstreams->idle = region_reserve(IDLE_STACKS_BYTES, false);
+    upstreams->idle = region_reserve(IDLE_STACKS_BYTES);
     if (!upstreams->idle)
         return NULL;
     if (slab_init(&upstreams->slab, sizeof(struct upstream), environment->connections_max))

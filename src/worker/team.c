@@ -80,7 +80,7 @@ struct team *team_create(void)
     struct team *team = calloc(1, sizeof(*team));
     if (!team)
         return NULL;
-    team->places = region_reserve(PLACES_MAX * sizeof(struct place), false);
+    team->places = region_reserve(PLACES_MAX * sizeof(struct place));
     if (team->places)
         return team;
     free(team);

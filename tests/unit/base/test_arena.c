@@ -16,26 +16,21 @@
 
 static void test_region_is_zeroed_and_writable(void **state)
 {
-    for (int huge = 0; huge <= 1; huge++) {
-        usize bytes = (3 << 20) + 100;
-        char *region = region_reserve(bytes, huge);
-        assert_non_null(region);
-        if (huge)
-            assert_int_equal((uintptr_t)region % (2 << 20), 0);
-        for (usize i = 0; i < bytes; i += 4096) {
-            assert_int_equal(region[i], 0);
-            region[i] = 1;
-        }
-        region[bytes - 1] = 1;
-        region_release(region, bytes);
+    usize bytes = (3 << 20) + 100;
+    char *region = region_reserve(bytes);
+    assert_non_null(region);
+    for (usize i = 0; i < bytes; i += 4096) {
+        assert_int_equal(region[i], 0);
+        region[i] = 1;
     }
+    region[bytes - 1] = 1;
+    region_release(region, bytes);
 }
 
 static void test_region_too_large_is_refused(void **state)
 {
-    assert_null(region_reserve(SIZE_MAX / 2, false));
-    assert_null(region_reserve(SIZE_MAX / 2, true));
-    assert_null(region_reserve(SIZE_MAX - 4096, true));
+    assert_null(region_reserve(SIZE_MAX / 2));
+    assert_null(region_reserve(SIZE_MAX - 4096));
 }
 
 /* --- Arenas ----------------------------------------------------------------------------------- */
