@@ -1,7 +1,7 @@
 /*
  * config: one immutable, validated configuration (a snapshot) from JSON and the environment.
  *
- * Every setting is a row in src/config/settings.c: path, type, unit, range, default, description.
+ * Every setting is a row in src/config/settings*.c: path, type, unit, range, default, description.
  * From the rows come parsing, range checks, "did you mean", --print-config, config.schema.json and
  * docs/configuration.md. All strings and arrays of a snapshot live in its arena, until
  * config_destroy().
@@ -233,6 +233,9 @@ void config_print_reference(FILE *out);
  * NULL, or why not. */
 const char *config_url_resolve(struct arena *arena, struct slice url, struct address *address);
 const char *config_token_read(struct arena *arena, const char *file, struct slice *token);
+/* CPUs that this process may run on: cgroup cpusets and taskset are respected, unlike with the
+ * number of CPUs that are online. */
+u32 config_cpus_allowed(void);
 /* "jansson 2.14": the library in use, for --version. */
 const char *config_library(void);
 

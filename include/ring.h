@@ -77,8 +77,6 @@ void ring_destroy(struct ring *ring);
 const char *ring_library(void);
 /* The bit set of capabilities in use. */
 u32 ring_capabilities(const struct ring *ring);
-/* Address space that a ring with these options takes, for the budget. */
-usize ring_region_bytes(const struct ring_options *options);
 
 /* Submits what is queued, waits until something completes or deadline_ns (CLOCK_MONOTONIC) passes,
  * and runs the handlers of one batch. Returns the time after waiting, read once. deadline_ns in the

@@ -1,4 +1,6 @@
 /*
+ * A connection of a sample backend.
+ *
  *   HEAD --head read--> BODY --body read--> ANSWER --queued--> SENT --keep-alive--> HEAD
  *                                                                 \----close----> LINGER
  *

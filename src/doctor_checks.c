@@ -3,14 +3,13 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
-#include <unistd.h>
+
+#include "config.h"
 
 enum {
     /* A worker's ring: 2048 submissions of 64 bytes, 8192 completions of 16, and indexes. Kernels
@@ -48,29 +47,6 @@ static i32 sysctl_read(const char *path)
     return line[0] == '\0' ? -1 : (i32)strtol(line, NULL, 10);
 }
 
-static u64 effective_capabilities(void)
-{
-    static const char key[] = "CapEff:";
-    char line[256];
-    u64 bits = 0;
-    FILE *file = fopen("/proc/self/status", "re");
-    if (!file)
-        return 0;
-    while (fgets(line, sizeof(line), file))
-        if (strncmp(line, key, sizeof(key) - 1) == 0)
-            bits = strtoull(line + sizeof(key) - 1, NULL, 16);
-    (void)fclose(file);
-    return bits;
-}
-
-static u32 cpus_allowed(void)
-{
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof(set), &set) != 0)
-        return 1;
-    return (u32)CPU_COUNT(&set);
-}
-
 static void local_ports_read(struct doctor_facts *out)
 {
     char line[64];
@@ -84,13 +60,13 @@ void doctor_facts_read(const struct ring_probe *probe, struct doctor_facts *out)
 {
     *out = (struct doctor_facts){
         .ring_error = probe->error,
-        .cpus = cpus_allowed(),
+        .cpus = config_cpus_allowed(),
         .backlog_max = sysctl_read("/proc/sys/net/core/somaxconn"),
         .syn_backlog_max = sysctl_read("/proc/sys/net/ipv4/tcp_max_syn_backlog"),
         .unprivileged_port_first = sysctl_read("/proc/sys/net/ipv4/ip_unprivileged_port_start"),
-        .may_bind_service = effective_capabilities() >> CAPABILITY_NET_BIND_SERVICE & 1,
     };
     ring_host_read(&out->host);
+    out->may_bind_service = out->host.capabilities >> CAPABILITY_NET_BIND_SERVICE & 1;
     local_ports_read(out);
     line_read("/proc/sys/net/ipv4/tcp_congestion_control", out->congestion_control,
               sizeof(out->congestion_control));

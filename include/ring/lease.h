@@ -60,7 +60,7 @@ void ring_chain_peek(struct ring *ring, const struct lease_chain *chain, char *o
 u32 ring_lease_allowance_bytes(const struct ring *ring);
 /* True when so few leases are free that bytes which need not be kept should not be. */
 bool ring_leases_scarce(const struct ring *ring);
-/* Leases held by anyone at the moment: 0 when nothing is in flight. For tests and metrics. */
+/* Leases held by anyone at the moment: 0 when nothing is in flight. For tests. */
 u32 ring_leases_held(const struct ring *ring);
 
 #endif

@@ -55,7 +55,8 @@ u32 ring_capabilities_reduce(u32 wanted);
 
 /* What of this process' surroundings decides whether it may have rings. -1: not known. */
 struct ring_host {
-    i32 seccomp_mode;      /* 0 off, 1 strict, 2 filter */
+    u64 capabilities; /* the effective ones, one bit each (capabilities(7)); 0 also: not known */
+    i32 seccomp_mode; /* 0 off, 1 strict, 2 filter */
     i32 io_uring_disabled; /* sysctl kernel.io_uring_disabled: 0 for all, 1 for a group, 2 nobody */
     i32 io_uring_group;    /* sysctl kernel.io_uring_group: the group id, -1 none */
     bool admitted;         /* CAP_SYS_ADMIN or a member of io_uring_group */

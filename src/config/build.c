@@ -244,9 +244,7 @@ void backends_build(struct builder *builder)
 
 /* ---- The rest ---- */
 
-/* CPUs that this process may run on: cgroup cpusets and taskset are respected, unlike with the
- * number of CPUs that are online. */
-static u32 cpus_allowed(void)
+u32 config_cpus_allowed(void)
 {
     cpu_set_t set;
     CPU_ZERO(&set);
@@ -298,7 +296,7 @@ static void logging_check(struct builder *builder)
 static void values_copy(struct config *config, const struct settings *settings)
 {
     config->settings = settings;
-    config->workers = settings->workers != 0 ? settings->workers : cpus_allowed();
+    config->workers = settings->workers != 0 ? settings->workers : config_cpus_allowed();
     config->timeouts = settings->timeouts;
     config->limits = settings->limits;
     config->overload = settings->overload;

@@ -76,6 +76,7 @@ void ring_host_read(struct ring_host *out)
     (void)getrlimit(RLIMIT_MEMLOCK, &memlock);
     (void)getrlimit(RLIMIT_NOFILE, &descriptors);
     *out = (struct ring_host){
+        .capabilities = capabilities,
         .seccomp_mode = seccomp ? (i32)strtol(seccomp, NULL, 10) : -1,
         .io_uring_disabled = number_read("/proc/sys/kernel/io_uring_disabled"),
         .io_uring_group = group,

@@ -34,9 +34,8 @@ static usize buffer_ring_bytes(u32 count)
     return round_page(count * sizeof(struct io_uring_buf));
 }
 
-usize ring_region_bytes(const struct ring_options *options)
+static usize region_bytes(u32 count)
 {
-    u32 count = options->leases;
     return bookkeeping_bytes(count) + buffer_ring_bytes(count) + (usize)count * LEASE_BYTES;
 }
 
@@ -58,8 +57,7 @@ static char *lease_memory(const struct ring *ring, u16 id)
 bool leases_init(struct ring *ring, u32 count)
 {
     ASSERT(count <= 32768 && (count & (count - 1)) == 0);
-    struct ring_options options = {.leases = count};
-    ring->region_bytes = ring_region_bytes(&options);
+    ring->region_bytes = region_bytes(count);
     ring->region = region_reserve(ring->region_bytes);
     if (!ring->region)
         return false;

@@ -47,15 +47,6 @@ static void names_are_read_as_they_are_written(void **state)
 
 /* ---- Setting up ---- */
 
-static void the_region_holds_all_leases(void **state)
-{
-    const struct ring_options one = {.leases = 1024};
-    const struct ring_options more = {.leases = 2048};
-    assert_true(ring_region_bytes(&one) >= 1024 * (usize)LEASE_BYTES);
-    assert_true(ring_region_bytes(&one) < 1100 * (usize)LEASE_BYTES);
-    assert_true(ring_region_bytes(&more) > ring_region_bytes(&one));
-}
-
 static void the_largest_number_of_leases_works(void **state)
 {
     struct receiver receiver;
@@ -240,7 +231,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_read_as_they_are_written),
-        cmocka_unit_test(the_region_holds_all_leases),
         cmocka_unit_test(without_descriptors_there_is_a_reason),
         cmocka_unit_test(a_restricted_ring_does_not_write_files),
         cmocka_unit_test(a_restricted_ring_does_what_the_data_path_needs),
