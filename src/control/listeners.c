@@ -6,34 +6,34 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "control/listener_slot.h"
+#include "control/socket_set.h"
 
 struct listeners {
     struct handover *from;
-    struct slot **slots;
-    u32 slot_count;
-    struct slot *management[CONFIG_ADMIN_LISTENERS_MAX];
+    struct socket_set **sets;
+    u32 set_count;
+    struct socket_set *management[CONFIG_ADMIN_LISTENERS_MAX];
     u32 management_count; /* 0: the API is off */
 };
 
 /* The one that serves a listener of this name. */
-static struct slot *find(const struct listeners *listeners, struct slice name)
+static struct socket_set *find(const struct listeners *listeners, struct slice name)
 {
-    for (u32 i = 0; i < listeners->slot_count; i++)
-        if (listeners->slots[i]->closing == 0 &&
-            slice_equal(listeners->slots[i]->listener.name, name))
-            return listeners->slots[i];
+    for (u32 i = 0; i < listeners->set_count; i++)
+        if (listeners->sets[i]->closing == 0 &&
+            slice_equal(listeners->sets[i]->listener.name, name))
+            return listeners->sets[i];
     return NULL;
 }
 
-static bool append(struct listeners *listeners, struct slot *slot)
+static bool append(struct listeners *listeners, struct socket_set *set)
 {
-    struct slot **slots =
-        realloc(listeners->slots, (listeners->slot_count + 1) * sizeof(struct slot *));
-    if (!slots)
+    struct socket_set **sets =
+        realloc(listeners->sets, (listeners->set_count + 1) * sizeof(struct socket_set *));
+    if (!sets)
         return false;
-    slots[listeners->slot_count++] = slot;
-    listeners->slots = slots;
+    sets[listeners->set_count++] = set;
+    listeners->sets = sets;
     return true;
 }
 
@@ -41,17 +41,18 @@ static bool prepare(struct listeners *listeners, const struct config *config, ch
                     usize why_bytes)
 {
     for (u32 i = 0; i < config->listener_count; i++) {
-        struct slot *slot = find(listeners, config->listeners[i].name);
-        if (slot && !slot_fill(slot, config->workers, why, why_bytes))
+        struct socket_set *set = find(listeners, config->listeners[i].name);
+        if (set && !socket_set_fill(set, config->workers, why, why_bytes))
             return false;
-        if (slot)
+        if (set)
             continue;
-        slot = slot_open(listeners->from, &config->listeners[i], config->workers, why, why_bytes);
-        if (slot && append(listeners, slot))
+        set = socket_set_open(listeners->from, &config->listeners[i], config->workers, why,
+                              why_bytes);
+        if (set && append(listeners, set))
             continue;
-        if (slot) {
-            slot_undo(slot);
-            slot_free(slot);
+        if (set) {
+            socket_set_undo(set);
+            socket_set_free(set);
             (void)snprintf(why, why_bytes, "no memory for a listener");
         }
         return false;
@@ -62,15 +63,15 @@ static bool prepare(struct listeners *listeners, const struct config *config, ch
 void listeners_undo(struct listeners *listeners)
 {
     u32 kept = 0;
-    for (u32 i = 0; i < listeners->slot_count; i++) {
-        struct slot *slot = listeners->slots[i];
-        slot_undo(slot);
-        if (slot->count > 0)
-            listeners->slots[kept++] = slot;
+    for (u32 i = 0; i < listeners->set_count; i++) {
+        struct socket_set *set = listeners->sets[i];
+        socket_set_undo(set);
+        if (set->count > 0)
+            listeners->sets[kept++] = set;
         else
-            slot_free(slot);
+            socket_set_free(set);
     }
-    listeners->slot_count = kept;
+    listeners->set_count = kept;
 }
 
 bool listeners_prepare(struct listeners *listeners, const struct config *config, char *why,
@@ -86,10 +87,11 @@ static bool open_management(struct listeners *listeners, const struct config_adm
                             char *why, usize why_bytes)
 {
     for (u32 i = 0; admin->enabled && i < admin->listener_count; i++) {
-        struct slot *slot = slot_open(listeners->from, &admin->listeners[i], 1, why, why_bytes);
-        if (!slot)
+        struct socket_set *set =
+            socket_set_open(listeners->from, &admin->listeners[i], 1, why, why_bytes);
+        if (!set)
             return false;
-        listeners->management[listeners->management_count++] = slot;
+        listeners->management[listeners->management_count++] = set;
     }
     return true;
 }
@@ -105,11 +107,12 @@ struct listeners *listeners_open(const struct config *config, struct handover *f
     }
     listeners->from = from;
     if (open_management(listeners, &config->admin, why, why_bytes) &&
-        prepare(listeners, config, why, why_bytes) && slots_use_all_given(from, why, why_bytes))
+        prepare(listeners, config, why, why_bytes) &&
+        socket_sets_use_all_given(from, why, why_bytes))
         return listeners;
     listeners_undo(listeners);
     for (u32 i = 0; i < listeners->management_count; i++)
-        slot_undo(listeners->management[i]);
+        socket_set_undo(listeners->management[i]);
     listeners_close(listeners, false);
     return NULL;
 }
@@ -125,9 +128,9 @@ u32 listeners_management(const struct listeners *listeners, int fds[CONFIG_ADMIN
 
 /* With as many sockets as workers each has its own; with more of them some have several, and with
  * fewer they share. */
-static bool is_of(const struct slot *slot, u32 socket, u32 place, u32 places)
+static bool is_of(const struct socket_set *set, u32 socket, u32 place, u32 places)
 {
-    return slot->count >= places ? socket % places == place : place % slot->count == socket;
+    return set->count >= places ? socket % places == place : place % set->count == socket;
 }
 
 /* Two listeners at port 0 have one name, and one socket. */
@@ -147,14 +150,14 @@ static struct snapshot_socket *sockets_of(const struct listeners *listeners,
     struct snapshot_socket *sockets = NULL;
     *count = 0;
     for (u32 i = 0; i < config->listener_count; i++) {
-        const struct slot *slot = find(listeners, config->listeners[i].name);
-        for (u32 k = 0; k < slot->count; k++) {
-            if (!is_of(slot, k, place, places) || has(sockets, *count, slot->fds[k]))
+        const struct socket_set *set = find(listeners, config->listeners[i].name);
+        for (u32 k = 0; k < set->count; k++) {
+            if (!is_of(set, k, place, places) || has(sockets, *count, set->fds[k]))
                 continue;
             struct snapshot_socket *more = realloc(sockets, (*count + 1) * sizeof(*sockets));
             ASSERT(more); /* a few bytes, where whole configurations had room */
             sockets = more;
-            sockets[(*count)++] = (struct snapshot_socket){slot->fds[k], i};
+            sockets[(*count)++] = (struct snapshot_socket){set->fds[k], i};
         }
     }
     return sockets;
@@ -190,22 +193,22 @@ static void forget(int channel, const char *name, u32 stay)
     (void)channel_send_patiently(channel, text, NULL, 0);
 }
 
-static void give_slot(struct slot *slot, int channel)
+static void give_set(struct socket_set *set, int channel)
 {
-    while (slot->told < slot->count && !slot->given) {
-        u32 count = min_u32(slot->count - slot->told, CHANNEL_FDS_MAX);
-        give(channel, slot->name, slot->fds + slot->told, count);
-        slot->told += count;
+    while (set->told < set->count && !set->given) {
+        u32 count = min_u32(set->count - set->told, CHANNEL_FDS_MAX);
+        give(channel, set->name, set->fds + set->told, count);
+        set->told += count;
     }
 }
 
 void listeners_give(struct listeners *listeners, int channel)
 {
-    for (u32 i = 0; i < listeners->slot_count; i++)
-        if (listeners->slots[i]->closing == 0)
-            give_slot(listeners->slots[i], channel);
+    for (u32 i = 0; i < listeners->set_count; i++)
+        if (listeners->sets[i]->closing == 0)
+            give_set(listeners->sets[i], channel);
     for (u32 i = 0; i < listeners->management_count; i++)
-        give_slot(listeners->management[i], channel);
+        give_set(listeners->management[i], channel);
 }
 
 /* How many sockets of that name are used: those at the beginning. */
@@ -230,74 +233,74 @@ void listeners_give_up_rest(const struct listeners *listeners, int channel)
 
 /* ---- From one configuration to the next ---- */
 
-static void begin_closing(struct slot *slot, u64 version)
+static void begin_closing(struct socket_set *set, u64 version)
 {
-    slot->closing = version;
-    slot_remove_file(slot);
+    set->closing = version;
+    socket_set_remove_file(set);
 }
 
 void listeners_settle(struct listeners *listeners, const struct snapshot *snapshot)
 {
     const struct config *config = snapshot->config;
-    for (u32 i = 0; i < listeners->slot_count; i++)
-        listeners->slots[i]->kept = false;
+    for (u32 i = 0; i < listeners->set_count; i++)
+        listeners->sets[i]->kept = false;
     for (u32 i = 0; i < config->listener_count; i++) {
         const struct config_listener *listener = &config->listeners[i];
-        struct slot *slot = find(listeners, listener->name);
-        if (slot->listener.unix_mode != listener->unix_mode)
-            slot_set_mode(slot, listener->unix_mode);
-        slot->served = slot->count;
-        slot->kept = true;
+        struct socket_set *set = find(listeners, listener->name);
+        if (set->listener.unix_mode != listener->unix_mode)
+            socket_set_chmod(set, listener->unix_mode);
+        set->served = set->count;
+        set->kept = true;
     }
-    for (u32 i = 0; i < listeners->slot_count; i++)
-        if (!listeners->slots[i]->kept && listeners->slots[i]->closing == 0)
-            begin_closing(listeners->slots[i], snapshot->version);
+    for (u32 i = 0; i < listeners->set_count; i++)
+        if (!listeners->sets[i]->kept && listeners->sets[i]->closing == 0)
+            begin_closing(listeners->sets[i], snapshot->version);
 }
 
 u32 listeners_reap(struct listeners *listeners, u64 version, int channel)
 {
     u32 kept = 0, closing = 0;
-    for (u32 i = 0; i < listeners->slot_count; i++) {
-        struct slot *slot = listeners->slots[i];
-        if (slot->closing == 0 || slot->closing > version) {
-            closing += slot->closing > 0;
-            listeners->slots[kept++] = slot;
+    for (u32 i = 0; i < listeners->set_count; i++) {
+        struct socket_set *set = listeners->sets[i];
+        if (set->closing == 0 || set->closing > version) {
+            closing += set->closing > 0;
+            listeners->sets[kept++] = set;
             continue;
         }
-        if (channel >= 0 && slot->told > 0) /* control_furnish() sees that no other has the name */
-            forget(channel, slot->name, 0);
-        slot_free(slot);
+        if (channel >= 0 && set->told > 0) /* control_furnish() sees that no other has the name */
+            forget(channel, set->name, 0);
+        socket_set_free(set);
     }
-    listeners->slot_count = kept;
+    listeners->set_count = kept;
     return closing;
 }
 
 /* ---- The end ---- */
 
 /* The file goes while the sockets are ours: later, another process may have one of that name. */
-static void shut(struct slot *slot, bool remove_file)
+static void shut(struct socket_set *set, bool remove_file)
 {
-    if (remove_file && slot->count > 0 && slot->closing == 0)
-        slot_remove_file(slot);
-    while (slot->count > 0)
-        (void)close(slot->fds[--slot->count]);
+    if (remove_file && set->count > 0 && set->closing == 0)
+        socket_set_remove_file(set);
+    while (set->count > 0)
+        (void)close(set->fds[--set->count]);
 }
 
 void listeners_shut(struct listeners *listeners, bool remove_files)
 {
-    for (u32 i = 0; i < listeners->slot_count; i++)
-        shut(listeners->slots[i], remove_files);
+    for (u32 i = 0; i < listeners->set_count; i++)
+        shut(listeners->sets[i], remove_files);
 }
 
 void listeners_close(struct listeners *listeners, bool remove_files)
 {
     listeners_shut(listeners, remove_files);
-    for (u32 i = 0; i < listeners->slot_count; i++)
-        slot_free(listeners->slots[i]);
+    for (u32 i = 0; i < listeners->set_count; i++)
+        socket_set_free(listeners->sets[i]);
     for (u32 i = 0; i < listeners->management_count; i++) {
         shut(listeners->management[i], remove_files);
-        slot_free(listeners->management[i]);
+        socket_set_free(listeners->management[i]);
     }
-    free(listeners->slots);
+    free(listeners->sets);
     free(listeners);
 }

@@ -190,17 +190,13 @@ void management_after_turn(struct management *management)
 void management_name(const struct management *management, u32 listener,
                      char out[MANAGEMENT_NAME_BYTES])
 {
-    struct address address = {.len = sizeof(address.v6)};
-    const struct config_listener *config = &management->with.config->admin.listeners[listener];
-    char ip[64];
-    if (config->address.any.sa_family == AF_UNIX) {
-        (void)snprintf(out, MANAGEMENT_NAME_BYTES, "unix:%s", config->address.local.sun_path);
-        return;
-    }
-    if (getsockname(management->with.listen_fds[listener], &address.any, &address.len) != 0)
-        address = config->address;
-    bool v6 = address.any.sa_family == AF_INET6;
-    u32 len = address_format_ip(&address, ip);
-    (void)snprintf(out, MANAGEMENT_NAME_BYTES, v6 ? "http://[%.*s]:%u" : "http://%.*s:%u", (int)len,
-                   ip, ntohs(v6 ? address.v6.sin6_port : address.v4.sin_port));
+    const struct address *address = &management->with.config->admin.listeners[listener].address;
+    struct address bound = {.len = sizeof(bound.local)};
+    char text[ADDRESS_TEXT_BYTES];
+    bool is_unix = address->any.sa_family == AF_UNIX;
+    if (!is_unix && /* its port may be the kernel's choice */
+        getsockname(management->with.listen_fds[listener], &bound.any, &bound.len) == 0)
+        address = &bound;
+    address_format(address, text);
+    (void)snprintf(out, MANAGEMENT_NAME_BYTES, "%s%s", is_unix ? "" : "http://", text);
 }

@@ -65,7 +65,7 @@ void management_reload_over(struct management *management, enum admin_reload ver
  */
 void management_hear(struct management *management, const char *message);
 /* Where its listeners are, by their number: "http://127.0.0.1:8081", "unix:/run/x.sock". */
-enum { MANAGEMENT_NAME_BYTES = 128 };
+enum { MANAGEMENT_NAME_BYTES = ADDRESS_TEXT_BYTES + sizeof("http://") };
 void management_name(const struct management *management, u32 listener,
                      char out[MANAGEMENT_NAME_BYTES]);
 

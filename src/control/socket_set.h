@@ -2,8 +2,8 @@
  * The sockets of one listener, from their opening, or from whoever has had them before, to their
  * end. src/control/listeners.c decides which listeners there are.
  */
-#ifndef NEXTPROXY_CONTROL_LISTENER_SLOT_H
-#define NEXTPROXY_CONTROL_LISTENER_SLOT_H
+#ifndef NEXTPROXY_CONTROL_SOCKET_SET_H
+#define NEXTPROXY_CONTROL_SOCKET_SET_H
 
 #include <sys/socket.h>
 
@@ -12,7 +12,7 @@
 
 /* The sockets of one listener. A unix socket, or one of the service manager's, is shared by all
  * workers as far as there is none for each. */
-struct slot {
+struct socket_set {
     struct config_listener listener; /* what its sockets were made from; the name is `name` */
     int *fds;
     u32 count;
@@ -25,28 +25,29 @@ struct slot {
     char name[HANDOVER_NAME_BYTES];
 };
 
-static inline bool slot_is_unix(const struct slot *slot)
+static inline bool socket_set_is_unix(const struct socket_set *set)
 {
-    return slot->listener.address.any.sa_family == AF_UNIX;
+    return set->listener.address.any.sa_family == AF_UNIX;
 }
 
 /* Takes over what `from` has for the listener, and opens what is missing for so many workers. NULL
  * with the reason in `why` (WORKER_WHY_BYTES), and with nothing left open that was opened here. */
-MUST_CHECK struct slot *slot_open(struct handover *from, const struct config_listener *listener,
-                                  u32 workers, char *why, usize why_bytes);
+MUST_CHECK struct socket_set *socket_set_open(struct handover *from,
+                                              const struct config_listener *listener, u32 workers,
+                                              char *why, usize why_bytes);
 /* Opens what is missing for so many workers. False with the reason in `why`. */
-MUST_CHECK bool slot_fill(struct slot *slot, u32 workers, char *why, usize why_bytes);
+MUST_CHECK bool socket_set_fill(struct socket_set *set, u32 workers, char *why, usize why_bytes);
 /* Closes what no worker was given yet, and removes a file that was made for it. */
-void slot_undo(struct slot *slot);
+void socket_set_undo(struct socket_set *set);
 /* The file of a unix socket, unless it is a service manager's. */
-void slot_remove_file(const struct slot *slot);
+void socket_set_remove_file(const struct socket_set *set);
 /* Permission bits as this listener has them now. */
-void slot_set_mode(struct slot *slot, u32 unix_mode);
+void socket_set_chmod(struct socket_set *set, u32 unix_mode);
 /* Closes all of it. */
-void slot_free(struct slot *slot);
+void socket_set_free(struct socket_set *set);
 
 /* What a service manager gives was asked for: to leave it unserved would only be seen by clients.
  * False, with the reason in `why`, when some of it is for no listener. */
-MUST_CHECK bool slots_use_all_given(const struct handover *from, char *why, usize why_bytes);
+MUST_CHECK bool socket_sets_use_all_given(const struct handover *from, char *why, usize why_bytes);
 
 #endif
