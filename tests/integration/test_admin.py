@@ -8,13 +8,11 @@ import threading
 
 import pytest
 
-from lib.admin import ask, managed, metrics_of, status_of
+from lib.admin import TOKEN, ask, draining, managed, metrics_of, status_of
 from lib.client import chunked, request
 from lib.origin import answer, serve
 from lib.proxy import port_free, run
 from lib.wire import Closed
-
-TOKEN = "a-token-of-the-tests"
 
 
 def settled(lab, proxy):
@@ -35,23 +33,12 @@ def test_health_and_readiness(lab):
 
 def test_not_ready_while_draining(lab):
     """readyz: 503 while a request still runs after SIGTERM; healthz goes on."""
-    origin = lab.origin()
-    proxy = managed(lab, origin, timeouts={"drain": 10000})
-    client = lab.client(proxy)
-    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
-    while not status_of(lab, proxy)["requests"]["active"]:
-        pass
-    proxy.signal()
-    while not status_of(lab, proxy)["draining"]:
-        pass
-    answer = ask(lab, proxy, "/readyz")
-    assert answer.status == 503
-    assert json.loads(answer.body) == {"ready": False, "reason": "draining"}
-    assert ask(lab, proxy, "/healthz").status == 200
-    assert ask(lab, proxy, "/reload", method="POST").status == 409
-    client.send("cde")
-    assert client.read_response("POST").status == 200
-    assert proxy.wait_exit() == 0
+    with draining(lab, lab.origin()) as proxy:
+        answer = ask(lab, proxy, "/readyz")
+        assert answer.status == 503
+        assert json.loads(answer.body) == {"ready": False, "reason": "draining"}
+        assert ask(lab, proxy, "/healthz").status == 200
+        assert ask(lab, proxy, "/reload", method="POST").status == 409
 
 
 def test_not_ready_without_a_usable_backend(lab):

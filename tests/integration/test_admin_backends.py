@@ -4,43 +4,17 @@ import threading
 
 import pytest
 
+from lib.admin import TOKEN, add, ask, draining, managed, names, remove, send, status_of
 from lib.client import chunked, request
 from lib.logs import entries
-from lib.origin import answer, serve, wait_until
+from lib.origin import answer, named, wait_until
 from lib.proxy import port_free
 from lib.reload import reload_entries, reload_text
 from lib.wire import WAIT_SECONDS
-from test_admin import TOKEN, ask, managed, status_of
-
-
-def named(lab, name):
-    return lab.origin(serve(lambda seen: answer(name)))
-
-
-def send(lab, proxy, method, path, body, *lines):
-    """A request with a JSON body; a str or bytes goes as it is."""
-    if not isinstance(body, (str, bytes)):
-        body = json.dumps(body)
-    data = body if isinstance(body, bytes) else body.encode()
-    return lab.ask(proxy.admin, request(method, path, "Content-Type: application/json", *lines,
-                                        body=data, host="127.0.0.1"), method)
-
-
-def add(lab, proxy, **members):
-    return send(lab, proxy, "POST", "/backends", members)
-
-
-def remove(lab, proxy, path):
-    return ask(lab, proxy, path, method="DELETE")
 
 
 def message(answer):
     return json.loads(answer.body)["message"]
-
-
-def names(lab, proxy, path="/", count=12):
-    """Who answers."""
-    return {lab.ask(proxy, request("GET", path)).body.decode() for _ in range(count)}
 
 
 def marks_logged(proxy):
@@ -54,8 +28,8 @@ def ids(lab, proxy):
 # --- Adding ---
 
 def test_added_backend_serves(lab):
-    proxy = managed(lab, named(lab, "old"), workers=2)
-    new = named(lab, "new")
+    proxy = managed(lab, lab.origin(named("old")), workers=2)
+    new = lab.origin(named("new"))
     made = add(lab, proxy, url=new.url, weight=2)
     assert (made.status, made.get("Location")) == (201, "/backends/added-1")
     shown = json.loads(made.body)
@@ -72,12 +46,12 @@ def test_added_backend_serves(lab):
 
 def test_added_to_a_route(lab):
     """It joins that one alone; a route without a list shares the top-level one."""
-    proxy = managed(lab, named(lab, "old"), named(lab, "api"), routes=[
+    proxy = managed(lab, lab.origin(named("old")), lab.origin(named("api")), routes=[
         {"id": "api", "path": "/api", "backends": ["b1"]}, {"id": "all", "path": "/all"}])
-    assert add(lab, proxy, url=named(lab, "x").url, route="api", id="x").status == 201
+    assert add(lab, proxy, url=lab.origin(named("x")).url, route="api", id="x").status == 201
     assert names(lab, proxy, "/api") == {"api", "x"}
     assert "x" not in names(lab, proxy)
-    assert add(lab, proxy, url=named(lab, "y").url, route="all", id="y").status == 201
+    assert add(lab, proxy, url=lab.origin(named("y")).url, route="all", id="y").status == 201
     assert "y" in names(lab, proxy, "/all") and "y" in names(lab, proxy)
     assert "y" not in names(lab, proxy, "/api")
 
@@ -110,7 +84,7 @@ def test_refused_additions(lab):
 # --- Removing ---
 
 def test_removed_backend_is_left(lab):
-    proxy = managed(lab, named(lab, "old"), named(lab, "other"))
+    proxy = managed(lab, lab.origin(named("old")), lab.origin(named("other")))
     gone = remove(lab, proxy, "/backends/b1")
     assert gone.status == 200
     assert json.loads(gone.body)["removed"]["id"] == "b1"
@@ -120,7 +94,7 @@ def test_removed_backend_is_left(lab):
 
 
 def test_by_id_url_and_body(lab):
-    origins = [named(lab, f"o{index}") for index in range(6)]
+    origins = [lab.origin(named(f"o{index}")) for index in range(6)]
     proxy = managed(lab, *origins)
     assert remove(lab, proxy, "/backends?id=b1").status == 200
     assert remove(lab, proxy, f"/backends?url={origins[2].url}").status == 200
@@ -171,7 +145,7 @@ def test_a_running_request_ends_on_a_removed_backend(lab):
     client = lab.client(proxy)
     client.send(request())
     assert client.read_exactly(4) == b"HTTP"
-    assert add(lab, proxy, url=named(lab, "new").url).status == 201
+    assert add(lab, proxy, url=lab.origin(named("new")).url).status == 201
     assert json.loads(remove(lab, proxy, "/backends/b0").body)["removed"]["active"] == 1
     assert names(lab, proxy) == {"new"}
     go_on.set()
@@ -182,8 +156,8 @@ def test_a_running_request_ends_on_a_removed_backend(lab):
 
 
 def test_what_was_removed_may_come_back(lab):
-    origin = named(lab, "old")
-    proxy = managed(lab, origin, named(lab, "other"))
+    origin = lab.origin(named("old"))
+    proxy = managed(lab, origin, lab.origin(named("other")))
     assert ask(lab, proxy, "/backends/b0/drain", method="POST").status == 200
     assert remove(lab, proxy, "/backends/b0").status == 200
     made = add(lab, proxy, url=origin.url, id="b0", weight=3)
@@ -195,8 +169,8 @@ def test_what_was_removed_may_come_back(lab):
 # --- Reloading ---
 
 def test_a_reload_keeps_what_was_changed(lab):
-    proxy = managed(lab, named(lab, "old"), named(lab, "other"), reload={"watch": False})
-    add(lab, proxy, url=named(lab, "new").url, id="new")
+    proxy = managed(lab, lab.origin(named("old")), lab.origin(named("other")), reload={"watch": False})
+    add(lab, proxy, url=lab.origin(named("new")).url, id="new")
     remove(lab, proxy, "/backends/b1")
     last = reload_text(proxy, json.dumps({**proxy.config, "timeouts": {"drain": 4321}}))
     assert last.startswith("Reloaded: version 4, ")
@@ -208,10 +182,10 @@ def test_a_reload_keeps_what_was_changed(lab):
 
 def test_what_the_file_says_wins(lab):
     """The same id, now in the file: the entry is dropped, and the log says so."""
-    proxy = managed(lab, named(lab, "old"), reload={"watch": False})
-    add(lab, proxy, url=named(lab, "new").url, id="x")
+    proxy = managed(lab, lab.origin(named("old")), reload={"watch": False})
+    add(lab, proxy, url=lab.origin(named("new")).url, id="x")
     config = json.loads(proxy.config_file.read_text())
-    config["backends"].append({"id": "x", "url": named(lab, "file").url})
+    config["backends"].append({"id": "x", "url": lab.origin(named("file")).url})
     reload_text(proxy, json.dumps(config))
     assert names(lab, proxy) == {"old", "file"}
     assert ("warn", 'Backend "x", added at run time: given up, a backend of the file has this id') \
@@ -220,20 +194,20 @@ def test_what_the_file_says_wins(lab):
 
 
 def test_a_bad_file_keeps_what_was_changed(lab):
-    proxy = managed(lab, named(lab, "old"), reload={"watch": False})
-    add(lab, proxy, url=named(lab, "new").url, id="x")
+    proxy = managed(lab, lab.origin(named("old")), reload={"watch": False})
+    add(lab, proxy, url=lab.origin(named("new")).url, id="x")
     proxy.config_file.write_text("{")
     assert ask(lab, proxy, "/reload", method="POST").status == 422
     assert ids(lab, proxy) == ["b0", "x"]
-    assert add(lab, proxy, url=named(lab, "third").url, id="y").status == 201, \
+    assert add(lab, proxy, url=lab.origin(named("third")).url, id="y").status == 201, \
         "a change does not read the file"
     assert names(lab, proxy) == {"old", "new", "third"}
 
 
 def test_many_changes_under_load(lab):
     """No request fails while backends come and go."""
-    proxy = managed(lab, named(lab, "old"), workers=2)
-    new = named(lab, "new")
+    proxy = managed(lab, lab.origin(named("old")), workers=2)
+    new = lab.origin(named("new"))
     done = threading.Event()
     failed = []
 
@@ -260,7 +234,7 @@ def test_many_changes_under_load(lab):
 # --- Marks ---
 
 def test_drain_maintenance_and_ready(lab):
-    proxy = managed(lab, named(lab, "old"), named(lab, "other"))
+    proxy = managed(lab, lab.origin(named("old")), lab.origin(named("other")))
     for mark, word in ("drain", "draining"), ("maintenance", "maintenance"):
         marked = ask(lab, proxy, f"/backends/b1/{mark}", method="POST")
         assert marked.status == 200
@@ -346,17 +320,7 @@ def test_token_and_origin(lab, method, path):
 
 
 def test_not_while_stopping(lab):
-    proxy = managed(lab, lab.origin(), timeouts={"drain": 10000})
-    client = lab.client(proxy)
-    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
-    while not status_of(lab, proxy)["requests"]["active"]:
-        pass
-    proxy.signal()
-    while not status_of(lab, proxy)["draining"]:
-        pass
-    refused = add(lab, proxy, url=f"http://127.0.0.1:{port_free()}")
-    assert (refused.status, "stopped" in message(refused)) == (409, True)
-    assert remove(lab, proxy, "/backends/b0").status == 409
-    client.send("cde")
-    assert client.read_response("POST").status == 200
-    assert proxy.wait_exit() == 0
+    with draining(lab, lab.origin()) as proxy:
+        refused = add(lab, proxy, url=f"http://127.0.0.1:{port_free()}")
+        assert (refused.status, "stopped" in message(refused)) == (409, True)
+        assert remove(lab, proxy, "/backends/b0").status == 409

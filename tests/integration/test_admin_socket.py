@@ -6,15 +6,13 @@ import stat
 
 import pytest
 
-from lib.admin import ask, status_of
+from lib.admin import TOKEN, ask, status_of
 from lib.client import request
+from lib.engine import crash, upgrade
 from lib.logs import messages
 from lib.origin import answer, serve, wait_until
 from lib.proxy import connects, port_free, run
 from lib.reload import write_config
-from test_admin import TOKEN
-from test_binary_upgrade import upgrade
-from test_supervisor import crash
 
 
 def local(lab, *origins, admin=None, **sections):

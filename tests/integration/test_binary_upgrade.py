@@ -10,33 +10,20 @@ import threading
 
 import pytest
 
-from lib.admin import ask, managed, status_of
+from lib.admin import add, ask, managed, status_of
 from lib.client import request
-from lib.load import Load
+from lib.engine import crash, retirements, upgrade, wait_refusing
+from lib.held import Held
+from lib.load import Load, load_origin
 from lib.logs import messages
-from lib.origin import answer, serve, wait_event, wait_until
+from lib.origin import answer, wait_event, wait_until
 from lib.proxy import BINARY, connects, port_free
 from lib.reload import write_config
+from lib.tunnel import echo_tunnel, enter
 from lib.wire import Closed
-from test_admin_backends import add
-from test_supervisor import crash, fixed
-from test_upgrade import SWITCH, UPGRADE, echo_bytes
 
 
 pytestmark = pytest.mark.usefixtures("crashes")
-
-
-def upgrade(proxy):
-    """Returns when a new engine serves and the old one finishes: (its number, the old one's)."""
-    old = proxy.engine_pid
-    taken = len(retirements(proxy))
-    proxy.signal(signal.SIGUSR2)
-    wait_until(lambda: len(retirements(proxy)) > taken and proxy.engine_pid != old, "the upgrade")
-    return proxy.engine_pid, old
-
-
-def retirements(proxy):
-    return [text for text in messages(proxy, "stop") if "Another engine has taken over" in text]
 
 
 def refused_upgrade(proxy):
@@ -72,7 +59,7 @@ def replace(path, source):
 @pytest.mark.parametrize("keep", [True, False])
 def test_no_request_fails(lab, keep):
     """Clients that keep their connection, and clients that do not; five upgrades in a row."""
-    proxy = lab.proxy(fixed(lab), workers=2)
+    proxy = lab.proxy(load_origin(lab), workers=2)
     with Load(proxy.address, count=6, keep=keep) as load:
         for _ in range(5):
             before = load.done
@@ -116,15 +103,9 @@ def test_downloads_and_uploads_go_on(lab):
 
 def test_tunnels_go_on(lab):
     """Over two upgrades, as long as timeouts.drain allows."""
-    def handler(connection):
-        connection.read_request()
-        connection.send(SWITCH)
-        echo_bytes(connection)
-
-    proxy = lab.proxy(lab.origin(handler), timeouts={"drain": 60_000})
+    proxy = lab.proxy(lab.origin(echo_tunnel), timeouts={"drain": 60_000})
     client = lab.client(proxy)
-    client.send(UPGRADE)
-    assert client.read_response().status == 101
+    enter(client)
     for count in (2, 2):  # an engine without anything to finish is gone at once
         upgrade(proxy)
         wait_until(lambda wanted=count: len(proxy.engine_pids) == wanted, "its end")
@@ -134,33 +115,17 @@ def test_tunnels_go_on(lab):
     wait_until(lambda: len(proxy.engine_pids) == 1, "the first engine's end")
 
 
-def with_a_held_request(lab, drain):
-    """A proxy with a request in progress, whose backend ends when the event is set."""
-    gate = threading.Event()
-
-    def handler(connection):
-        connection.read_request()
-        wait_event(gate)
-
-    origin = lab.origin(handler)
-    proxy = lab.proxy(origin, timeouts={"drain": drain})
-    client = lab.client(proxy)
-    client.send(request())
-    origin.wait_requests(1)
-    return proxy, client, gate
-
-
 def test_the_drain_timeout_ends_what_does_not_end(lab):
-    proxy, client, gate = with_a_held_request(lab, 300)
-    _, old = upgrade(proxy)
-    client.read_to_end()
-    gate.set()
-    wait_until(lambda: old not in proxy.engine_pids, "the old engine's end")
+    held = Held(lab, timeouts={"drain": 300})
+    _, old = upgrade(held.proxy)
+    held.client.read_to_end()
+    held.gate.set()
+    wait_until(lambda: old not in held.proxy.engine_pids, "the old engine's end")
 
 
 def test_an_idle_connection_is_answered_once_more(lab):
     """It is not closed in the moment in which the client may ask, but sent away with an answer."""
-    proxy = lab.proxy(fixed(lab), timeouts={"drain": 60_000})
+    proxy = lab.proxy(load_origin(lab), timeouts={"drain": 60_000})
     used, unused = lab.client(proxy), lab.client(proxy)
     assert used.get().status == 200
     wait_until(lambda: connects(proxy.address), "both are accepted")
@@ -174,7 +139,7 @@ def test_an_idle_connection_is_answered_once_more(lab):
 def test_what_needs_a_restart_changes_with_an_upgrade(lab):
     """More and fewer workers, a listener that comes and one that goes: the same file does."""
     ports = [port_free(), port_free()]
-    proxy = lab.proxy(fixed(lab), workers=2, listeners=[{"address": "127.0.0.1"},
+    proxy = lab.proxy(load_origin(lab), workers=2, listeners=[{"address": "127.0.0.1"},
                                                         {"address": "127.0.0.1", "port": ports[0]}],
                       reload={"watch": False})
     for workers, port, other in ((4, ports[1], ports[0]), (1, ports[0], ports[1])):
@@ -192,7 +157,7 @@ def test_what_needs_a_restart_changes_with_an_upgrade(lab):
 
 def test_unix_sockets_and_the_management_port_pass_on(lab):
     path = str(lab.directory / "x.sock")
-    proxy = lab.proxy(fixed(lab), listeners=[{"unixSocket": path}],
+    proxy = lab.proxy(load_origin(lab), listeners=[{"unixSocket": path}],
                       admin={"enabled": True, "port": 0})
     port = int(re.search(r"management API on http://127.0.0.1:(\d+)", proxy.stderr())[1])
     inode = os.stat(path).st_ino
@@ -211,7 +176,7 @@ def test_unix_sockets_and_the_management_port_pass_on(lab):
 
 def test_the_new_file_runs_in_both_processes(lab, copy):
     """And the supervisor keeps its number, by which a service manager knows the service."""
-    proxy = lab.proxy(fixed(lab), how={"program": str(copy)})
+    proxy = lab.proxy(load_origin(lab), how={"program": str(copy)})
     first = copy.stat().st_ino
     replace(copy, BINARY)
     assert os.stat(f"/proc/{proxy.engine_pid}/exe").st_ino == first
@@ -228,7 +193,7 @@ def test_the_new_file_runs_in_both_processes(lab, copy):
 
 def test_a_restart_runs_the_old_file(lab, copy):
     """A file that was replaced is a matter of an upgrade, not of a crash."""
-    proxy = lab.proxy(fixed(lab), how={"program": str(copy)})
+    proxy = lab.proxy(load_origin(lab), how={"program": str(copy)})
     first = copy.stat().st_ino
     replace(copy, b"garbage")
     crash(proxy)
@@ -241,7 +206,7 @@ def test_a_restart_runs_the_old_file(lab, copy):
     (b"#!/no/such/interpreter\n", "No such file"), (b"#!/bin/sh\nkill -SEGV $$\n", "signal 11"),
     (None, "No such file")])
 def test_a_bad_program_changes_nothing(lab, copy, program, reason):
-    proxy = lab.proxy(fixed(lab), how={"program": str(copy)})
+    proxy = lab.proxy(load_origin(lab), how={"program": str(copy)})
     old = proxy.engine_pid
     with Load(proxy.address, keep=False) as load:
         if program is None:
@@ -259,7 +224,7 @@ def test_a_bad_program_changes_nothing(lab, copy, program, reason):
 
 
 def test_a_bad_configuration_changes_nothing(lab):
-    proxy = lab.proxy(fixed(lab), reload={"watch": False})
+    proxy = lab.proxy(load_origin(lab), reload={"watch": False})
     old, good = proxy.engine_pid, proxy.config_file.read_text()
     write_config(proxy, "{")
     assert "exit status 2" in refused_upgrade(proxy)
@@ -277,10 +242,10 @@ def marks_of(lab, proxy):
 def test_what_was_changed_at_run_time_goes_on(lab, kept):
     """Backends, marks and sessions, a moment old; with a state file and without."""
     sections = {"state": {"file": str(lab.directory / "state.json")}} if kept else {}
-    proxy = managed(lab, fixed(lab), fixed(lab), **sections,
+    proxy = managed(lab, load_origin(lab), load_origin(lab), **sections,
                     loadBalancing={"stickySession": {"enabled": True}})
     cookie = lab.ask(proxy, request()).get("Set-Cookie").split(";")[0]
-    assert add(lab, proxy, url=fixed(lab).url, id="new").status == 201
+    assert add(lab, proxy, url=load_origin(lab).url, id="new").status == 201
     assert ask(lab, proxy, "/backends/new/drain", method="POST").status == 200
     upgrade(proxy)
     assert marks_of(lab, proxy) == {"b0": [], "b1": [], "new": ["draining"]}
@@ -288,7 +253,7 @@ def test_what_was_changed_at_run_time_goes_on(lab, kept):
 
 
 def test_changes_during_upgrades_are_kept_or_refused(lab):
-    proxy = managed(lab, fixed(lab))
+    proxy = managed(lab, load_origin(lab))
     added, over = [], threading.Event()
 
     def change():
@@ -315,7 +280,7 @@ def test_changes_during_upgrades_are_kept_or_refused(lab):
 
 
 def test_a_refused_upgrade_lets_changes_go_on(lab, copy):
-    proxy = managed(lab, fixed(lab), how={"program": str(copy)})
+    proxy = managed(lab, load_origin(lab), how={"program": str(copy)})
     replace(copy, b"#!/bin/sh\nexit 3\n")
     refused_upgrade(proxy)
     wait_until(lambda: add(lab, proxy, url="http://127.0.0.1:1", id="new").status == 201,
@@ -343,7 +308,7 @@ def test_an_earlier_engine_that_crashes_is_reported(lab):
 
 def test_nothing_piles_up(lab):
     """Descriptors and processes after many upgrades and some crashes are those of the beginning."""
-    proxy = lab.proxy(fixed(lab), workers=2)
+    proxy = lab.proxy(load_origin(lab), workers=2)
     upgrade(proxy)
     wait_until(lambda: len(proxy.engine_pids) == 1, "the first engine's end")
     files = open_files(proxy.pid)
@@ -365,21 +330,22 @@ def open_files(pid):
 
 def test_a_stop_while_both_run(lab):
     """The engine that drains is waited for; a second signal cuts it, too."""
-    proxy, client, gate = with_a_held_request(lab, 600_000)
+    held = Held(lab, timeouts={"drain": 600_000})
+    proxy = held.proxy
     upgrade(proxy)
     proxy.signal()
-    wait_until(lambda: not connects(proxy.address), "no new connections are accepted")
+    wait_refusing(proxy)
     wait_until(lambda: len(proxy.engine_pids) == 1, "the new engine's end")
     assert proxy.process.poll() is None
     proxy.signal()
     proxy.wait_exit()
-    client.read_to_end()
-    gate.set()
+    held.client.read_to_end()
+    held.gate.set()
 
 
 def test_many_signals_at_once(lab):
     """However they fall, what comes out serves."""
-    proxy = lab.proxy(lab.origin(serve(lambda seen: answer(b"x" * 1000))))
+    proxy = lab.proxy(load_origin(lab))
     with Load(proxy.address, keep=False) as load:
         for _ in range(20):
             proxy.signal(signal.SIGUSR2)

@@ -13,8 +13,8 @@ from lib.faults import Load, wait_answers
 from lib.logs import entries_of, messages
 from lib.origin import answer, serve, wait_until
 from lib.proxy import sanitized
+from lib.tunnel import SWITCH, echo_bytes, enter
 from lib.wire import WAIT_SECONDS
-from test_upgrade import SWITCH, UPGRADE, echo_bytes
 
 STEPS = [DAY, -DAY - HOUR, HOUR, 366 * DAY, -366 * DAY, 5, -5]
 
@@ -55,8 +55,7 @@ def test_requests_and_timers(lab, clock):
     waiting, idle, tunnel = (lab.client(proxy) for _ in range(3))
     waiting.send(request("GET", "/wait"))
     assert idle.get().status == 200
-    tunnel.send(UPGRADE)
-    assert tunnel.read_response().status == 101
+    enter(tunnel)
     load = Load(proxy, clients=4)
     for count, seconds in enumerate(STEPS, 1):
         wait_answers(load, 50)

@@ -7,12 +7,11 @@ import resource
 
 import pytest
 
-from lib.admin import ask, managed, metrics_of
+from lib.admin import add, ask, managed, metrics_of
 from lib.client import request
 from lib.disk import Disk, NotPermitted
 from lib.logs import entries, messages
 from lib.origin import wait_until
-from test_admin_backends import add
 
 # Records of this size fill a log buffer of 1 MB with few requests.
 LONG = "/" + "x" * 6000

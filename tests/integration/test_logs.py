@@ -7,32 +7,17 @@ import pytest
 
 from lib.blackhole import BlackHole, Refused
 from lib.client import request
-from lib.logs import entries
+from lib.logs import access, entries
 from lib.origin import answer, serve, wait_until
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\Z")
 LATENCY = {"totalUs", "headUs", "queueUs", "connectUs", "firstByteUs", "bodyUs", "ownUs"}
 
 
-def lines_of(proxy, log):
-    """The entries of all files of one log; every line must be one JSON object."""
-    found = entries(proxy, log=log)
-    assert all(isinstance(entry, dict) for entry in found)
-    return found
-
-
-def access(proxy, count):
-    """The access entries, once there are that many (issue: entry to file within a second)."""
-    wait_until(lambda: len(lines_of(proxy, "access")) >= count, f"{count} access entries")
-    found = lines_of(proxy, "access")
-    assert len(found) == count
-    return found
-
-
 def errors(proxy, condition):
     """The error entries, once one of them meets the condition."""
-    wait_until(lambda: any(map(condition, lines_of(proxy, "log"))), "an error entry")
-    return [entry for entry in lines_of(proxy, "log") if condition(entry)]
+    wait_until(lambda: any(map(condition, entries(proxy))), "an error entry")
+    return [entry for entry in entries(proxy) if condition(entry)]
 
 
 def test_access_entry(lab):
@@ -154,9 +139,9 @@ def test_forged_entries_are_impossible(lab):
         assert client.read_response().status in (200, 400)
         client.close()
     lab.ask(proxy, request("GET", "/last"))
-    wait_until(lambda: any(entry["path"] == "/last" for entry in lines_of(proxy, "access")
+    wait_until(lambda: any(entry["path"] == "/last" for entry in entries(proxy, log="access")
                            if entry["path"]), "the last entry")
-    for entry in lines_of(proxy, "access") + lines_of(proxy, "log"):
+    for entry in entries(proxy, log="access") + entries(proxy):
         assert entry.get("statusCode") != 999 and entry.get("level") != "forged"
     raw = b"".join(file.read_bytes() for file in proxy.logs.iterdir())
     assert not re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", raw)
@@ -170,7 +155,7 @@ def test_long_values_do_not_break_a_line(lab):
                                   host="h" * 250)).status in (200, 400)
     lab.ask(proxy, request("GET", "/" + "b" * 40_000))
     lab.ask(proxy, request("GET", "/end"))
-    wait_until(lambda: any(entry["path"] == "/end" for entry in lines_of(proxy, "access")),
+    wait_until(lambda: any(entry["path"] == "/end" for entry in entries(proxy, log="access")),
                "the last entry")
 
 
@@ -206,7 +191,7 @@ def test_deleted_file_is_made_again(lab):
 
     def asked_and_written():
         assert lab.ask(proxy, request()).status == 200
-        return lines_of(proxy, "access")
+        return entries(proxy, log="access")
 
     wait_until(asked_and_written, "the file is there again")
 
@@ -220,7 +205,7 @@ def test_deleted_directory_is_made_again(lab):
 
     def asked_and_written():
         assert lab.ask(proxy, request()).status == 200
-        return proxy.logs.is_dir() and lines_of(proxy, "access")
+        return proxy.logs.is_dir() and entries(proxy, log="access")
 
     wait_until(asked_and_written, "the directory is there again")
 
@@ -281,7 +266,7 @@ def test_level(lab):
     lab.ask(proxy, b"GET / HTTP/1.1\r\nBad Name: 1\r\n\r\n")
     proxy.stop()
     proxy.logs = directory
-    assert all(entry["level"] == "error" for entry in lines_of(proxy, "log"))
+    assert all(entry["level"] == "error" for entry in entries(proxy))
 
 
 def test_nothing_is_lost_at_stop(lab):
@@ -290,7 +275,7 @@ def test_nothing_is_lost_at_stop(lab):
     for _ in range(200):
         assert lab.ask(proxy, request()).status == 200
     proxy.stop()
-    assert len(lines_of(proxy, "access")) == 200
+    assert len(entries(proxy, log="access")) == 200
 
 
 def test_disabled_logs_make_no_files(lab):

@@ -4,24 +4,19 @@ import itertools
 import json
 import re
 import signal
-import struct
 import threading
 
 import pytest
 
 from lib.client import request
 from lib.logs import entries
-from lib.nameserver import (A, AAAA, CNAME, NXDOMAIN, REFUSED, SERVFAIL, SRV, TRUNCATED, NameServer,
-                            address, encode_name, record, response)
-from lib.origin import answer, serve, wait_until
+from lib.nameserver import (A, CNAME, NXDOMAIN, REFUSED, SERVFAIL, TRUNCATED, NameServer, address,
+                            encode_name, record, response)
+from lib.origin import named, wait_until
 from lib.proxy import run
 from lib.reload import reload, reload_entries, verdicts, write_config
 
 NAME = "app.test"
-
-
-def named(name):
-    return serve(lambda seen: answer(name))
 
 
 def twins(lab, *names):

@@ -7,8 +7,8 @@ from lib.faults import Load, wait_answers
 from lib.logs import entries
 from lib.network import CUTS, FAR, Line, NotPermitted, cut, mend
 from lib.origin import answer, serve, wait_until
+from lib.tunnel import SWITCH, echo_bytes, enter
 from lib.wire import Closed
-from test_upgrade import SWITCH, UPGRADE, echo_bytes
 
 CHECK = {"enabled": True, "path": "/health", "interval": 200, "maxInterval": 200, "timeout": 1000,
          "healthyThreshold": 1, "unhealthyThreshold": 2}
@@ -114,8 +114,7 @@ def test_a_response_that_never_goes_on(lab, line):
 
 def test_a_tunnel_that_never_goes_on(lab, line):
     proxy, client = begun(lab, line, stalling, timeouts={"tunnelIdle": 300})
-    client.send(UPGRADE)
-    assert client.read_response().status == 101
+    enter(client)
     client.send(b"ping")
     assert client.read_exactly(4) == b"ping"
     cut(line, "down there")

@@ -6,11 +6,11 @@ import time
 
 import pytest
 
+from lib.admin import managed, metrics_of, status_of
 from lib.client import request
 from lib.origin import answer, serve, wait_until
+from lib.reload import reload
 from lib.wire import WAIT_SECONDS
-from test_admin import managed, metrics_of, status_of
-from test_reload import reload
 
 
 class Gate:

@@ -2,10 +2,10 @@
 import json
 
 import pytest
+
 from lib.client import request
-from lib.logs import entries
+from lib.logs import access, entries
 from lib.origin import serve, wait_until
-from test_logs import lines_of
 
 OURS = "X-Request-ID: mine-1"
 
@@ -22,8 +22,7 @@ def test_page_and_logs_name_the_request(lab, head, status, path):
     response = lab.ask(proxy, request(method, target, OURS, *fields))
     assert response.status == status
     assert json.loads(response.body)["requestId"] == "mine-1"
-    wait_until(lambda: lines_of(proxy, "access"), "an access line")
-    line = lines_of(proxy, "access")[0]
+    [line] = access(proxy, 1)
     assert (line["method"], line["path"], line["requestId"]) == (method, path, "mine-1")
     assert line["statusCode"] == status
 
@@ -44,8 +43,7 @@ def test_access_line_of_what_was_refused(lab, head, read, protocol):
     """The bytes that were read of it, and the version it was in."""
     proxy = lab.proxy(lab.origin())
     assert lab.ask(proxy, head).status == 400
-    wait_until(lambda: lines_of(proxy, "access"), "an access line")
-    line = lines_of(proxy, "access")[0]
+    [line] = access(proxy, 1)
     assert (line["bytesIn"], line["protocol"]) == (read, protocol)
 
 
@@ -53,8 +51,7 @@ def test_the_host_that_nobody_named_is_not_logged(lab):
     """HTTP/1.0 without Host: the backend is sent its own, which is not the client's."""
     proxy = lab.proxy(lab.origin())
     assert lab.ask(proxy, b"GET / HTTP/1.0\r\n\r\n").status == 200
-    wait_until(lambda: lines_of(proxy, "access"), "an access line")
-    assert lines_of(proxy, "access")[0]["host"] is None
+    assert access(proxy, 1)[0]["host"] is None
 
 
 def test_what_was_refused_before_it_had_a_route_names_none(lab):
@@ -63,9 +60,8 @@ def test_what_was_refused_before_it_had_a_route_names_none(lab):
     for head in (b"GET / HTTP/1.1\r\nbroken line\r\n\r\n", request("GET", "/x/../secret")):
         assert lab.ask(proxy, head).status == 400
     assert lab.ask(proxy, request("GET", "/secret")).status == 200
-    wait_until(lambda: len(lines_of(proxy, "access")) == 3, "three access lines")
-    assert [line["route"] for line in lines_of(proxy, "access")] == [None, None, "secret"]
-    assert all("route" not in line for line in lines_of(proxy, "log")
+    assert [line["route"] for line in access(proxy, 3)] == [None, None, "secret"]
+    assert all("route" not in line for line in entries(proxy)
                if line.get("error") == "bad_request")
 
 
@@ -78,8 +74,7 @@ def test_a_request_has_an_id_whatever_its_route_sends(lab, edits):
     assert lab.ask(proxy, request("GET", "/")).status == 200
     assert origin.requests[0].body == body
     assert origin.requests[0].get("X-Request-ID") == edits.get("set", {}).get("X-Request-ID")
-    wait_until(lambda: len(lines_of(proxy, "access")) == 2, "two access lines")
-    first, second = lines_of(proxy, "access")
+    first, second = access(proxy, 2)
     assert first["requestId"] == "mine-2" and len(second["requestId"]) == 36
 
 
@@ -98,16 +93,14 @@ def test_head_that_never_ended_counts_what_came(lab):
     """408 by timeouts.requestHead."""
     proxy = lab.proxy(lab.origin(), timeouts={"requestHead": 100})
     assert lab.ask(proxy, b"GET / HTTP/1.1\r\nHost:").status == 408
-    wait_until(lambda: lines_of(proxy, "access"), "an access line")
-    assert lines_of(proxy, "access")[0]["bytesIn"] == 21
+    assert access(proxy, 1)[0]["bytesIn"] == 21
 
 
 def test_the_client_behind_a_trusted_proxy_is_the_one_that_counts(lab):
     """Its address is in the log, and keeps it on one backend by ip-hash."""
     proxy = lab.proxy(lab.origin(), trustedProxies=["127.0.0.0/8"])
     lab.ask(proxy, request("GET", "/", "X-Forwarded-For: 203.0.113.9"))
-    wait_until(lambda: lines_of(proxy, "access"), "an access line")
-    assert lines_of(proxy, "access")[0]["clientIp"] == "203.0.113.9"
+    assert access(proxy, 1)[0]["clientIp"] == "203.0.113.9"
 
 
 def test_response_without_a_date_gets_one(lab):

@@ -11,16 +11,11 @@ import pytest
 
 from lib.client import request
 from lib.logs import entries
-from lib.origin import answer, serve, wait_event, wait_until
+from lib.origin import answer, named, serve, wait_event, wait_until
 from lib.reload import reload, reload_entries, reload_text, verdicts, write_config
 from lib.settings import backends_of
+from lib.tunnel import SWITCH, echo_bytes, echo_tunnel, enter
 from lib.wire import WAIT_SECONDS
-from test_upgrade import SWITCH, UPGRADE, echo_bytes
-
-
-def named(name):
-    """A handler that answers every request with its own name."""
-    return serve(lambda seen: answer(name))
 
 
 def two_origins(lab, first=None, **sections):
@@ -87,15 +82,9 @@ def test_an_upload_to_a_removed_backend_goes_on(lab):
 
 
 def test_a_tunnel_to_a_removed_backend_goes_on(lab):
-    def handler(connection):
-        connection.read_request()
-        connection.send(SWITCH)
-        echo_bytes(connection)
-
-    proxy, _, new = two_origins(lab, handler)
+    proxy, _, new = two_origins(lab, echo_tunnel)
     client = lab.client(proxy)
-    client.send(UPGRADE)
-    assert client.read_response().status == 101
+    enter(client)
     for number in range(3):
         reload(proxy, backends=[backend(new, f"fresh{number}")])
         client.send(b"still there?")
@@ -378,8 +367,7 @@ def test_200_reloads_under_load(lab):
     proxy = lab.proxy(*origins, workers=2)
     tunnels = [lab.client(proxy) for _ in range(4)]
     for tunnel in tunnels:
-        tunnel.send(UPGRADE)
-        assert tunnel.read_response().status == 101
+        enter(tunnel)
     stop, counts, failures = threading.Event(), [], []
     threads = [threading.Thread(target=ask_until, args=(stop, lab.client(proxy), counts, failures))
                for _ in range(6)]

@@ -3,22 +3,18 @@ import json
 
 import pytest
 
-from lib.origin import answer, serve
+from lib.admin import TOKEN, managed, status_of
+from lib.origin import named
 from lib.proxy import port_free, run
-from test_admin import TOKEN, managed, status_of
 
 
 def tell(proxy, *words, env=None):
     return run(*words, "--config", str(proxy.config_file), env=env)
 
 
-def named(lab, name):
-    return lab.origin(serve(lambda seen: answer(name)))
-
-
 def test_backends(lab):
     """A backend's whole life."""
-    first, new = named(lab, "first"), named(lab, "new")
+    first, new = lab.origin(named("first")), lab.origin(named("new"))
     proxy = managed(lab, first, routes=[{"id": "api", "path": "/api", "backends": ["b0"]}])
     added = tell(proxy, "backends", "add", new.url, "--weight", "3", "--route", "api", "--id", "x-1")
     assert (added.returncode, added.stderr) == (0, "")

@@ -10,8 +10,8 @@ from lib.client import request
 from lib.logs import entries
 from lib.origin import answer, serve, wait_until
 from lib.reload import reload
+from lib.tunnel import SWITCH, UPGRADE, echo_bytes
 from lib.wire import Closed
-from test_upgrade import SWITCH, UPGRADE, echo_bytes
 
 LIMIT_MS = 300
 

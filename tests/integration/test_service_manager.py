@@ -9,11 +9,12 @@ import time
 import pytest
 
 from lib.client import request
+from lib.engine import crash
+from lib.load import load_origin
 from lib.proxy import port_free
 from lib.reload import reload, reload_text
-from lib.wire import WAIT_SECONDS
-from test_start_failures import start
-from test_supervisor import crash, fixed
+from lib.service_manager import Manager
+from lib.start import start
 
 pytestmark = pytest.mark.usefixtures("crashes")
 # Executes a command as a service manager does: descriptors from 3 on, and whom they are for.
@@ -31,44 +32,6 @@ os.execv(words[0], words)
 MODES = pytest.mark.parametrize("mode", [[], ["--no-supervisor"]])
 
 
-class Manager:
-    """The socket of a service manager."""
-
-    def __init__(self, address):
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.sock.bind(address)
-        self.sock.settimeout(WAIT_SECONDS)
-
-    def hear(self, *wanted):
-        """The assignments of the next message that has all of these keys, as a dict."""
-        while True:
-            lines = self.sock.recv(4096).decode().split("\n")
-            told = dict(line.split("=", 1) for line in lines if line)
-            if all(key in told for key in wanted):
-                return told
-
-    def hear_of(self, words):
-        """Waits until the status has these words."""
-        while words not in self.hear("STATUS")["STATUS"]:
-            pass
-
-    def silent(self, seconds):
-        """Whether nothing comes for that long."""
-        self.sock.settimeout(seconds)
-        try:
-            self.sock.recv(4096)
-        except TimeoutError:
-            return True
-        finally:
-            self.sock.settimeout(WAIT_SECONDS)
-        return False
-
-    def forget(self):
-        """What has come so far."""
-        while not self.silent(0.01):
-            pass
-
-
 @pytest.fixture(name="manager", params=["file", "abstract"])
 def service_manager(lab, request):  # pylint: disable=redefined-outer-name
     path = str(lab.directory / "notify")
@@ -83,7 +46,7 @@ def service_manager(lab, request):  # pylint: disable=redefined-outer-name
 @MODES
 def test_ready_reloading_stopping(lab, manager, mode):
     """In this order, and ready again behind each reload, whatever became of it."""
-    proxy = lab.proxy(fixed(lab), env=manager.env, how={"arguments": mode},
+    proxy = lab.proxy(load_origin(lab), env=manager.env, how={"arguments": mode},
                       timeouts={"drain": 7000})
     assert "Serving" in manager.hear("READY")["STATUS"]
     before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
@@ -102,7 +65,7 @@ def test_ready_reloading_stopping(lab, manager, mode):
 
 
 def test_a_crash_and_an_upgrade_are_told(lab, manager):
-    proxy = lab.proxy(fixed(lab), env=manager.env)
+    proxy = lab.proxy(load_origin(lab), env=manager.env)
     manager.hear("READY")
     crash(proxy)
     manager.hear_of("crashed")
@@ -116,7 +79,7 @@ def test_a_crash_and_an_upgrade_are_told(lab, manager):
 def test_only_the_supervisor_speaks(lab, manager):
     """As NotifyAccess=main, the default, wants it: credentials of every message."""
     manager.sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-    proxy = lab.proxy(fixed(lab), env=manager.env)
+    proxy = lab.proxy(load_origin(lab), env=manager.env)
     reload(proxy, timeouts={"drain": 8000})
     proxy.stop()
     senders = set()
@@ -134,7 +97,7 @@ def test_only_the_supervisor_speaks(lab, manager):
 
 @MODES
 def test_the_watchdog_is_fed(lab, manager, mode):
-    proxy = lab.proxy(fixed(lab), workers=3, how={"arguments": mode},
+    proxy = lab.proxy(load_origin(lab), workers=3, how={"arguments": mode},
                       env={**manager.env, "WATCHDOG_USEC": "200000"})
     for _ in range(5):
         manager.hear("WATCHDOG")
@@ -142,7 +105,7 @@ def test_the_watchdog_is_fed(lab, manager, mode):
 
 
 def test_the_watchdog_is_not_fed_by_an_engine_that_hangs(lab, manager):
-    proxy = lab.proxy(fixed(lab), env={**manager.env, "WATCHDOG_USEC": "200000"})
+    proxy = lab.proxy(load_origin(lab), env={**manager.env, "WATCHDOG_USEC": "200000"})
     manager.hear("WATCHDOG")
     os.kill(proxy.engine_pid, signal.SIGSTOP)
     manager.forget()
@@ -152,7 +115,7 @@ def test_the_watchdog_is_not_fed_by_an_engine_that_hangs(lab, manager):
 
 
 def test_a_watchdog_for_another_process_is_none_of_ours(lab, manager):
-    lab.proxy(fixed(lab), env={**manager.env, "WATCHDOG_USEC": "200000", "WATCHDOG_PID": "1"})
+    lab.proxy(load_origin(lab), env={**manager.env, "WATCHDOG_USEC": "200000", "WATCHDOG_PID": "1"})
     manager.hear("READY")
     manager.forget()
     assert manager.silent(0.5)
@@ -181,7 +144,7 @@ def test_sockets_are_taken_by_address(lab, mode):
     ports = [sock.getsockname()[1] for sock in (v4, v6, admin)]
     listeners = [{"address": "127.0.0.1", "port": ports[0]}, {"address": "::1", "port": ports[1]},
                  {"unixSocket": path}]
-    proxy = lab.proxy(fixed(lab), workers=3, listeners=listeners,
+    proxy = lab.proxy(load_origin(lab), workers=3, listeners=listeners,
                       admin={"enabled": True, "port": ports[2]},
                       how={**passed(sockets), "arguments": mode})
     for sock in sockets:
@@ -205,7 +168,7 @@ def test_a_wildcard_for_both_families(lab):
         pytest.skip("no IPv6 here")
     sock = socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True)
     port = sock.getsockname()[1]
-    lab.proxy(fixed(lab), proxy={"port": port}, how=passed([sock]))
+    lab.proxy(load_origin(lab), proxy={"port": port}, how=passed([sock]))
     for host in ("127.0.0.1", "::1"):
         assert lab.ask((host, port), request()).status == 200
 
@@ -213,7 +176,7 @@ def test_a_wildcard_for_both_families(lab):
 def test_other_listeners_are_opened(lab):
     sock = socket.create_server(("127.0.0.1", 0))
     other = port_free()
-    lab.proxy(fixed(lab), workers=2, how=passed([sock]),
+    lab.proxy(load_origin(lab), workers=2, how=passed([sock]),
               listeners=[{"address": "127.0.0.1", "port": sock.getsockname()[1]},
                          {"address": "127.0.0.1", "port": other}])
     for port in (sock.getsockname()[1], other):

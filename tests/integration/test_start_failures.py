@@ -1,46 +1,15 @@
 """A start that fails: each cause has its own words (path, reason, cure), on stderr and in the error
 log (issue: "start-up failures name the cause and the cure")."""
-import ctypes
-import json
 import pathlib
 import re
 import socket
-import subprocess
 import sys
 
 import pytest
 
-from lib import proxy as lib_proxy
 from lib import under_seccomp
-from lib.proxy import port_free
-
-PR_CAPBSET_DROP = 24
-DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, NET_BIND_SERVICE = 1, 2, 3, 10
-
-
-def without_privileges():
-    """Root without the rights that make it root: permission bits and low ports count for it."""
-    for capability in (DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, NET_BIND_SERVICE):
-        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
-
-
-def start(folder, listener, env=None, logging=None, **how):
-    """A start that is meant to fail: the process, and the entries of its error log. `before` are the
-    words of a command that executes it, `after` more arguments, `pass_fds` what it inherits."""
-    log = {"enabled": True, "directory": str(folder / "logs"), "filePattern": "x.log"}
-    file = folder / "config.json"
-    file.write_text(json.dumps({
-        "listeners": [listener], "backends": [{"url": "http://127.0.0.1:1"}], "workers": 2,
-        "admin": {"enabled": False},
-        "logging": {"errorLog": {**log, "level": "error", **(logging or {})},
-                    "accessLog": {**log, "enabled": False}}}))
-    done = subprocess.run(
-        [*how.get("before", ()), lib_proxy.BINARY, "--config", str(file), *how.get("after", ())],
-        env={**lib_proxy.os.environ, **(env or {})}, stdin=subprocess.DEVNULL, text=True,
-        capture_output=True, timeout=lib_proxy.WAIT_SECONDS * 2, check=False,
-        preexec_fn=without_privileges, pass_fds=how.get("pass_fds", ()))
-    logs = sorted((folder / "logs").glob("*.log"))
-    return done, [json.loads(line) for log in logs for line in log.read_text().splitlines()]
+from lib.proxy import connects, port_free
+from lib.start import start
 
 
 def check(done, entries, name, *words):
@@ -119,7 +88,7 @@ def test_unix_socket_of_another_program(tmp_path, mode, cure):
         done, entries = start(tmp_path, {"unixSocket": str(path)})
         check(done, entries, f"unix:{path}", "in use", cure)
         path.chmod(0o777)
-        assert lib_proxy.connects(str(path))
+        assert connects(str(path))
 
 
 # --- TCP ---

@@ -6,18 +6,12 @@ import time
 
 import pytest
 
+from lib.admin import add, ask, managed, names, remove, status_of
 from lib.client import request
-from lib.origin import answer, serve, wait_until
-from test_admin import ask, status_of
-from test_admin_backends import add, names, remove
-from lib.admin import managed
+from lib.origin import answer, named, serve, wait_until
 from lib.logs import messages
 
 CHECK = {"enabled": True, "interval": 100, "unhealthyThreshold": 1, "timeout": 1000}
-
-
-def named(lab, name):
-    return lab.origin(serve(lambda seen: answer(name)))
 
 
 def kept(lab, *origins, **sections):
@@ -60,10 +54,10 @@ def document(proxy):
 # --- What is kept ---
 
 def test_backends_and_marks(lab):
-    proxy = kept(lab, named(lab, "old"), named(lab, "gone"), named(lab, "marked"), routes=[
+    proxy = kept(lab, lab.origin(named("old")), lab.origin(named("gone")), lab.origin(named("marked")), routes=[
         {"id": "api", "path": "/api", "backends": ["b0"]}])
-    assert add(lab, proxy, url=named(lab, "new").url, id="new", weight=3).status == 201
-    assert add(lab, proxy, url=named(lab, "api").url, id="for-api", route="api").status == 201
+    assert add(lab, proxy, url=lab.origin(named("new")).url, id="new", weight=3).status == 201
+    assert add(lab, proxy, url=lab.origin(named("api")).url, id="for-api", route="api").status == 201
     assert remove(lab, proxy, "/backends/b1").status == 200
     assert ask(lab, proxy, "/backends/b2/maintenance", method="POST").status == 200
     assert ask(lab, proxy, "/backends/new/drain", method="POST").status == 200
@@ -85,8 +79,8 @@ def test_backends_and_marks(lab):
 
 def test_written_while_running(lab):
     """kill -9 loses what is younger than a moment, and no more."""
-    proxy = kept(lab, named(lab, "old"))
-    assert add(lab, proxy, url=named(lab, "new").url, id="new").status == 201
+    proxy = kept(lab, lab.origin(named("old")))
+    assert add(lab, proxy, url=lab.origin(named("new")).url, id="new").status == 201
     wait_until(lambda: [entry["id"] for entry in document(proxy).get("added", [])] == ["new"],
                "the state file")
     assert oct(proxy.state.stat().st_mode & 0o777) == "0o600"
@@ -99,20 +93,20 @@ def test_written_while_running(lab):
 
 def test_a_removed_backend_may_be_replaced_by_one_of_its_name(lab):
     """Removing and adding in one: the order does not matter at the start."""
-    proxy = kept(lab, named(lab, "old"), named(lab, "other"))
+    proxy = kept(lab, lab.origin(named("old")), lab.origin(named("other")))
     assert remove(lab, proxy, "/backends/b0").status == 200
-    assert add(lab, proxy, url=named(lab, "new").url, id="b0").status == 201
+    assert add(lab, proxy, url=lab.origin(named("new")).url, id="b0").status == 201
     assert remove(lab, proxy, "/backends/b1").status == 200
     restart(proxy)
     assert names(lab, proxy) == {"new"}, said(proxy, "reload")
 
 
 def test_the_file_wins_at_the_start_too(lab):
-    proxy = kept(lab, named(lab, "old"))
-    assert add(lab, proxy, url=named(lab, "new").url, id="new").status == 201
+    proxy = kept(lab, lab.origin(named("old")))
+    assert add(lab, proxy, url=lab.origin(named("new")).url, id="new").status == 201
     proxy.signal()
     assert proxy.wait_exit() == 0
-    proxy.config["backends"].append({"id": "new", "url": named(lab, "file").url})
+    proxy.config["backends"].append({"id": "new", "url": lab.origin(named("file")).url})
     again(proxy)
     assert names(lab, proxy) == {"old", "file"}
     assert not backends(lab, proxy)["new"]["addedAtRunTime"]
@@ -120,7 +114,7 @@ def test_the_file_wins_at_the_start_too(lab):
 
 def test_sticky_sessions(lab):
     """Issue: "sticky key": a client stays with its backend over a restart."""
-    proxy = kept(lab, *(named(lab, f"o{index}") for index in range(4)), loadBalancing={
+    proxy = kept(lab, *(lab.origin(named(f"o{index}")) for index in range(4)), loadBalancing={
         "strategy": "round-robin", "stickySession": {"enabled": True, "cookieName": "s"}})
     first = lab.ask(proxy, request())
     cookie = first.get("Set-Cookie").split(";")[0]
@@ -135,7 +129,7 @@ def test_sticky_sessions(lab):
 def down(lab):
     """A proxy that knows that its first backend is down, and has been stopped."""
     bad = lab.origin(serve(lambda _: answer(status="503 No")))
-    proxy = kept(lab, {"url": bad.url, "healthCheck": CHECK}, named(lab, "good"))
+    proxy = kept(lab, {"url": bad.url, "healthCheck": CHECK}, lab.origin(named("good")))
     while backends(lab, proxy)["b0"]["health"] != "unhealthy":
         pass
     proxy.signal()
@@ -179,7 +173,7 @@ def test_health_that_is_too_old(lab, age):
     ("\x00" * 100, "state.json:1:1")])
 def test_corrupt(lab, content, place):
     """Logged with its place, set aside, and the start goes on."""
-    proxy = kept(lab, named(lab, "old"))
+    proxy = kept(lab, lab.origin(named("old")))
     proxy.signal()
     assert proxy.wait_exit() == 0
     proxy.state.write_text(content)
@@ -194,10 +188,10 @@ def test_corrupt(lab, content, place):
 
 def test_entries_that_will_not_do(lab):
     """They are left out, one by one, and said so; the rest is restored."""
-    proxy = kept(lab, named(lab, "old"))
+    proxy = kept(lab, lab.origin(named("old")))
     proxy.signal()
     assert proxy.wait_exit() == 0
-    good = {"id": "x", "url": named(lab, "new").url}
+    good = {"id": "x", "url": lab.origin(named("new")).url}
     proxy.state.write_text(json.dumps({
         "version": 1, "savedAt": 1, "removed": [{"id": "gone", "url": "http://127.0.0.1:1"}],
         "backends": [{"id": "gone", "url": "http://127.0.0.1:1", "maintenance": True}],
@@ -210,7 +204,7 @@ def test_entries_that_will_not_do(lab):
 
 def test_removals_that_leave_nothing(lab):
     """A route is not left without a backend by what was true of another configuration."""
-    old = named(lab, "old")
+    old = lab.origin(named("old"))
     proxy = kept(lab, old)
     proxy.signal()
     assert proxy.wait_exit() == 0
@@ -222,8 +216,8 @@ def test_removals_that_leave_nothing(lab):
 
 def test_a_directory_that_cannot_be_written(lab):
     """Said once; the proxy goes on."""
-    proxy = managed(lab, named(lab, "old"), state={"file": str(lab.directory / "none" / "s.json")})
-    assert add(lab, proxy, url=named(lab, "new").url).status == 201
+    proxy = managed(lab, lab.origin(named("old")), state={"file": str(lab.directory / "none" / "s.json")})
+    assert add(lab, proxy, url=lab.origin(named("new")).url).status == 201
     wait_until(lambda: said(proxy), "a line of the log")
     assert "Cannot open the state file" in said(proxy)[0] and "No such file" in said(proxy)[0]
     assert names(lab, proxy) == {"old", "new"}
@@ -232,8 +226,8 @@ def test_a_directory_that_cannot_be_written(lab):
 # --- Where it is ---
 
 def test_none_unless_there_is_a_place(lab):
-    proxy = managed(lab, named(lab, "old"))
-    assert add(lab, proxy, url=named(lab, "new").url).status == 201
+    proxy = managed(lab, lab.origin(named("old")))
+    assert add(lab, proxy, url=lab.origin(named("new")).url).status == 201
     restart(proxy)
     assert names(lab, proxy) == {"old"}
 
@@ -242,8 +236,8 @@ def test_the_directory_of_the_service(lab):
     """As systemd's StateDirectory= names it; switched off, nothing is written."""
     directory = lab.directory / "var"
     directory.mkdir()
-    proxy = managed(lab, named(lab, "old"), env={"STATE_DIRECTORY": f"{directory}:/elsewhere"})
-    assert add(lab, proxy, url=named(lab, "new").url).status == 201
+    proxy = managed(lab, lab.origin(named("old")), env={"STATE_DIRECTORY": f"{directory}:/elsewhere"})
+    assert add(lab, proxy, url=lab.origin(named("new")).url).status == 201
     restart(proxy)
     assert names(lab, proxy) == {"old", "new"}
     assert [path.name for path in directory.iterdir()] == ["state.json"]
@@ -253,11 +247,11 @@ def test_the_directory_of_the_service(lab):
 
 
 def test_a_link_in_its_place_is_not_followed(lab):
-    proxy = kept(lab, named(lab, "old"))
+    proxy = kept(lab, lab.origin(named("old")))
     other = lab.directory / "other"
     other.write_text("untouched")
     proxy.state.with_suffix(".json.new").symlink_to(other)
-    assert add(lab, proxy, url=named(lab, "new").url).status == 201
+    assert add(lab, proxy, url=lab.origin(named("new")).url).status == 201
     wait_until(lambda: document(proxy).get("added"), "the state file")
     assert other.read_text() == "untouched"
     assert lab.ask(proxy, request()).status == 200

@@ -5,29 +5,10 @@ import threading
 import pytest
 
 from lib.client import request
+from lib.engine import wait_refusing
+from lib.held import Held
 from lib.origin import answer, serve, wait_event, wait_until
-from lib.proxy import connects
-
-UPGRADE = request("GET", "/tunnel", "Connection: Upgrade", "Upgrade: test")
-SWITCH = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: test\r\n\r\n"
-
-
-def held(gate):
-    """A handler that answers when the gate opens, or makes a tunnel that echoes."""
-    def handler(connection):
-        if connection.read_request().target == "/tunnel":
-            connection.send(SWITCH)
-            while True:
-                connection.send(connection.read_some())
-        wait_event(gate)
-        connection.send(answer("finished"))
-        serve(lambda seen: answer("again"))(connection)
-    return handler
-
-
-def wait_refusing(proxy):
-    """Until it has taken up the stop."""
-    wait_until(lambda: not connects(proxy.address), "no new connections are accepted")
+from lib.tunnel import echo_tunnel, enter
 
 
 def test_stop_without_connections(lab):
@@ -53,21 +34,13 @@ def test_idle_connections_are_closed(lab):
 
 def test_exchange_in_progress_is_finished(lab):
     """The answer comes whole, says Connection: close, and then the connection ends."""
-    gate = threading.Event()
-    origin = lab.origin(held(gate))
-    proxy = lab.proxy(origin, timeouts={"drain": 60_000})
-    client = lab.client(proxy)
-    client.send(request())
-    origin.wait_requests(1)
-    proxy.signal()
-    wait_refusing(proxy)
-    assert proxy.process.poll() is None
-    gate.set()
-    response = client.read_response()
-    assert response.body == b"finished"
-    assert response.has_token("Connection", "close")
-    client.expect_end(allow_reset=False)
-    assert proxy.wait_exit() == 0
+    held = Held(lab, timeouts={"drain": 60_000})
+    held.proxy.signal()
+    wait_refusing(held.proxy)
+    assert held.proxy.process.poll() is None
+    assert held.finish().has_token("Connection", "close")
+    held.client.expect_end(allow_reset=False)
+    assert held.proxy.wait_exit() == 0
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
@@ -117,25 +90,18 @@ def test_request_that_is_half_there_is_finished(lab):
 
 def test_drain_timeout_ends_what_does_not_end(lab):
     """Setting timeouts.drain: an exchange that never ends does not hold the stop for ever."""
-    gate = threading.Event()
-    origin = lab.origin(held(gate))
-    proxy = lab.proxy(origin, timeouts={"drain": 300})
-    client = lab.client(proxy)
-    client.send(request())
-    origin.wait_requests(1)
-    proxy.signal()
-    client.read_to_end()
-    assert proxy.wait_exit() == 0
-    gate.set()
+    held = Held(lab, timeouts={"drain": 300})
+    held.proxy.signal()
+    held.client.read_to_end()
+    assert held.proxy.wait_exit() == 0
+    held.gate.set()
 
 
 def test_tunnels_get_the_drain_time(lab):
     """A tunnel goes on during the drain and is ended behind it."""
-    origin = lab.origin(held(threading.Event()))
-    proxy = lab.proxy(origin, timeouts={"drain": 1500})
+    proxy = lab.proxy(lab.origin(echo_tunnel), timeouts={"drain": 1500})
     client = lab.client(proxy)
-    client.send(UPGRADE)
-    assert client.read_response().status == 101
+    enter(client)
     proxy.signal()
     wait_refusing(proxy)
     client.send(b"still here")
@@ -146,10 +112,9 @@ def test_tunnels_get_the_drain_time(lab):
 
 def test_tunnel_that_ends_by_itself_ends_the_drain(lab):
     """The stop waits for what runs, not for the clock."""
-    proxy = lab.proxy(lab.origin(held(threading.Event())), timeouts={"drain": 600_000})
+    proxy = lab.proxy(lab.origin(echo_tunnel), timeouts={"drain": 600_000})
     client = lab.client(proxy)
-    client.send(UPGRADE)
-    assert client.read_response().status == 101
+    enter(client)
     proxy.signal()
     wait_refusing(proxy)
     client.close()
@@ -158,18 +123,13 @@ def test_tunnel_that_ends_by_itself_ends_the_drain(lab):
 
 def test_second_signal_stops_at_once(lab):
     """Issue: "a second signal stops at once", whatever still runs."""
-    gate = threading.Event()
-    origin = lab.origin(held(gate))
-    proxy = lab.proxy(origin, timeouts={"drain": 600_000})
-    client = lab.client(proxy)
-    client.send(request())
-    origin.wait_requests(1)
-    proxy.signal()
-    wait_refusing(proxy)
-    proxy.signal()
-    proxy.wait_exit()
-    client.read_to_end()
-    gate.set()
+    held = Held(lab, timeouts={"drain": 600_000})
+    held.proxy.signal()
+    wait_refusing(held.proxy)
+    held.proxy.signal()
+    held.proxy.wait_exit()
+    held.client.read_to_end()
+    held.gate.set()
 
 
 def test_no_request_is_lost_in_a_stop_under_load(lab):

@@ -10,8 +10,8 @@ from lib.admin import ask, managed, metrics_of, status_of
 from lib.client import request
 from lib.logs import entries
 from lib.origin import wait_until
+from lib.service_manager import Manager
 from lib.threads import Frozen, NotPermitted, thread_ids
-from test_service_manager import Manager
 
 WATCHDOG_US = 1_000_000
 

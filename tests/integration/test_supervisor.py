@@ -8,16 +8,17 @@ import pathlib
 import re
 import signal
 import subprocess
-import threading
 import time
 
 import pytest
 
 from lib.admin import ask, managed, status_of
 from lib.client import Client, request
-from lib.load import Load
+from lib.engine import crash, wait_refusing
+from lib.held import Held
+from lib.load import Load, load_origin
 from lib.logs import entries, messages
-from lib.origin import answer, serve, wait_event, wait_until
+from lib.origin import wait_until
 from lib.proxy import BINARY, children, connects
 from lib.reload import write_config
 from lib.wire import WAIT_SECONDS
@@ -26,33 +27,11 @@ from lib.wire import WAIT_SECONDS
 pytestmark = pytest.mark.usefixtures("crashes")
 
 
-def fixed(lab):
-    """An origin for Load."""
-    return lab.origin(serve(lambda seen: answer(b"x" * 1000)))
-
-
-def crash(proxy, number=signal.SIGSEGV):
-    """Ends the engine; returns when there is another one."""
-    old = proxy.engine_pid
-    os.kill(old, number)
-    wait_until(lambda: proxy.engine_pids and old not in proxy.engine_pids, "another engine")
-
-
-def held(gate):
-    """A handler that answers when the gate opens."""
-    def handler(connection):
-        connection.read_request()
-        wait_event(gate)
-        connection.send(answer("finished"))
-        connection.wait_closed()
-    return handler
-
-
 # --- Crashes ---
 
 def test_a_crash_under_load(lab):
     """What runs is cut, but no connection is refused, and nobody waits for long."""
-    proxy = lab.proxy(fixed(lab), workers=2)
+    proxy = lab.proxy(load_origin(lab), workers=2)
     with Load(proxy.address, keep=False) as load:
         for _ in range(3):
             before = load.done
@@ -66,7 +45,7 @@ def test_a_crash_under_load(lab):
 
 def test_connections_wait_while_nobody_serves(lab):
     """The second crash in a row is followed by a pause: who comes in it is served behind it."""
-    proxy = lab.proxy(fixed(lab))
+    proxy = lab.proxy(load_origin(lab))
     crash(proxy)
     old = proxy.engine_pid
     os.kill(old, signal.SIGSEGV)
@@ -81,7 +60,7 @@ def test_connections_wait_while_nobody_serves(lab):
     (signal.SIGBUS, "SIGBUS")])
 def test_the_report(lab, number, name):
     """The error log says which process ended by what after how long; so does stderr."""
-    proxy = lab.proxy(fixed(lab))
+    proxy = lab.proxy(load_origin(lab))
     pid = proxy.engine_pid
     crash(proxy, number)
     assert lab.ask(proxy, request()).status == 200
@@ -108,7 +87,7 @@ def upgrade_wholly(proxy):
 
 def test_what_was_changed_at_run_time_survives(lab):
     """Without a state file: marks and sessions, also over an upgrade and a second crash."""
-    origins = [fixed(lab), fixed(lab)]
+    origins = [load_origin(lab), load_origin(lab)]
     proxy = managed(lab, *origins, loadBalancing={"stickySession": {"enabled": True}})
     cookie = lab.ask(proxy, request()).get("Set-Cookie").split(";")[0]
     other = 1 if origins[0].requests else 0
@@ -126,8 +105,8 @@ def test_what_was_changed_at_run_time_survives(lab):
 def test_every_listener_survives(lab):
     """Unix sockets, those of several workers, and the management API."""
     path = str(lab.directory / "x.sock")
-    proxy = lab.proxy(fixed(lab), workers=3, listeners=[{"address": "127.0.0.1"},
-                                                        {"unixSocket": path}],
+    proxy = lab.proxy(load_origin(lab), workers=3,
+                      listeners=[{"address": "127.0.0.1"}, {"unixSocket": path}],
                       admin={"enabled": True, "port": 0})
     port = int(re.search(r"management API on http://127.0.0.1:(\d+)", proxy.stderr())[1])
     inode = os.stat(path).st_ino
@@ -150,7 +129,7 @@ def test_every_listener_survives(lab):
 
 def test_it_gives_up_in_the_end(lab):
     """Ten crashes in a row, none of which ran for a minute: exit status 1, and the log says why."""
-    proxy = lab.proxy(fixed(lab))
+    proxy = lab.proxy(load_origin(lab))
     killed, deadline = set(), time.monotonic() + 6 * WAIT_SECONDS
     while proxy.process.poll() is None:
         assert time.monotonic() < deadline
@@ -176,7 +155,7 @@ def children_of(proxy):
 
 def test_a_restart_with_a_broken_file_is_tried_again(lab):
     """The file was broken after the start: when it is repaired the proxy serves again by itself."""
-    proxy = lab.proxy(fixed(lab), reload={"watch": False})
+    proxy = lab.proxy(load_origin(lab), reload={"watch": False})
     good = proxy.config_file.read_text()
     write_config(proxy, "{")
     os.kill(proxy.engine_pid, signal.SIGSEGV)
@@ -186,7 +165,7 @@ def test_a_restart_with_a_broken_file_is_tried_again(lab):
 
 
 def test_a_stop_while_it_waits_to_start_again(lab):
-    proxy = lab.proxy(fixed(lab), reload={"watch": False})
+    proxy = lab.proxy(load_origin(lab), reload={"watch": False})
     write_config(proxy, "{")
     os.kill(proxy.engine_pid, signal.SIGSEGV)
     wait_until(lambda: "after a moment" in proxy.stderr(), "the second start that fails")
@@ -198,22 +177,16 @@ def test_a_stop_while_it_waits_to_start_again(lab):
 
 def test_control_c_is_obeyed_once(lab):
     """A terminal signals the whole group: one is a graceful stop, not two at once."""
-    gate = threading.Event()
-    origin = lab.origin(held(gate))
-    proxy = lab.proxy(origin, timeouts={"drain": 60_000})
-    client = lab.client(proxy)
-    client.send(request())
-    origin.wait_requests(1)
-    os.killpg(proxy.pid, signal.SIGINT)
-    wait_until(lambda: not connects(proxy.address), "no new connections are accepted")
-    gate.set()
-    assert client.read_response().body == b"finished"
-    assert proxy.wait_exit() == 0
+    held = Held(lab, timeouts={"drain": 60_000})
+    os.killpg(held.proxy.pid, signal.SIGINT)
+    wait_refusing(held.proxy)
+    held.finish()
+    assert held.proxy.wait_exit() == 0
 
 
 def test_signals_to_the_engine_are_not_obeyed(lab):
     """They would be obeyed twice when a service manager signals all processes."""
-    proxy = lab.proxy(fixed(lab))
+    proxy = lab.proxy(load_origin(lab))
     engine = proxy.engine_pid
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):
         os.kill(engine, number)
@@ -222,26 +195,21 @@ def test_signals_to_the_engine_are_not_obeyed(lab):
 
 
 def test_an_engine_without_its_supervisor_ends_gracefully(lab):
-    gate = threading.Event()
-    origin = lab.origin(held(gate))
-    proxy = lab.proxy(origin, timeouts={"drain": 60_000})
+    held = Held(lab, timeouts={"drain": 60_000})
+    proxy = held.proxy
     engine = proxy.engine_pid
-    client = lab.client(proxy)
-    client.send(request())
-    origin.wait_requests(1)
     proxy.process.kill()
     proxy.process.wait()
     proxy.stopped = True
-    wait_until(lambda: not connects(proxy.address), "no new connections are accepted")
-    gate.set()
-    assert client.read_response().body == b"finished"
+    wait_refusing(proxy)
+    held.finish()
     wait_until(lambda: not os.path.exists(f"/proc/{engine}"), "the engine's end")
     assert "The supervisor is gone: stopping gracefully" in messages(proxy, "supervisor")
 
 
 def test_an_engine_that_hangs_can_be_stopped(lab):
     """The third signal does not wait for anybody."""
-    proxy = lab.proxy(fixed(lab))
+    proxy = lab.proxy(load_origin(lab))
     os.kill(proxy.engine_pid, signal.SIGSTOP)
     for _ in range(3):
         proxy.signal()
@@ -251,7 +219,7 @@ def test_an_engine_that_hangs_can_be_stopped(lab):
 
 def test_one_process(lab):
     """--no-supervisor: as if there were none."""
-    proxy = lab.proxy(fixed(lab), how={"arguments": ["--no-supervisor"]})
+    proxy = lab.proxy(load_origin(lab), how={"arguments": ["--no-supervisor"]})
     assert children(proxy.pid) == []
     proxy.signal(signal.SIGUSR2)
     wait_until(lambda: messages(proxy, "supervisor"), "the answer")
@@ -277,7 +245,7 @@ def first_process(lab):
                            check=False)
     if tried.returncode != 0:
         pytest.skip(f"no PID namespace is permitted here: {tried.stderr.strip()}")
-    proxy = lab.proxy(fixed(lab), how={"before": ["unshare", "--pid", "--fork"]})
+    proxy = lab.proxy(load_origin(lab), how={"before": ["unshare", "--pid", "--fork"]})
     first = children(proxy.pid)[0]
     proxy.signal = lambda number=signal.SIGTERM: os.kill(first, number)  # unshare passes none on
     return proxy, first

@@ -6,11 +6,7 @@ import pytest
 
 from lib.client import request
 from lib.origin import answer, serve, wait_event, wait_until
-
-UPGRADE = request("GET", "/chat", "Connection: Upgrade", "Upgrade: websocket",
-                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13")
-SWITCH = ("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-          "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
+from lib.tunnel import SWITCH, UPGRADE, echo_bytes, enter
 
 
 def tunnel(lab, talk, first=b"", **sections):
@@ -21,15 +17,7 @@ def tunnel(lab, talk, first=b"", **sections):
         talk(connection)
 
     client = lab.client(lab.proxy(lab.origin(handler), **sections))
-    client.send(UPGRADE)
-    response = client.read_response()
-    assert response.status == 101
-    return client, response
-
-
-def echo_bytes(connection):
-    while True:
-        connection.send(connection.read_some())
+    return client, enter(client)
 
 
 def test_heads_of_the_handshake(lab):
@@ -240,8 +228,7 @@ def test_reader_that_stops_holds_only_its_own_tunnel(lab):
 
     proxy = lab.proxy(lab.origin(handler))
     slow = lab.client(proxy, receive_bytes=4096)
-    slow.send(UPGRADE)
-    assert slow.read_head().status == 101
+    enter(slow)
     before = proxy.memory_kb()
     for _ in range(20):
         assert lab.ask(proxy, request()).body == b"fine"

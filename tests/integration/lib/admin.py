@@ -1,8 +1,11 @@
 """What the management API says of a running proxy."""
+import contextlib
 import json
 
 from lib.client import request
 from lib.proxy import port_free
+
+TOKEN = "a-token-of-the-tests"
 
 
 def managed(lab, *origins, admin=None, **sections):
@@ -11,6 +14,23 @@ def managed(lab, *origins, admin=None, **sections):
     proxy = lab.proxy(*origins, admin={"enabled": True, "port": port, **(admin or {})}, **sections)
     proxy.admin = ("127.0.0.1", port)
     return proxy
+
+
+@contextlib.contextmanager
+def draining(lab, *origins):
+    """A managed proxy that is stopped and finishes a request as long as the block lasts."""
+    proxy = managed(lab, *origins, timeouts={"drain": 10000})
+    client = lab.client(proxy)
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
+    while not status_of(lab, proxy)["requests"]["active"]:
+        pass
+    proxy.signal()
+    while not status_of(lab, proxy)["draining"]:
+        pass
+    yield proxy
+    client.send("cde")
+    assert client.read_response("POST").status == 200
+    assert proxy.wait_exit() == 0
 
 
 def ask(lab, proxy, path, *lines, method="GET", host="127.0.0.1"):
@@ -33,3 +53,25 @@ def metrics_of(lab, proxy):
     samples = dict(line.rsplit(" ", 1) for line in lines)
     assert len(samples) == len(lines), "a sample came twice"
     return {name: float(value) for name, value in samples.items()}
+
+
+def send(lab, proxy, method, path, body, *lines):
+    """A request with a JSON body; a str or bytes goes as it is."""
+    if not isinstance(body, (str, bytes)):
+        body = json.dumps(body)
+    data = body if isinstance(body, bytes) else body.encode()
+    return lab.ask(proxy.admin, request(method, path, "Content-Type: application/json", *lines,
+                                        body=data, host="127.0.0.1"), method)
+
+
+def add(lab, proxy, **members):
+    return send(lab, proxy, "POST", "/backends", members)
+
+
+def remove(lab, proxy, path):
+    return ask(lab, proxy, path, method="DELETE")
+
+
+def names(lab, proxy, path="/", count=12):
+    """Who answers requests to the proxy."""
+    return {lab.ask(proxy, request("GET", path)).body.decode() for _ in range(count)}

@@ -2,7 +2,15 @@
 import threading
 
 from lib.client import Client, request
+from lib.origin import answer, serve
 from lib.wire import Closed
+
+BODY = b"x" * 1000
+
+
+def load_origin(lab):
+    """An origin that gives its clients what they expect."""
+    return lab.origin(serve(lambda seen: answer(BODY)))
 
 
 class Load:
@@ -10,7 +18,7 @@ class Load:
     keeps as long as it is let, or each on one of its own. What goes wrong is collected in `failed`
     (whatever it is) and `refused` (connections)."""
 
-    def __init__(self, address, count=4, keep=True, body=b"x" * 1000):
+    def __init__(self, address, count=4, keep=True, body=BODY):
         self.address, self.keep, self.body = address, keep, body
         self.failed, self.refused = [], []
         self.done = 0

@@ -34,6 +34,11 @@ def serve(respond):
     return handler
 
 
+def named(name):
+    """A handler that answers every request with this name."""
+    return serve(lambda seen: answer(name))
+
+
 class Connection(Stream):
     """An accepted connection; `index` counts from 0 in order of acceptance."""
 
@@ -57,8 +62,8 @@ class Connection(Stream):
 class Origin:
     """A listening socket whose connections are each given to `handler(connection)`.
 
-    `sock` is one that is bound already. Tests read `connections` and `requests`. A handler's own error (not: the peer went away) is
-    kept and raised by close(), so that it fails the test.
+    `sock` is one that is bound already. Tests read `connections` and `requests`. A handler's own
+    error (not: the peer went away) is kept and raised by close(), so that it fails the test.
     """
 
     def __init__(self, handler=None, address=("127.0.0.1", 0), receive_bytes=None, sock=None):

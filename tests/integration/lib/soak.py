@@ -14,9 +14,9 @@ from lib.faults import FAULTS, FaultyBackend, Load
 from lib.origin import answer, serve, wait_until
 from lib.reload import write_config
 from lib.settings import backends_of
+from lib.tunnel import SWITCH, echo_bytes, enter
 from lib.wire import Closed
 from test_leaks import end_oddly
-from test_upgrade import SWITCH, UPGRADE, echo_bytes
 
 PIECE = b"d" * 1000
 CLIENTS = 6
@@ -56,8 +56,7 @@ class Lasting:
 
     def __init__(self, proxy):
         self.tunnel, self.download = Client(proxy.address), Client(proxy.address)
-        self.tunnel.send(UPGRADE)
-        assert self.tunnel.read_response().status == 101
+        enter(self.tunnel)
         self.download.send(request("GET", "/download"))
         self.download.read_exactly(len("HTTP/1.1 200 OK"))
 

@@ -1,0 +1,33 @@
+"""The engine of a running proxy: its crash, its replacement, its stop."""
+import os
+import signal
+
+from lib.logs import messages
+from lib.origin import wait_until
+from lib.proxy import connects
+
+
+def crash(proxy, number=signal.SIGSEGV):
+    """Ends the engine; returns when there is another one."""
+    old = proxy.engine_pid
+    os.kill(old, number)
+    wait_until(lambda: proxy.engine_pids and old not in proxy.engine_pids, "another engine")
+
+
+def upgrade(proxy):
+    """Returns when a new engine serves and the old one finishes: (its number, the old one's)."""
+    old = proxy.engine_pid
+    taken = len(retirements(proxy))
+    proxy.signal(signal.SIGUSR2)
+    wait_until(lambda: len(retirements(proxy)) > taken and proxy.engine_pid != old, "the upgrade")
+    return proxy.engine_pid, old
+
+
+def retirements(proxy):
+    """The messages of engines that were replaced."""
+    return [text for text in messages(proxy, "stop") if "Another engine has taken over" in text]
+
+
+def wait_refusing(proxy):
+    """Until it has taken up the stop."""
+    wait_until(lambda: not connects(proxy.address), "no new connections are accepted")
