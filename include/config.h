@@ -228,13 +228,11 @@ void config_print(const struct config *config, FILE *out);
 /* config.schema.json and docs/configuration.md, generated from the settings' rows. */
 void config_print_schema(FILE *out);
 void config_print_reference(FILE *out);
-/* For clients of the management API. The address of a URL as backends have them, whose name may
- * have to be looked up, which may take a while; and the token that a file holds, in the arena.
- * NULL, or why not. */
+/* For clients of the management API: the address of a backend's URL, whose name is looked up, which
+ * may take a while; the token that a file holds, in the arena. NULL, or why not. */
 const char *config_url_resolve(struct arena *arena, struct slice url, struct address *address);
 const char *config_token_read(struct arena *arena, const char *file, struct slice *token);
-/* CPUs that this process may run on: cgroup cpusets and taskset are respected, unlike with the
- * number of CPUs that are online. */
+/* CPUs that this process may run on, by cgroup cpusets and taskset, too. */
 u32 config_cpus_allowed(void);
 /* "jansson 2.14": the library in use, for --version. */
 const char *config_library(void);

@@ -1,3 +1,4 @@
+/* See fuzz_heads.h. */
 #include "fuzz_heads.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* See guard_page.h. */
 #include "guard_page.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* See receiver.h. */
 #include "receiver.h"
 
 static struct receiver *receiver_of(struct ring_recv *recv)

@@ -1,3 +1,4 @@
+/* See ring_fixture.h. */
 #include "ring_fixture.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* See scenario.h. */
 #include "scenario.h"
 
 #include <stdio.h>

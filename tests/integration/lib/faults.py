@@ -8,6 +8,7 @@ import threading
 
 from lib.client import Client, request
 from lib.origin import wait_until
+from lib.process import Process
 from lib.wire import WAIT_SECONDS, Closed, WireError
 
 SCRIPT = pathlib.Path(__file__).with_name("fault_backend.py")
@@ -16,18 +17,12 @@ TOLD = ("slow", "hang", "half", "reset", "garbage", "ailing", "deaf")
 FAULTS = ("killed", "frozen") + TOLD
 
 
-class FaultyBackend:
+class FaultyBackend(Process):
     """A process that answers, until it is made to fail."""
 
     def __init__(self):
         self.how = "well"
-        self.process = subprocess.Popen(  # pylint: disable=consider-using-with
-            [sys.executable, str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.port = int(self.process.stdout.readline())
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        super().__init__([sys.executable, str(SCRIPT)], stdin=subprocess.PIPE)
 
     def tell(self, word):
         self.process.stdin.write(word.encode() + b"\n")
@@ -38,8 +33,7 @@ class FaultyBackend:
         """Killed is for good; heal() undoes the others."""
         self.how = how
         if how == "killed":
-            self.process.kill()
-            self.process.wait(WAIT_SECONDS)
+            self.kill()
         elif how == "frozen":
             self.process.send_signal(signal.SIGSTOP)
         else:
@@ -51,12 +45,6 @@ class FaultyBackend:
         elif self.how != "well":
             self.tell("well")
         self.how = "well"
-
-    def close(self):
-        self.process.kill()
-        self.process.wait(WAIT_SECONDS)
-        self.process.stdin.close()
-        self.process.stdout.close()
 
 
 class Load:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import time
 
+from lib.process import Process
 from lib.proxy import connects, port_free
 from lib.wire import WAIT_SECONDS
 
@@ -38,29 +39,19 @@ http {{
 """
 
 
-class Nginx:
+class Nginx(Process):
     """Serves `files` (a folder that the test fills)."""
 
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
         self.files = self.directory / "files"
         self.files.mkdir(parents=True)
-        self.port = port_free()
-        (self.directory / "nginx.conf").write_text(CONFIG.format(port=self.port))
-        self.process = subprocess.Popen(  # pylint: disable=consider-using-with
-            [PROGRAM, "-e", "stderr", "-p", str(self.directory), "-c", "nginx.conf"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        port = port_free()
+        (self.directory / "nginx.conf").write_text(CONFIG.format(port=port))
+        super().__init__([PROGRAM, "-e", "stderr", "-p", str(self.directory), "-c", "nginx.conf"],
+                         port, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         deadline = time.monotonic() + WAIT_SECONDS
         while not connects(("127.0.0.1", self.port)):
             assert self.process.poll() is None, self.process.stderr.read()
             assert time.monotonic() < deadline, "nginx does not accept"
             time.sleep(0.01)
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}"
-
-    def close(self):
-        self.process.terminate()
-        self.process.wait(WAIT_SECONDS)
-        self.process.stderr.close()

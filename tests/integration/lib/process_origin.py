@@ -2,35 +2,20 @@
 it prints its port and answers every request with 200 and the size of the body it got."""
 import asyncio
 import signal
-import subprocess
 import sys
 
-from lib.wire import WAIT_SECONDS
+from lib.process import Process
 
 
-class ProcessOrigin:
-    """Runs this file; `pid` is there for signals."""
+class ProcessOrigin(Process):
+    """Runs this file."""
 
     def __init__(self):
-        self.process = subprocess.Popen(  # pylint: disable=consider-using-with
-            [sys.executable, "-m", "lib.process_origin"], stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, cwd=__file__.rsplit("/", 2)[0])
-        self.port = int(self.process.stdout.readline())
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}"
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait(WAIT_SECONDS)
+        super().__init__([sys.executable, "-m", "lib.process_origin"],
+                         cwd=__file__.rsplit("/", 2)[0])
 
     def freeze(self):
         self.process.send_signal(signal.SIGSTOP)
-
-    def close(self):
-        self.kill()
-        self.process.stdout.close()
 
 
 async def serve(reader, writer):

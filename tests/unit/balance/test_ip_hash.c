@@ -1,3 +1,5 @@
+/* ip-hash: a client stays with its backend, shares follow weights, and few move when backends
+ * change. */
 #include "fixture.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* least-connections: the fewest requests by weight; turns among the equally busy. */
 #include "fixture.h"
 
 static struct pool pool;

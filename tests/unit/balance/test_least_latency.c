@@ -1,3 +1,4 @@
+/* least-latency: the least cost of latency and load; unknown backends are tried. */
 #include "fixture.h"
 
 #include "base/clock.h"

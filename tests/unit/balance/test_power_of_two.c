@@ -1,3 +1,4 @@
+/* power-of-two: of two drawn the less loaded, so that load is far more even than by chance. */
 #include "fixture.h"
 
 static struct pool pool;

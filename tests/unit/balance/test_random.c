@@ -1,3 +1,4 @@
+/* random: shares follow weights, also the extreme ones. */
 #include "fixture.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* round-robin: exact shares in a smooth order, also while backends come and go. */
 #include "fixture.h"
 
 static struct pool pool;

@@ -1,3 +1,4 @@
+/* Memory: regions, arenas and slabs, and what they refuse. */
 #include "base/arena.h"
 
 #include <setjmp.h>

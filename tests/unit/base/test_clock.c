@@ -1,3 +1,4 @@
+/* Both clocks are the kernel's. */
 #include "base/clock.h"
 
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* Hashes and random numbers: fixed values, and that they spread. */
 #include "base/hash.h"
 
 #include <math.h>

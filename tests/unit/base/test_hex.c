@@ -1,3 +1,4 @@
+/* Bytes as hexadecimal digits, and back. */
 #include "base/hex.h"
 
 #include <setjmp.h>

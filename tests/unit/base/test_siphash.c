@@ -1,3 +1,4 @@
+/* SipHash against its authors' vectors. */
 #include "base/siphash.h"
 
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* Slices: numbers, trimming, taking apart. */
 #include "base/slice.h"
 
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* Timers: when they fire, and what callbacks may do to others. */
 #include "base/wheel.h"
 
 #include <setjmp.h>

@@ -4,7 +4,6 @@
  * by the test programs.
  */
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -12,6 +11,7 @@
 
 #include "base/clock.h"
 #include "control/log_writer.h"
+#include "directory.h"
 
 #include "fake_ring.c"
 
@@ -77,11 +77,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *status, int type, struct FTW *where)
-{
-    return remove(path);
-}
-
 static int teardown(void **state)
 {
     struct fixture *f = *state;
@@ -93,7 +88,7 @@ static int teardown(void **state)
         log_buffer_destroy(f->buffers[i]);
     log_buffer_destroy(f->error_buffer);
     close(f->report_fd);
-    nftw(f->root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    directory_remove(f->root);
     free(f);
     return 0;
 }

@@ -7,7 +7,6 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -16,6 +15,7 @@
 
 #include "base/clock.h"
 #include "control/log_file.h"
+#include "directory.h"
 
 /* 2026-01-13T10:30:45Z */
 #define WALL_S 1768300245
@@ -45,16 +45,11 @@ static int setup(void **state)
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *status, int type, struct FTW *where)
-{
-    return remove(path);
-}
-
 static int teardown(void **state)
 {
     struct fixture *f = *state;
     log_file_close(&f->target);
-    nftw(f->directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    directory_remove(f->directory);
     free(f);
     return 0;
 }
@@ -226,7 +221,7 @@ static void test_directory_gone(void **state)
     struct fixture *f = *state;
     f->config.files_max = 1;
     open_target(f);
-    assert_int_equal(nftw(f->directory, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+    directory_remove(f->directory);
     assert_int_equal(log_file_retire(&f->target, WALL_NS).error, ENOENT);
     assert_false(log_file_is_current(&f->target, WALL_NS));
 }

@@ -7,7 +7,6 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +17,7 @@
 
 #include "base/clock.h"
 #include "control/log_writer.h"
+#include "directory.h"
 
 enum { BUFFER_BYTES = 1 << 18, TEXT_MAX = 1 << 21, LIMIT_BYTES = 10000, SKIPPED = 77 };
 
@@ -58,18 +58,13 @@ static int setup(void **state)
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *status, int type, struct FTW *where)
-{
-    return remove(path);
-}
-
 static int teardown(void **state)
 {
     struct fixture *f = *state;
     log_writer_destroy(f->writer);
     log_buffer_destroy(f->buffer);
     close(f->report_fd);
-    nftw(f->directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    directory_remove(f->directory);
     free(f);
     return 0;
 }

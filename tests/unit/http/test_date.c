@@ -1,3 +1,4 @@
+/* Dates as HTTP writes them, compared with those of the C library. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,3 +1,4 @@
+/* Comma-separated lists in fields (RFC 9110 section 5.6.1). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

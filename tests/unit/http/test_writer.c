@@ -1,3 +1,4 @@
+/* Writing a head: what it looks like, and what happens without room. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
