@@ -46,12 +46,6 @@ static usize replay_bytes(const struct config *config)
     return sizeof(struct replay) + config->limits.replay_bytes_max;
 }
 
-/* For heads in pieces, pipelined requests and trailers. */
-static u32 inbox_count(const struct config *config)
-{
-    return config->limits.clients_max;
-}
-
 u32 proxy_leases(const struct config *config)
 {
     enum { LEASES_MIN = 1024, LEASES_MAX = 32768 };
@@ -71,7 +65,7 @@ void proxy_budget(const struct config *config, struct proxy_budget_row rows[PROX
         {"exchanges", limits->exchanges_max + 1, exchange_bytes(config),
          "requests are answered 503"},
         {"blocks", limits->exchanges_max + 1, block_bytes(config), "requests are answered 503"},
-        {"inboxes", inbox_count(config), limits->http.head_bytes_max,
+        {"inboxes", limits->clients_max, limits->http.head_bytes_max,
          "clients that send heads in pieces are closed"},
         {"replays", limits->replays_max, replay_bytes(config),
          "requests with larger bodies are sent once only"},
@@ -93,7 +87,8 @@ static bool create_slabs(struct proxy *proxy)
            slab_init(&proxy->blocks, block_bytes(config), config->limits.exchanges_max) &&
            slab_init(&proxy->replays, replay_bytes(config), config->limits.replays_max) &&
            slab_init(&proxy->rivals, hedge_rival_bytes(), config->limits.exchanges_max) &&
-           slab_init(&proxy->inboxes, config->limits.http.head_bytes_max, inbox_count(config));
+           slab_init(&proxy->inboxes, config->limits.http.head_bytes_max,
+                     config->limits.clients_max);
 }
 
 static void create_spare(struct proxy *proxy)
