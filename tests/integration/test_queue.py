@@ -45,6 +45,24 @@ def wait_length(lab, proxy, length):
     wait_until(lambda: queue_of(lab, proxy)["length"] == length, f"{length} requests in the queue")
 
 
+def line_up(lab, count, workers):
+    """A proxy that serves one request at a time, and clients that have asked for /0, /1, ... one
+    after the other: (proxy, origin, its gate, clients)."""
+    gate = Gate()
+    origin = lab.origin(serve(gate))
+    proxy = managed(lab, origin, workers=workers, reqActiveLength=1, reqQueueLength=20,
+                    timeouts={"queue": 60000})
+    clients = [lab.client(proxy) for _ in range(count)]
+    for index, client in enumerate(clients):
+        client.send(request("GET", f"/{index}"))
+        if index == 0:
+            origin.wait_requests(1)
+        else:
+            wait_length(lab, proxy, index)
+        time.sleep(0.002)
+    return proxy, origin, gate, clients
+
+
 def ask_at_once(lab, proxy, pattern):
     """24 clients with 25 requests each, all of which must be answered with their own path."""
     answered = []
@@ -82,18 +100,7 @@ def test_never_more_than_the_limit(lab, workers):
 def test_first_come_first_served(lab, workers):
     """Over all workers: each place that becomes free goes to the request that waits longest, but
     for what is closer together than a fraction of a millisecond."""
-    gate = Gate()
-    origin = lab.origin(serve(gate))
-    proxy = managed(lab, origin, workers=workers, reqActiveLength=1, reqQueueLength=20,
-                    timeouts={"queue": 60000})
-    clients = [lab.client(proxy) for _ in range(13)]
-    for index, client in enumerate(clients):
-        client.send(request("GET", f"/{index}"))
-        if index == 0:
-            origin.wait_requests(1)
-        else:
-            wait_length(lab, proxy, index)
-        time.sleep(0.002)
+    proxy, origin, gate, clients = line_up(lab, 13, workers)
     for index, client in enumerate(clients):
         assert gate.order == [f"/{number}" for number in range(index + 1)]
         gate.open.release()
@@ -158,17 +165,7 @@ def test_never_more_at_a_backend_than_it_may(lab, workers):
 
 def test_gone_while_waiting(lab):
     """A client that goes, with FIN or RST, leaves the queue; its request is never sent."""
-    gate = Gate()
-    origin = lab.origin(serve(gate))
-    proxy = managed(lab, origin, workers=2, reqActiveLength=1, reqQueueLength=20,
-                    timeouts={"queue": 60000})
-    clients = [lab.client(proxy) for _ in range(6)]
-    for index, client in enumerate(clients):
-        client.send(request("GET", f"/{index}"))
-        if index == 0:
-            origin.wait_requests(1)
-        else:
-            wait_length(lab, proxy, index)
+    proxy, _, gate, clients = line_up(lab, 6, workers=2)
     clients[1].close()
     clients[3].reset()
     clients[4].sock.shutdown(socket.SHUT_WR)

@@ -14,14 +14,11 @@ enum { HEAD_MAX = 70000 };
 
 int scenarios_run(const struct scenario *scenarios, usize count)
 {
-    const char *only = getenv("SEED");
-    u64 first = only ? strtoull(only, NULL, 10) : 1;
-    const char *seeds = getenv("SEEDS");
-    u64 last = only ? first : seeds ? strtoull(seeds, NULL, 10) : SEEDS_DEFAULT;
+    struct sim_seeds seeds = sim_seeds(SEEDS_DEFAULT);
     sim_print_on_abort();
     printf("1..%zu\n", count);
     for (usize i = 0; i < count; i++) {
-        for (u64 seed = first; seed <= last; seed++) {
+        for (u64 seed = seeds.first; seed <= seeds.last; seed++) {
             sim_set_title(scenarios[i].name, seed);
             struct sim *sim =
                 sim_create(&(struct sim_options){.seed = seed,

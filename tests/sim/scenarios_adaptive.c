@@ -181,12 +181,10 @@ static void overload(u64 seed)
 int main(void)
 {
     enum { SEEDS_DEFAULT = 4 };
-    const char *only = getenv("SEED"), *seeds = getenv("SEEDS");
-    u64 first = only ? strtoull(only, NULL, 10) : 1;
-    u64 last = only ? first : seeds ? strtoull(seeds, NULL, 10) : SEEDS_DEFAULT;
+    struct sim_seeds seeds = sim_seeds(SEEDS_DEFAULT);
     sim_print_on_abort();
     printf("1..1\n");
-    for (u64 seed = first; seed <= last; seed++)
+    for (u64 seed = seeds.first; seed <= seeds.last; seed++)
         overload(seed);
     printf("ok 1 - overload\n");
     return 0;

@@ -168,10 +168,7 @@ static void stop_behind_listeners(struct sim *sim)
         if (sim_chance(sim, 50))
             sim_step(sim);
     }
-    if (sim_chance(sim, 50))
-        sim_command_drain(sim);
-    else
-        sim_command_stop(sim);
+    sim_command_drain_or_stop(sim);
     SIM_UNTIL(sim, sim_finished(sim));
 }
 

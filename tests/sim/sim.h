@@ -68,6 +68,8 @@ void sim_pass(struct sim *sim, u64 ms);
 void sim_command_drain(struct sim *sim);
 void sim_command_retire(struct sim *sim);
 void sim_command_stop(struct sim *sim);
+/* A drain or a stop, by chance. */
+void sim_command_drain_or_stop(struct sim *sim);
 /* The worker has drained or stopped: its loop is over. */
 bool sim_finished(const struct sim *sim);
 
@@ -107,6 +109,13 @@ u64 sim_overflows(const struct sim *sim);
  * ones. Empty when the run has no logs. */
 struct slice sim_log(const struct sim *sim, enum log_file file);
 bool sim_has_logs(const struct sim *sim);
+
+/* The seeds to run: $SEED alone, or those from 1 to $SEEDS, or to `count`. */
+struct sim_seeds {
+    u64 first;
+    u64 last;
+};
+struct sim_seeds sim_seeds(u64 count);
 
 /* Ends the process with the message, the seed and the last events. */
 __attribute__((noreturn)) void sim_fail(const char *format, ...) PRINTF_LIKE(1, 2);

@@ -74,3 +74,10 @@ void sim_print_on_abort(void)
     sigemptyset(&action.sa_mask);
     SIM_CHECK(sigaction(SIGABRT, &action, NULL) == 0);
 }
+
+struct sim_seeds sim_seeds(u64 count)
+{
+    const char *only = getenv("SEED"), *seeds = getenv("SEEDS");
+    u64 first = only ? strtoull(only, NULL, 10) : 1;
+    return (struct sim_seeds){first, only ? first : seeds ? strtoull(seeds, NULL, 10) : count};
+}

@@ -4,7 +4,7 @@
  * Every request has a number, which is in its target and comes back in its response; the bytes of
  * both bodies follow from it. So each side can tell what it gets without having seen the other:
  *  - a client gets its answers in order, each whole and byte by byte what its number says, or a
- * page of the proxy's own, or the visible cut of its connection;
+ *    page of the proxy's own, or the visible cut of its connection;
  *  - a backend gets whole requests with bytes of one number only, or a visible cut;
  *  - through a tunnel each side gets the bytes of the other's body and its FIN, or a cut;
  *  - in the end nothing is left (sim_destroy).
@@ -12,7 +12,6 @@
  * SEED=n repeats a walk, SEEDS=n takes as many.
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "walk.h"
 
@@ -195,13 +194,11 @@ static void run(u64 seed)
 
 int main(void)
 {
-    const char *only = getenv("SEED"), *seeds = getenv("SEEDS");
-    u64 first = only ? strtoull(only, NULL, 10) : 1;
-    u64 last = only ? first : seeds ? strtoull(seeds, NULL, 10) : SEEDS_DEFAULT;
+    struct sim_seeds seeds = sim_seeds(SEEDS_DEFAULT);
     sim_print_on_abort();
     printf("1..1\n");
-    for (u64 seed = first; seed <= last; seed++)
+    for (u64 seed = seeds.first; seed <= seeds.last; seed++)
         run(seed);
-    printf("ok 1 - %llu walks\n", (unsigned long long)(last - first + 1));
+    printf("ok 1 - %llu walks\n", (unsigned long long)(seeds.last - seeds.first + 1));
     return 0;
 }
