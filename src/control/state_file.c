@@ -40,7 +40,7 @@ struct state_file {
     bool failing;   /* and said so */
     struct secret secrets[CONFIG_KEPT_SECRETS_MAX]; /* of other names, too: a later version may want
                                                      * them back */
-    char path[PATH_BYTES]; /* "" = there is none */
+    char path[PATH_BYTES];                          /* "" = there is none */
 };
 
 PRINTF_LIKE(3, 4)

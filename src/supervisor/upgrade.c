@@ -116,8 +116,8 @@ void supervisor_upgrade(struct supervisor *supervisor)
 void supervisor_trial_over(struct supervisor *supervisor)
 {
     struct engine *trial = supervisor_find(supervisor, ENGINE_TRIAL);
-    if (supervisor
-            ->holding) { /* an earlier version, which does not know the order, or one that hangs */
+    /* An earlier version, which does not know the order, or one that hangs. */
+    if (supervisor->holding) {
         begin_trial(supervisor);
         return;
     }
