@@ -315,3 +315,11 @@ void scenario_expect_chunks(struct sim *sim, struct sim_peer *peer, u32 stream, 
     scenario_expect(sim, peer, trailers);
     scenario_expect(sim, peer, "\r\n");
 }
+
+void scenario_drain_or_stop(struct sim *sim)
+{
+    if (sim_chance(sim, 50))
+        sim_command_drain(sim);
+    else
+        sim_command_stop(sim);
+}

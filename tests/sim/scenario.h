@@ -115,4 +115,7 @@ void scenario_send_chunks(struct sim *sim, struct sim_peer *peer, u32 stream, u6
 void scenario_expect_chunks(struct sim *sim, struct sim_peer *peer, u32 stream, u64 len,
                             const char *trailers);
 
+/* A drain or a stop, by chance. */
+void scenario_drain_or_stop(struct sim *sim);
+
 #endif

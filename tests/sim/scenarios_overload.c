@@ -184,7 +184,7 @@ static void stop_while_full(struct sim *sim)
     SIM_UNTIL(sim, sim_overload(sim) == OVERLOAD_NO_ACCEPT);
     if (sim_chance(sim, 50))
         sim_step(sim);
-    sim_command_drain_or_stop(sim);
+    scenario_drain_or_stop(sim);
     SIM_UNTIL(sim, sim_finished(sim));
 }
 

@@ -168,7 +168,7 @@ static void stop_behind_listeners(struct sim *sim)
         if (sim_chance(sim, 50))
             sim_step(sim);
     }
-    sim_command_drain_or_stop(sim);
+    scenario_drain_or_stop(sim);
     SIM_UNTIL(sim, sim_finished(sim));
 }
 

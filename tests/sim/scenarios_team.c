@@ -92,7 +92,7 @@ static void on_its_way_when_all_ends(struct sim *sim)
 {
     sim_mate_joins(sim, 5);
     struct sim_peer *before = given(sim, NULL, false);
-    sim_command_drain_or_stop(sim);
+    scenario_drain_or_stop(sim);
     if (sim_chance(sim, 50))
         (void)given(sim, NULL, false);
     SIM_UNTIL(sim, sim_finished(sim));

@@ -68,8 +68,6 @@ void sim_pass(struct sim *sim, u64 ms);
 void sim_command_drain(struct sim *sim);
 void sim_command_retire(struct sim *sim);
 void sim_command_stop(struct sim *sim);
-/* A drain or a stop, by chance. */
-void sim_command_drain_or_stop(struct sim *sim);
 /* The worker has drained or stopped: its loop is over. */
 bool sim_finished(const struct sim *sim);
 

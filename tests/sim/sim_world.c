@@ -329,14 +329,6 @@ void sim_command_stop(struct sim *sim)
     command(sim, WORKER_STOP);
 }
 
-void sim_command_drain_or_stop(struct sim *sim)
-{
-    if (sim_chance(sim, 50))
-        sim_command_drain(sim);
-    else
-        sim_command_stop(sim);
-}
-
 bool sim_finished(const struct sim *sim)
 {
     return finished(sim->worker);
