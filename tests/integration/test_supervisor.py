@@ -2,6 +2,7 @@
 it once (issue, Live changes: "the engine crashed -> restarted ... with the same listening sockets
 (no connection refused meanwhile), back-off when it keeps crashing, a crash report in the log ...
 Under a container's PID 1 it reaps and forwards signals")."""
+import contextlib
 import json
 import os
 import pathlib
@@ -74,8 +75,9 @@ def test_the_report(lab, number, name):
 def known_to_supervisor(proxy):
     """The file in memory that it keeps for the next engine."""
     for link in pathlib.Path(f"/proc/{proxy.pid}/fd").iterdir():
-        if "nextproxy state" in os.readlink(link):
-            return link.read_text()
+        with contextlib.suppress(FileNotFoundError):  # closed since they were listed
+            if "nextproxy state" in os.readlink(link):
+                return link.read_text()
     return ""
 
 
