@@ -71,13 +71,20 @@ static bool give_away(struct acceptor *acceptor, int fd)
     return true;
 }
 
+static void keep(struct acceptor *acceptor, int fd)
+{
+    struct worker *worker = acceptor->worker;
+    proxy_accept(worker->proxy, fd, acceptor->listener);
+    team_publish(worker->with.team, worker->with.index, proxy_clients(worker->proxy));
+}
+
 static void on_accept(struct ring_op *op, struct ring_done done)
 {
     struct acceptor *acceptor = container_of(op, struct acceptor, op);
     struct worker *worker = acceptor->worker;
     bool runs = worker->obeyed == WORKER_RUN;
     if (done.status == RING_OK && (!runs || !give_away(acceptor, done.result)))
-        proxy_accept(worker->proxy, done.result, acceptor->listener);
+        keep(acceptor, done.result);
     if (done.more)
         return;
     if (acceptor->leaving) {

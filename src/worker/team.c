@@ -11,7 +11,8 @@
  *    have been CELLS.
  *  - The parcel is in the cell itself: storing it (release) and finding it (acquire) hands over all
  *    that the giver has done with the connection.
- *  - The count of clients is a hint. It is as old as the owner's last turn.
+ *  - The count of clients is a hint. Connections that have come are in it at once, for others may
+ *    be choosing between us at this moment; those that ended are counted after the turn.
  */
 #include "worker/team.h"
 
@@ -185,11 +186,12 @@ void team_taken(struct team *team, u32 place, u32 clients)
 u32 team_least_busy(struct team *team, u32 place, u32 clients)
 {
     u32 count = atomic_load_explicit(&team->count, memory_order_relaxed);
-    u32 slack = max_u32(SLACK_MIN, clients >> SLACK_SHIFT);
-    if (count <= 1 || clients <= slack)
-        return TEAM_NONE;
     struct place *own = &team->places[place];
-    u32 least = TEAM_NONE, least_load = clients - slack;
+    u32 load = clients + coming_of(atomic_load_explicit(&own->word, memory_order_relaxed));
+    u32 slack = max_u32(SLACK_MIN, load >> SLACK_SHIFT);
+    if (count <= 1 || load <= slack)
+        return TEAM_NONE;
+    u32 least = TEAM_NONE, least_load = load - slack;
     u32 looks = min_u32(count, LOOKED_AT_MAX);
     for (u32 i = 0; i < looks; i++) {
         u32 other = (own->look + i) % count;

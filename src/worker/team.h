@@ -37,8 +37,9 @@ bool team_expects(const struct team *team, u32 place);
 
 /* ---- To others ---- */
 
-/* Who is to serve a new connection, rather than the worker at `place` with its `clients`: the least
- * busy one of all, or of some in a large team. TEAM_NONE: the difference is not worth it. */
+/* Who is to serve a new connection, rather than the worker at `place` with its `clients` and those
+ * on their way to it: the least busy one of all, or of some in a large team. TEAM_NONE: the
+ * difference is not worth it. */
 u32 team_least_busy(struct team *team, u32 place, u32 clients);
 /* Gives it away; false, and it stays the caller's, when the other one's mailbox is full or closed.
  * The other one learns of it with the next team_wake_others(). */

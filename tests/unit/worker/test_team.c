@@ -113,6 +113,9 @@ static void test_what_is_on_its_way_counts(void **state)
     assert_int_equal(team_least_busy(team, 0, 3), TEAM_NONE); /* in other words, as many */
     take(team, 1, 11, 1);                                     /* it was refused */
     assert_int_equal(team_least_busy(team, 0, 3), 1);
+    assert_int_equal(team_least_busy(team, 1, 1), TEAM_NONE);
+    give(team, 0, 1, 12); /* to the one that asks */
+    assert_int_equal(team_least_busy(team, 1, 1), 0);
     team_destroy(team);
 }
 
