@@ -157,7 +157,7 @@ static struct slice fields_build(struct arena *arena, const struct settings_fiel
             http_write_field(&writer, name, slice_of_string(usual_fields[i][1]));
     }
     for (u32 i = 0; i < headers->count; i++)
-        if (!is_host(headers->at[i].name))
+        if (headers->at[i].name.len > 0 && !is_host(headers->at[i].name)) /* else a problem */
             http_write_field(&writer, headers->at[i].name, headers->at[i].value);
     return slice_of(text, (usize)(writer.at - text));
 }
