@@ -171,6 +171,22 @@ static bool try_timed_out(struct exchange *exchange)
     return true;
 }
 
+/* True when the timer was set to timeouts.perTry while somebody else could be asked, and now nobody
+ * can (a hedge has used up the retries, or the proxy is stopping): the phase's timeout counts. */
+static bool phase_goes_on(struct exchange *exchange)
+{
+    bool connecting = exchange->phase == EXCHANGE_CONNECTING;
+    bool asked = exchange->phase == EXCHANGE_RESPONSE_HEAD && relay_handed_over(&exchange->request);
+    if (exchange->route->timeouts.per_try_ms == 0 || !(connecting || asked) ||
+        patience_is_short(exchange))
+        return false;
+    u64 until_ns = try_since_ns(exchange) + phase_timeout_ms(exchange) * NS_PER_MS;
+    u32 left_ms = ms_until(until_ns, proxy_now_ns(exchange->proxy));
+    if (left_ms > 0)
+        client_set_deadline(exchange->client, left_ms);
+    return left_ms > 0;
+}
+
 static void response_timed_out(struct exchange *exchange)
 {
     if (exchange->route->limited)
@@ -184,7 +200,7 @@ void exchange_on_timeout(struct exchange *exchange)
         attempt_begin(exchange, false);
         return;
     }
-    if (hedge_timed(exchange) || try_timed_out(exchange))
+    if (hedge_timed(exchange) || try_timed_out(exchange) || phase_goes_on(exchange))
         return;
     bool sends_request = exchange->phase == EXCHANGE_RESPONSE_HEAD;
     if (still_taking(exchange, sends_request ? &exchange->request : &exchange->response)) {

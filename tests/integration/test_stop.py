@@ -1,4 +1,5 @@
 """Graceful stop (issue, Forwarding: "SIGTERM stops accepting, finishes exchanges ...")."""
+import select
 import signal
 import threading
 
@@ -41,6 +42,15 @@ def test_exchange_in_progress_is_finished(lab):
     assert held.finish().has_token("Connection", "close")
     held.client.expect_end(allow_reset=False)
     assert held.proxy.wait_exit() == 0
+
+
+def test_a_slow_answer_has_its_time_in_a_stop(lab):
+    """timeouts.perTry is for when somebody else may be asked: in a stop nobody is any more."""
+    held = Held(lab, timeouts={"drain": 60_000, "perTry": 300, "responseHead": 30_000})
+    held.proxy.signal()
+    wait_refusing(held.proxy)
+    assert not select.select([held.client.sock], [], [], 1)[0], "it is answered before its time"
+    assert held.finish().status == 200
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
