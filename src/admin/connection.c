@@ -238,21 +238,29 @@ usize connection_bytes(void)
     return sizeof(struct connection);
 }
 
-/* Who has been without an answer for longest is in front. Anybody may connect, but nobody may keep
- * others out by that. */
+/* Ends the one of those in such states that has been without an answer for longest: it is in front
+ * of the others. */
+static bool crowd_out(struct admin *admin, u32 states)
+{
+    list_each (node, following, &admin->connected) {
+        struct connection *connection = container_of(node, struct connection, node);
+        if (states >> connection->state & 1) {
+            admin->crowded_out++;
+            connection_close(connection, true);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Anybody may connect, but nobody may keep others out by that, whether they say nothing or do not
+ * read what they are told. */
 static void make_room(struct admin *admin)
 {
     const u32 silent = 1u << CONNECTION_IDLE | 1u << CONNECTION_HEAD | 1u << CONNECTION_LINGERING;
-    if (admin->connections.in_use + ROOM_CONNECTIONS < ADMIN_CONNECTIONS_MAX)
-        return;
-    list_each (node, following, &admin->connected) {
-        struct connection *connection = container_of(node, struct connection, node);
-        if (silent >> connection->state & 1) {
-            admin->crowded_out++;
-            connection_close(connection, true);
-            return;
-        }
-    }
+    bool enough = admin->connections.in_use + ROOM_CONNECTIONS < ADMIN_CONNECTIONS_MAX;
+    if (!enough && !crowd_out(admin, silent))
+        (void)crowd_out(admin, 1u << CONNECTION_REPLYING);
 }
 
 void connection_start(struct admin *admin, int fd)

@@ -1,8 +1,10 @@
 """The management API on a unix socket: admin.unixSocket, admin.unixSocketMode."""
+import contextlib
 import json
 import os
 import socket
 import stat
+import time
 
 import pytest
 
@@ -180,3 +182,19 @@ def test_not_where_clients_come(lab):
     done = run("--check", "--config", str(file))
     assert done.returncode != 0
     assert f"admin.unixSocket: listeners[0] listens there too: {path}" in done.stderr
+
+
+def test_who_does_not_read_keeps_nobody_out(lab):
+    """Nor is a token needed for that: what is not read is that there must be one."""
+    proxy = local(lab, admin={"token": TOKEN})
+    deaf = []
+    for count in [55] + [1] * 9:
+        deaf += [lab.client(proxy.admin) for _ in range(count)]
+        for _ in range(40):  # a few at a time, as many as are answered before the next ones
+            for client in deaf[-count:]:
+                with contextlib.suppress(OSError):  # full, or ended
+                    client.sock.send(request("GET", "/x", host="localhost") * 20,
+                                     socket.MSG_DONTWAIT)
+            time.sleep(0.01)
+    for _ in range(3):
+        assert ask(lab, proxy, "/readyz").status == 200
