@@ -51,6 +51,7 @@ def test_a_slow_answer_has_its_time_in_a_stop(lab):
     wait_refusing(held.proxy)
     assert not select.select([held.client.sock], [], [], 1)[0], "it is answered before its time"
     assert held.finish().status == 200
+    assert held.proxy.wait_exit() == 0
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])

@@ -71,12 +71,12 @@ static enum state_circuit_event refuse(const struct lab *lab, u32 backend, u64 n
     return state_circuit_fail(lab->state, &attempt, &failure, &after);
 }
 
+/* All at one moment: one by one, a backend might leave and another one come in between. */
 static u32 bits(const struct lab *lab, u32 pool)
 {
-    u32 count = 0;
-    for (u32 i = 0; i < lab->config->pools[pool].backend_count; i++)
-        count += balance_bit(lab->snapshot->pools[pool].usable, i);
-    return count;
+    ASSERT(lab->config->pools[pool].backend_count <= 64);
+    u64 usable = __atomic_load_n(&lab->snapshot->pools[pool].usable[0], __ATOMIC_RELAXED);
+    return (u32)__builtin_popcountll(usable);
 }
 
 static u32 pool_of(const struct lab *lab, const char *route)
