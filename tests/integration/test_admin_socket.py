@@ -46,7 +46,8 @@ def test_alone(lab):
     assert stat.S_IMODE(os.stat(proxy.admin).st_mode) == 0o600
     assert f"management API on unix:{proxy.admin}\n" in proxy.stderr()
     assert "http://" not in proxy.stderr()
-    assert f"Management API on unix:{proxy.admin}" in messages(proxy, "start")
+    wait_until(lambda: f"Management API on unix:{proxy.admin}" in messages(proxy, "start"),
+               "it in the log")
     proxy.stop()
     assert not os.path.exists(proxy.admin)
 

@@ -309,8 +309,8 @@ def test_a_pipe_in_place_of_the_file_stops_nothing(lab):
     proxy.config_file.unlink()
     os.mkfifo(proxy.config_file)
     proxy.signal(signal.SIGHUP)
-    wait_until(lambda: verdicts(proxy), "the refusal")
-    assert any("no regular file" in message for _, message in reload_entries(proxy))
+    wait_until(lambda: any("no regular file" in message for _, message in reload_entries(proxy)),
+               "the refusal")
     assert lab.ask(proxy, request()).body == b"old"
     proxy.config = {**proxy.config, "backends": [backend(new, "b")]}
     write_config(proxy, json.dumps(proxy.config))

@@ -41,7 +41,7 @@ def test_a_crash_under_load(lab):
         after = load.done
         wait_until(lambda: load.done > after + 20, "traffic after the last crash")
     assert not load.refused
-    assert len(messages(proxy, "crash")) == 3
+    wait_until(lambda: len(messages(proxy, "crash")) == 3, "each of them in the log")
 
 
 def test_connections_wait_while_nobody_serves(lab):
