@@ -136,7 +136,8 @@ void watchdog_start(struct control *control, u64 now_ns)
     watchdog->next_ns = now_ns + watchdog->period_ns / LOOKS;
 }
 
-/* Control turns: it is here. While workers end, that they do so is watched by timeouts.drain. */
+/* Control turns: it is here. While workers end they are not looked at: each ends by timeouts.drain,
+ * but for one that does not turn, which the service manager's timeout for a stop is for. */
 void watchdog_tick(struct control *control, u64 now_ns)
 {
     struct watchdog *watchdog = control->watchdog;

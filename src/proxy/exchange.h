@@ -222,7 +222,7 @@ void hedge_begin(struct exchange *exchange);
 MUST_CHECK bool hedge_fall_back(struct exchange *exchange, const struct retry_reason *reason);
 /* The attempt's response is to be sent: the rival is ended. */
 void hedge_decide(struct exchange *exchange);
-/* What both wait for has changed: the rival's deadline, too, is set to what it waits for now. */
+/* What both wait for has changed, and with it the rival's deadline, too. */
 void hedge_begin_deadline(struct exchange *exchange);
 /* Neither is wanted any more: the rival is ended, if there is one. */
 void hedge_call_off(struct exchange *exchange);
