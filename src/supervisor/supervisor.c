@@ -423,11 +423,13 @@ static void turn(struct supervisor *supervisor)
     (void)poll(fds, HANDOVER_ENGINES_MAX + 1, wait_ms(supervisor));
     for (u32 i = 0; i < HANDOVER_ENGINES_MAX; i++)
         hear(supervisor, &supervisor->engines[i]);
+    if (supervisor->upgraded)
+        supervisor_become(supervisor);
+    /* Not before: those that come meanwhile wait for the new program, which knows of no order that
+     * this one has only begun to follow. */
     read_signals(supervisor);
     reap(supervisor);
     on_time(supervisor);
-    if (supervisor->upgraded)
-        supervisor_become(supervisor);
 }
 
 static void run(struct supervisor *supervisor)

@@ -343,6 +343,18 @@ def test_a_stop_while_both_run(lab):
     held.gate.set()
 
 
+def test_asked_again_while_the_supervisor_changes(lab):
+    """It learns of the new engine and of the second signal in one turn; neither gets lost."""
+    proxy = lab.proxy(load_origin(lab))
+    proxy.signal(signal.SIGUSR2)
+    wait_until(lambda: len(proxy.engine_pids) == 2, "the new engine's process")
+    proxy.signal(signal.SIGSTOP)
+    wait_until(lambda: len(messages(proxy, "start")) == 2, "the new engine is ready")
+    proxy.signal(signal.SIGUSR2)
+    proxy.signal(signal.SIGCONT)
+    wait_until(lambda: len(retirements(proxy)) == 2, "both upgrades")
+
+
 def test_many_signals_at_once(lab):
     """However they fall, what comes out serves."""
     proxy = lab.proxy(load_origin(lab))
