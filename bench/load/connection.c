@@ -63,6 +63,7 @@ void connection_send(struct load *load, struct connection *connection, u64 inten
                        MSG_NOSIGNAL | MSG_WAITALL);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
     sqe->user_data = OP_NONE;
+    connection->response.may_refuse = options->may_refuse;
     response_start(&connection->response, options->body_bytes);
     connection->intended_ns = intended_ns;
     connection->state = CONNECTION_WAITING;

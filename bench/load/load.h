@@ -63,7 +63,8 @@ struct options {
     u64 rate;     /* 0: closed loop; requests per second otherwise */
     double seconds;
     double warmup_seconds;
-    bool fresh; /* a new connection for each request */
+    bool fresh;      /* a new connection for each request */
+    bool may_refuse; /* a 503 is an answer, too */
     int cpu;
     u64 body_bytes;
     char request[REQUEST_BYTES_MAX];
@@ -104,6 +105,7 @@ struct load {
     u64 start_ns;   /* constant rate: when request 0 was due */
     u64 sent;       /* constant rate: how many are sent, so the next is due at a known time */
     u64 completed;  /* in the measured window */
+    u64 refused;    /* beside these */
     u64 bytes;      /* received in the measured window */
     u64 reconnects; /* connections made again after an error */
     u64 errors[ERROR_COUNT];

@@ -18,6 +18,7 @@ static const char usage[] =
     "  --warmup T           seconds of traffic before measuring (0.3)\n"
     "  --rate R             constant rate of R requests/s; latency counts from the intended time\n"
     "  --fresh              a new connection for each request (Connection: close)\n"
+    "  --may-refuse         a 503 is no error: it is counted, and its latency is not\n"
     "  --idle K             first open K connections, one request each, and keep them open\n"
     "  --host NAME          the Host field (the target)\n"
     "  --cpu N              run on this processor only\n"
@@ -99,6 +100,8 @@ static void apply_option(struct options *options, struct request_parts *parts, i
         parts->host = optarg;
     else if (option == 'f')
         options->fresh = true;
+    else if (option == 'e')
+        options->may_refuse = true;
     else if (option == 'x')
         add_watch(options, optarg);
     else
@@ -122,19 +125,14 @@ static void write_request(struct options *options, const struct request_parts *p
 
 void options_parse(struct options *options, int argc, char **argv)
 {
-    static const struct option names[] = {{"target", required_argument, NULL, 't'},
-                                          {"body", required_argument, NULL, 'b'},
-                                          {"connections", required_argument, NULL, 'c'},
-                                          {"seconds", required_argument, NULL, 's'},
-                                          {"requests", required_argument, NULL, 'm'},
-                                          {"warmup", required_argument, NULL, 'w'},
-                                          {"rate", required_argument, NULL, 'r'},
-                                          {"fresh", no_argument, NULL, 'f'},
-                                          {"idle", required_argument, NULL, 'i'},
-                                          {"host", required_argument, NULL, 'h'},
-                                          {"cpu", required_argument, NULL, 'p'},
-                                          {"watch", required_argument, NULL, 'x'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option names[] = {
+        {"target", required_argument, NULL, 't'},      {"body", required_argument, NULL, 'b'},
+        {"connections", required_argument, NULL, 'c'}, {"seconds", required_argument, NULL, 's'},
+        {"requests", required_argument, NULL, 'm'},    {"warmup", required_argument, NULL, 'w'},
+        {"rate", required_argument, NULL, 'r'},        {"fresh", no_argument, NULL, 'f'},
+        {"may-refuse", no_argument, NULL, 'e'},        {"idle", required_argument, NULL, 'i'},
+        {"host", required_argument, NULL, 'h'},        {"cpu", required_argument, NULL, 'p'},
+        {"watch", required_argument, NULL, 'x'},       {NULL, 0, NULL, 0}};
     struct request_parts parts = {NULL, NULL};
     *options = (struct options){
         .connections = 16, .seconds = 3, .warmup_seconds = 0.3, .body_bytes = 1024, .cpu = -1};

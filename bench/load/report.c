@@ -61,7 +61,8 @@ bool report_print(const struct load *load)
     double seconds = (double)(load->end_ns - load->begin_ns) / 1e9;
     printf("{\"event\": \"result\", \"requests\": %llu, \"bytes\": %llu, \"seconds\": %.6f,",
            (unsigned long long)load->completed, (unsigned long long)load->bytes, seconds);
-    printf(" \"rps\": %.1f,", seconds > 0 ? (double)load->completed / seconds : 0);
+    printf(" \"rps\": %.1f, \"refused\": %llu,",
+           seconds > 0 ? (double)load->completed / seconds : 0, (unsigned long long)load->refused);
     print_latency(&load->latency);
     u64 errors = print_errors(load);
     bool valid = errors == 0 && (load->completed > 0 || load->options.connections == 0);

@@ -18,6 +18,7 @@ void response_start(struct response *response, u64 body_bytes)
     response->body_left = body_bytes;
     response->head_done = false;
     response->last = false;
+    response->refused = false;
     response->head_len = 0;
 }
 
@@ -66,11 +67,14 @@ static enum response_verdict check_head(struct response *response, const u8 *hea
     u64 length = 0;
     if (len < prefix + 3 || memcmp(head, status_line, prefix) != 0)
         return RESPONSE_BAD_HEAD;
-    if (memcmp(head + prefix, "200", 3) != 0)
+    response->refused = response->may_refuse && memcmp(head + prefix, "503", 3) == 0;
+    if (!response->refused && memcmp(head + prefix, "200", 3) != 0)
         return RESPONSE_BAD_STATUS;
     const u8 *fields = memchr(head, '\n', len);
     if (fields == NULL || !read_fields(response, fields + 1, head + len - 2, &length))
         return RESPONSE_BAD_HEAD;
+    if (response->refused)
+        response->body_left = response->body_bytes = length;
     return length == response->body_bytes ? RESPONSE_MORE : RESPONSE_BAD_LENGTH;
 }
 
@@ -80,7 +84,7 @@ static enum response_verdict feed_body(struct response *response, const u8 *bloc
     u64 offset = response->body_bytes - response->body_left;
     if (len > response->body_left)
         return RESPONSE_EXTRA;
-    if (len > 0 && !pattern_matches(block, offset, data, len))
+    if (len > 0 && !response->refused && !pattern_matches(block, offset, data, len))
         return RESPONSE_BAD_BODY;
     response->body_left -= len;
     return response->body_left == 0 ? RESPONSE_COMPLETE : RESPONSE_MORE;

@@ -79,8 +79,12 @@ static void record(struct load *load, const struct connection *connection)
 {
     u64 now = net_now_ns();
     bool timed = load->phase == PHASE_MEASURING;
-    if (timed)
+    if (timed && connection->response.refused)
+        load->refused++;
+    else if (timed)
         load->completed++;
+    if (connection->response.refused)
+        return;
     /* At a constant rate, a request belongs to the window in which it was due. */
     if (load->options.rate > 0)
         timed = load->phase >= PHASE_MEASURING && connection->intended_ns >= load->begin_ns;
@@ -133,6 +137,7 @@ static void begin_measuring(struct load *load, u64 now)
 {
     load->phase = PHASE_MEASURING;
     load->completed = 0;
+    load->refused = 0;
     load->bytes = 0;
     histogram_clear(&load->latency);
     for (u32 i = 0; i < load->options.watch_count; i++)

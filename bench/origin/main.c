@@ -15,10 +15,12 @@
 enum { LISTENERS_MAX = 4096, FILES_MAX = 65536 };
 
 static const char usage[] =
-    "usage: origin [--listen ADDRESS:PORT]... [--count N] [--cpu N]\n"
+    "usage: origin [--listen ADDRESS:PORT]... [--count N] [--cpu N] [--slots N --service-us T]\n"
     "  --listen ADDRESS:PORT  where to listen (127.0.0.1:0); port 0 takes a free one\n"
     "  --count N              make N listeners of each: consecutive ports, or N free ones\n"
     "  --cpu N                run on this processor only\n"
+    "  --slots N              serve so many requests at once; others wait in line\n"
+    "  --service-us T         each of them for so many microseconds\n"
     "Prints `listening ADDRESS:PORT` for each, then `ready`.\n";
 
 struct listen_plan {
@@ -26,6 +28,8 @@ struct listen_plan {
     u32 address_count;
     u32 count;
     int cpu;
+    int slots;
+    int service_us;
 };
 
 static int parse_int(const char *text, int max)
@@ -47,10 +51,10 @@ static void add_address(struct listen_plan *plan, const char *text)
 
 static void parse_options(int argc, char **argv, struct listen_plan *plan)
 {
-    static const struct option options[] = {{"listen", required_argument, NULL, 'l'},
-                                            {"count", required_argument, NULL, 'n'},
-                                            {"cpu", required_argument, NULL, 'c'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"listen", required_argument, NULL, 'l'},     {"count", required_argument, NULL, 'n'},
+        {"cpu", required_argument, NULL, 'c'},        {"slots", required_argument, NULL, 's'},
+        {"service-us", required_argument, NULL, 't'}, {NULL, 0, NULL, 0}};
     int option = 0;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == 'l')
@@ -59,6 +63,10 @@ static void parse_options(int argc, char **argv, struct listen_plan *plan)
             plan->count = (u32)parse_int(optarg, LISTENERS_MAX);
         else if (option == 'c')
             plan->cpu = parse_int(optarg, 4095);
+        else if (option == 's')
+            plan->slots = parse_int(optarg, PACE_SLOTS_MAX);
+        else if (option == 't')
+            plan->service_us = parse_int(optarg, 1000000);
         else
             net_die("unknown option\n%s", usage);
     }
@@ -80,6 +88,7 @@ static int open_one(struct sockaddr_in address, u32 index)
 int main(int argc, char **argv)
 {
     static int listeners[LISTENERS_MAX];
+    static struct pace pace;
     struct listen_plan plan = {.count = 1, .cpu = -1};
     parse_options(argc, argv, &plan);
     u32 total = plan.count * plan.address_count;
@@ -92,5 +101,7 @@ int main(int argc, char **argv)
         listeners[i] = open_one(plan.addresses[i / plan.count], i % plan.count);
     puts("ready");
     fflush(stdout);
-    server_run(listeners, total);
+    pace.slots = (u32)plan.slots;
+    pace.service_ns = (u64)plan.service_us * 1000;
+    server_run(listeners, total, &pace);
 }

@@ -1,6 +1,6 @@
 /*
  * A connection has at most one receive armed and one send in flight. It is freed when it is closing
- * and neither is owed by the kernel any more.
+ * and neither is owed by the kernel any more, nor a reply by the pace.
  */
 #include "origin/server.h"
 
@@ -13,6 +13,7 @@
 #include "common/buffers.h"
 #include "common/net.h"
 #include "common/ring.h"
+#include "origin/pace.h"
 #include "origin/reply.h"
 #include "origin/request.h"
 
@@ -37,8 +38,10 @@ struct connection {
     bool closing;
     u8 reply_first;
     u8 reply_count;
-    u64 body_left; /* of the request that is being discarded */
-    u8 *partial;   /* the beginning of a head, HEAD_BYTES_MAX bytes; NULL: none yet */
+    u8 served_count; /* of these replies: may be sent */
+    u32 owed;        /* requests at the pace */
+    u64 body_left;   /* of the request that is being discarded */
+    u8 *partial;     /* the beginning of a head, HEAD_BYTES_MAX bytes; NULL: none yet */
     usize partial_len;
     const struct reply *replies[PIPELINE_MAX];
 };
@@ -47,6 +50,7 @@ struct server {
     struct bench_ring ring;
     struct buffer_group group;
     const int *listeners;
+    struct pace *pace;
 };
 
 static u64 tag(const struct connection *connection, enum op op)
@@ -73,7 +77,7 @@ static void arm_recv(struct server *server, struct connection *connection)
 
 static void send_next(struct server *server, struct connection *connection)
 {
-    if (connection->sending || connection->closing || connection->reply_count == 0)
+    if (connection->sending || connection->closing || connection->served_count == 0)
         return;
     const struct reply *reply = connection->replies[connection->reply_first];
     struct io_uring_sqe *sqe = bench_ring_sqe(&server->ring);
@@ -88,7 +92,8 @@ static void send_next(struct server *server, struct connection *connection)
 
 static void release_when_quiet(struct connection *connection)
 {
-    if (!connection->closing || connection->receiving || connection->sending)
+    if (!connection->closing || connection->receiving || connection->sending ||
+        connection->owed > 0)
         return;
     close(connection->fd);
     free(connection->partial);
@@ -105,7 +110,8 @@ static void start_close(struct connection *connection)
 }
 
 /* Queues the reply to one request; false when the client breaks a limit of this origin. */
-static bool answer(struct connection *connection, const struct request *request)
+static bool answer(struct server *server, struct connection *connection,
+                   const struct request *request)
 {
     const struct reply *reply = reply_find(request->reply_bytes, request->head_only);
     if (reply == NULL || connection->reply_count == PIPELINE_MAX)
@@ -115,11 +121,18 @@ static bool answer(struct connection *connection, const struct request *request)
     connection->reply_count++;
     connection->body_left = request->body_bytes;
     connection->last = request->close;
+    if (server->pace->slots == 0) {
+        connection->served_count++;
+        return true;
+    }
+    if (!pace_add(server->pace, connection, net_now_ns()))
+        return false;
+    connection->owed++;
     return true;
 }
 
 /* Takes whole requests off `data`; returns how many bytes were used, or -1 for a bad request. */
-static i64 consume(struct connection *connection, const u8 *data, usize len)
+static i64 consume(struct server *server, struct connection *connection, const u8 *data, usize len)
 {
     usize at = 0;
     while (at < len && !connection->last) {
@@ -134,7 +147,7 @@ static i64 consume(struct connection *connection, const u8 *data, usize len)
             return -1;
         if (verdict == REQUEST_PARTIAL)
             break;
-        if (!answer(connection, &request))
+        if (!answer(server, connection, &request))
             return -1;
         at += request.head_bytes;
     }
@@ -153,17 +166,17 @@ static bool keep_partial(struct connection *connection, const u8 *data, usize le
 }
 
 /* Received bytes: straight from the buffer unless the beginning of a head is waiting. */
-static bool feed(struct connection *connection, const u8 *data, usize len)
+static bool feed(struct server *server, struct connection *connection, const u8 *data, usize len)
 {
     if (connection->partial_len == 0) {
-        i64 used = consume(connection, data, len);
+        i64 used = consume(server, connection, data, len);
         if (used < 0 || (usize)used == len || connection->last)
             return used >= 0;
         return keep_partial(connection, data + used, len - (usize)used);
     }
     if (!keep_partial(connection, data, len))
         return false;
-    i64 used = consume(connection, connection->partial, connection->partial_len);
+    i64 used = consume(server, connection, connection->partial, connection->partial_len);
     if (used < 0)
         return false;
     connection->partial_len -= (usize)used;
@@ -192,7 +205,8 @@ static void on_recv(struct server *server, struct connection *connection,
     if ((cqe->flags & IORING_CQE_F_BUFFER) != 0) {
         u16 buffer = buffer_group_take(&server->group, cqe->flags);
         if (!connection->closing)
-            good = feed(connection, buffer_group_at(&server->group, buffer), (usize)cqe->res);
+            good =
+                feed(server, connection, buffer_group_at(&server->group, buffer), (usize)cqe->res);
         buffer_group_return(&server->group, buffer);
     }
     if (!good && cqe->res != -ENOBUFS)
@@ -213,6 +227,7 @@ static void on_send(struct server *server, struct connection *connection,
     const struct reply *reply = connection->replies[connection->reply_first];
     connection->reply_first = (u8)((connection->reply_first + 1) % PIPELINE_MAX);
     connection->reply_count--;
+    connection->served_count--;
     bool done = connection->last && connection->reply_count == 0;
     if (cqe->res < 0 || (usize)cqe->res != reply->bytes || done)
         start_close(connection);
@@ -238,10 +253,22 @@ static void dispatch(struct server *server, const struct io_uring_cqe *cqe)
     }
 }
 
-void server_run(const int *listeners, u32 count)
+static void send_served(struct server *server)
+{
+    struct connection *connection;
+    while ((connection = pace_take(server->pace, net_now_ns()))) {
+        connection->owed--;
+        connection->served_count++;
+        send_next(server, connection);
+        release_when_quiet(connection);
+    }
+}
+
+void server_run(const int *listeners, u32 count, struct pace *pace)
 {
     static struct server server;
     server.listeners = listeners;
+    server.pace = pace;
     bench_ring_open(&server.ring,
                     &(struct bench_ring_setup){.sq_entries = SQ_ENTRIES, .cq_entries = CQ_ENTRIES});
     buffer_group_open(&server.group, &server.ring,
@@ -251,7 +278,8 @@ void server_run(const int *listeners, u32 count)
     for (u32 i = 0; i < count; i++)
         arm_accept(&server, i);
     for (;;) {
-        bench_ring_turn(&server.ring, (struct bench_wait){.events = 1, .timeout_ns = -1});
+        i64 wait_ns = pace->slots > 0 ? pace_wait_ns(pace, net_now_ns()) : -1;
+        bench_ring_turn(&server.ring, (struct bench_wait){.events = 1, .timeout_ns = wait_ns});
         struct io_uring_cqe *cqe;
         u32 head;
         u32 seen = 0;
@@ -261,6 +289,7 @@ void server_run(const int *listeners, u32 count)
             seen++;
         }
         io_uring_cq_advance(&server.ring.uring, seen);
+        send_served(&server);
         buffer_group_refill(&server.group);
     }
 }

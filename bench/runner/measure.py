@@ -44,7 +44,7 @@ def summarize(result):
     user = sum(w["user_ticks"] for w in watches)
     system = sum(w["system_ticks"] for w in watches)
     requests = max(result["requests"], 1)
-    values = {"rps": result["rps"], "requests": result["requests"]}
+    values = {"rps": result["rps"], "requests": result["requests"], "refused": result["refused"]}
     values.update({k: result["latency_us"][k] for k in ("p50", "p90", "p95", "p99", "p999", "max")})
     if cpu_ns:
         values["cpu_us_per_request"] = cpu_ns / 1e3 / requests
@@ -135,7 +135,8 @@ RUNNERS = {"traffic": run_traffic, "drain": run_drain, "idle-memory": run_idle_m
 
 
 class Session:
-    """The processes of one scenario: an origin for each number of backends, and the proxies."""
+    """The processes of one scenario: an origin for each number of backends and capacity, and the
+    proxies."""
 
     def __init__(self, tools, stack):
         self.tools = tools
@@ -145,16 +146,17 @@ class Session:
         os.chmod(self.directory, 0o755)
         self.origins = {}
 
-    def origin(self, backends):
-        if backends not in self.origins:
-            program, addresses = self.tools.origin(self.directory, backends)
+    def origin(self, case):
+        key = (case.backends, *case.capacity.items())
+        if key not in self.origins:
+            program, addresses = self.tools.origin(self.directory, case.backends, case.capacity)
             self.stack.enter_context(program)
-            self.origins[backends] = addresses
-        return self.origins[backends]
+            self.origins[key] = addresses
+        return self.origins[key]
 
     def start(self, case, stack):
         """Starts the proxy of `case`; `stack` stops it. Returns it and its address."""
-        addresses = self.origin(case.backends)
+        addresses = self.origin(case)
         if case.subject == "direct":
             return None, addresses[0]
         directory = os.path.join(self.directory, case.key.replace("/", "-"))

@@ -1,5 +1,6 @@
 """Starting and stopping the programs of a run. Every process is stopped by its own handle."""
 
+import json
 import os
 import pathlib
 import resource
@@ -152,8 +153,10 @@ class Tools:
     def load(self):
         return str(self.directory / "load")
 
-    def origin(self, directory, count=1):
+    def origin(self, directory, count, capacity):
         command = pin(GENERATOR_CPU) + [str(self.directory / "origin"), "--count", str(count)]
+        for name, value in capacity.items():
+            command += [f"--{name}", str(value)]
         return start_listener("origin", command, directory)
 
     def has(self, subject):
@@ -207,9 +210,10 @@ class Tools:
         servers = ",\n    ".join('{"id": "b%d", "url": "http://%s"}' % (i + 1, a)
                                  for i, a in enumerate(addresses))
         config = pathlib.Path(directory) / f"{subject}.json"
-        config.write_text(fill("nextproxy.json.in", {
+        settings = json.loads(fill("nextproxy.json.in", {
             "PORT": port, "SERVERS": servers, "DIRECTORY": directory,
             "WORKERS": options.get("workers", 1),
             "ACCESS_LOG": "true" if options.get("access_log") else "false"}))
+        config.write_text(json.dumps({**settings, **options.get("settings", {})}, indent=2))
         return self.run_on_port(subject, [self.paths["nextproxy"], "--config", str(config)],
                                 directory, port)

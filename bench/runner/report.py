@@ -2,8 +2,10 @@
 
 import statistics
 
+from runner import scenarios
+
 METRIC = {"keepalive": "cpu_us_per_request", "bulk": "cpu_s_per_gb", "fresh": "cpu_us_per_request",
-          "openloop": "p95", "spike": "p99", "drain": "drain_ms",
+          "openloop": "p95", "spike": "p99", "overload": "p99", "drain": "drain_ms",
           "idle-memory": "bytes_per_connection", "rest-memory": "pss_mb",
           "idle-traffic": "cpu_us_per_request", "backends": "cpu_us_per_request",
           "access-log": "cpu_us_per_request"}
@@ -83,6 +85,16 @@ def check_latency(check, subject):
                 check.value("openloop", "haproxy", "p99"), 1.0)
 
 
+def check_overload(check, subject):
+    """Goodput and the latency of what was let in (scenarios.overload)."""
+    goodput = check.value("overload", f"{subject}/overload", "rps")
+    check.ratio("overload, the origin's capacity vs goodput", scenarios.CAPACITY_RATE, goodput,
+                1 / 0.9)
+    check.ratio("overload, p99 of what is let in vs calm",
+                check.value("overload", f"{subject}/overload"),
+                check.value("overload", f"{subject}/calm"), 3.0)
+
+
 def check_memory(check, subject, scale):
     check.add("idle connection, user memory", check.value("idle-memory", subject), 512, "bytes")
     check.ratio("100 active among idle ones vs alone, CPU per request",
@@ -101,6 +113,7 @@ def check_all(table, scale, subject="nextproxy"):
     check_keepalive(check, subject)
     check_bodies(check, subject)
     check_latency(check, subject)
+    check_overload(check, subject)
     check_memory(check, subject, scale)
     return check.rows
 
@@ -114,7 +127,7 @@ def format_number(value, unit=""):
 
 COLUMNS = (("cpu_us_per_request", "CPU us/req"), ("user_share", "user"),
            ("cpu_s_per_gb", "CPU s/GB"), ("rps", "req/s"), ("p50", "p50 us"), ("p95", "p95 us"), ("p99", "p99 us"),
-           ("drain_ms", "drain ms"), ("cut", "cut"),
+           ("refused", "refused"), ("drain_ms", "drain ms"), ("cut", "cut"),
            ("bytes_per_connection", "bytes/conn"), ("pss_mb", "Pss MB"))
 
 

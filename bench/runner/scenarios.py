@@ -5,6 +5,10 @@ import dataclasses
 KEEPALIVE_COUNTS = (16, 64, 256, 1024)
 BULK_SIZES = {"64k": 65536, "1m": 1 << 20, "10m": 10 << 20}
 PEERS = ("haproxy", "nginx")
+# An origin that serves 16 requests at once, each for 8 ms: 2,000 a second.
+CAPACITY = {"slots": 16, "service-us": 8000}
+CAPACITY_RATE = 2000
+OVERLOAD = 3
 
 
 @dataclasses.dataclass
@@ -16,6 +20,7 @@ class Case:
     variant: str = ""
     backends: int = 1
     options: dict = dataclasses.field(default_factory=dict)
+    capacity: dict = dataclasses.field(default_factory=dict)  # the origin's options
 
     @property
     def key(self):
@@ -66,6 +71,18 @@ def spike(scale):
                    [Case(subject, load) for subject in ("direct", "nextproxy") + PEERS])
 
 
+def overload(scale):
+    """Requests at a third of what the origin can do, and at three times as many. The proxy is to
+    find the limit by itself, in the warm-up."""
+    load = {"connections": 512, "body": 1024, "seconds": scale.seconds, "may-refuse": True,
+            "warmup": 4 * scale.warmup}
+    cases = [Case("nextproxy", {**load, "rate": rate}, variant, capacity=CAPACITY,
+                  options={"settings": {"adaptive": {"enabled": True}}})
+             for variant, rate in (("calm", CAPACITY_RATE // 3),
+                                   ("overload", CAPACITY_RATE * OVERLOAD))]
+    yield Scenario("overload", f"{OVERLOAD} times what the origin can do, adaptive limit", cases)
+
+
 def drain(scale):
     load = {"connections": 256, "body": 1024, "seconds": scale.seconds}
     yield Scenario("drain", "a graceful stop under the load of 256 connections",
@@ -111,7 +128,7 @@ def rest_memory(scale):
 
 
 ALL = {"keepalive": keepalive, "bulk": bulk, "fresh": fresh, "openloop": openloop,
-       "spike": spike, "drain": drain, "idle-memory": idle_memory, "idle-traffic": idle_traffic, "backends": backends,
+       "spike": spike, "overload": overload, "drain": drain, "idle-memory": idle_memory, "idle-traffic": idle_traffic, "backends": backends,
        "access-log": access_log, "rest-memory": rest_memory}
 
 

@@ -81,6 +81,28 @@ static void test_wrong_bodies(void **state)
     assert_int_equal(feed(text, len - 1, 7), RESPONSE_BAD_BODY);
 }
 
+static void test_refusals(void **state)
+{
+    static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 5\r\n\r\nlater";
+    usize len = sizeof(text) - 1;
+    (void)state;
+    pattern_fill(block);
+    assert_int_equal(feed(text, len, len), RESPONSE_BAD_STATUS);
+    struct response response = {.may_refuse = true};
+    for (usize step = 1; step <= len; step++) {
+        enum response_verdict verdict = RESPONSE_MORE;
+        response_start(&response, BODY_BYTES);
+        for (usize at = 0; at < len; at += step) {
+            assert_int_equal(verdict, RESPONSE_MORE);
+            verdict = response_feed(&response, block, (const u8 *)text + at,
+                                    step < len - at ? step : len - at);
+        }
+        assert_int_equal(verdict, RESPONSE_COMPLETE);
+        assert_true(response.refused);
+    }
+    free(response.head);
+}
+
 static void test_endless_head_and_skipped_body(void **state)
 {
     static char text[2 * RESPONSE_HEAD_BYTES_MAX];
@@ -99,5 +121,6 @@ const struct CMUnitTest response_tests[RESPONSE_TESTS] = {
     cmocka_unit_test(test_good_response_in_pieces_of_any_size),
     cmocka_unit_test(test_wrong_heads),
     cmocka_unit_test(test_wrong_bodies),
+    cmocka_unit_test(test_refusals),
     cmocka_unit_test(test_endless_head_and_skipped_body),
 };

@@ -9,10 +9,11 @@
 
 #include <cmocka.h>
 
-enum { HISTOGRAM_TESTS = 4, REQUEST_TESTS = 3, RESPONSE_TESTS = 4 };
+enum { HISTOGRAM_TESTS = 4, REQUEST_TESTS = 3, RESPONSE_TESTS = 5, PACE_TESTS = 2 };
 
 extern const struct CMUnitTest histogram_tests[HISTOGRAM_TESTS];
 extern const struct CMUnitTest request_tests[REQUEST_TESTS];
 extern const struct CMUnitTest response_tests[RESPONSE_TESTS];
+extern const struct CMUnitTest pace_tests[PACE_TESTS];
 
 #endif
