@@ -82,7 +82,11 @@ u32 ring_capabilities(const struct ring *ring);
  * and runs the handlers of one batch. Returns the time after waiting, read once. deadline_ns in the
  * past: do not wait. */
 u64 ring_turn(struct ring *ring, u64 deadline_ns);
-/* The time that the last ring_turn returned. */
+/* The two halves of ring_turn, for who has something to do in between: what has happened by the
+ * time ring_wait returns is all that ring_dispatch runs handlers for. */
+void ring_wait(struct ring *ring, u64 deadline_ns);
+u64 ring_dispatch(struct ring *ring);
+/* The time at which the last ring_wait, or ring_turn, was through with waiting. */
 u64 ring_now_ns(const struct ring *ring);
 
 /* Wakes the ring's thread out of ring_turn from any other thread or a signal handler. */

@@ -271,7 +271,7 @@ static void run_completions(struct ring *ring)
 {
     struct io_uring_cq *cq = &ring->uring.cq;
     u32 head = *cq->khead;
-    u32 tail = __atomic_load_n(cq->ktail, __ATOMIC_ACQUIRE);
+    u32 tail = ring->completed;
     ring->stats.completions += tail - head;
     u32 mask = *cq->kring_mask;
     for (; head != tail; head++) {
@@ -285,19 +285,31 @@ static void run_completions(struct ring *ring)
         ring->stats.overflows++;
 }
 
-u64 ring_turn(struct ring *ring, u64 deadline_ns)
+void ring_wait(struct ring *ring, u64 deadline_ns)
 {
     ASSERT(!ring->in_turn);
-    ring->in_turn = true;
     leases_offer(ring);
     bool more_to_arm = recv_rearm_starved(ring);
     submit_and_wait(ring, more_to_arm || !list_empty(&ring->stopped) ? 0 : deadline_ns);
     ring->now_ns = max_u64(clock_monotonic_ns(), ring->now_ns + 1); /* each turn has its own */
     ring->stats.turns++;
+    ring->completed = __atomic_load_n(ring->uring.cq.ktail, __ATOMIC_ACQUIRE);
+}
+
+u64 ring_dispatch(struct ring *ring)
+{
+    ASSERT(!ring->in_turn);
+    ring->in_turn = true;
     run_completions(ring);
     recv_finish_stopped(ring);
     ring->in_turn = false;
     return ring->now_ns;
+}
+
+u64 ring_turn(struct ring *ring, u64 deadline_ns)
+{
+    ring_wait(ring, deadline_ns);
+    return ring_dispatch(ring);
 }
 
 u64 ring_now_ns(const struct ring *ring)

@@ -35,6 +35,7 @@ struct ring {
     u64 now_ns;
     u32 capabilities;
     u32 enter_flags; /* of io_uring_enter(2), for each turn */
+    u32 completed;   /* the completion queue's tail when the wait was over */
     bool in_turn;
 
     /* Leases (lease.c). A lease is free (in free_ids), offered (in buffers) or held. */

@@ -86,12 +86,15 @@ static u64 next_deadline_ns(const struct worker *worker)
     return min_u64(deadline_ns, ring_now_ns(worker->ring) + 100 * NS_PER_MS);
 }
 
+/* The snapshot comes before the requests: whoever asks after control has said that it is served was
+ * read behind the wait in which it was offered, if not later. */
 static void turn(struct worker *worker)
 {
-    u64 now_ns = ring_turn(worker->ring, next_deadline_ns(worker));
+    ring_wait(worker->ring, next_deadline_ns(worker));
+    adopt(worker);
+    u64 now_ns = ring_dispatch(worker->ring);
     wheel_run(&worker->wheel, now_ns);
     accept_given(worker);
-    adopt(worker);
     obey(worker);
     tell_deaf(worker);
     proxy_budget_changed(worker->proxy, team_budget(worker->with.team));

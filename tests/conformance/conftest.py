@@ -5,4 +5,4 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 
 # pylint: disable-next=wrong-import-position,unused-import
-from lib.fixtures import lab, shared  # noqa: E402,F401
+from lib.fixtures import lab, pytest_runtest_makereport, shared  # noqa: E402,F401

@@ -1,2 +1,3 @@
 """Fixtures of the integration tests."""
-from lib.fixtures import crashes, lab, shared  # noqa: F401  pylint: disable=unused-import
+# pylint: disable-next=unused-import
+from lib.fixtures import crashes, lab, pytest_runtest_makereport, shared  # noqa: F401

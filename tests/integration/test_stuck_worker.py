@@ -9,7 +9,8 @@ import pytest
 from lib.admin import ask, managed, metrics_of, status_of
 from lib.client import request
 from lib.logs import entries
-from lib.origin import wait_until
+from lib.origin import named, wait_until
+from lib.reload import reload
 from lib.service_manager import Manager
 from lib.threads import Frozen, NotPermitted, thread_ids
 
@@ -89,3 +90,17 @@ def test_a_process_that_was_stopped_as_a_whole(lab, manager):
     manager.hear("WATCHDOG")
     assert ask(lab, proxy, "/healthz").status == 200
     assert not told(proxy)
+
+
+@pytest.mark.parametrize("off", ["", "defer_taskrun"])
+def test_who_asks_behind_a_verdict_is_served_by_it(lab, off):
+    """By a worker, too, that finds the new configuration and the request at the same time."""
+    proxy = lab.proxy(lab.origin(named("old")), env={"NEXTPROXY_RING_DISABLE": off})
+    client = lab.client(proxy)
+    assert client.get().body == b"old"
+    frozen = freeze(lab, thread_ids(proxy.engine_pid)[0])
+    new = lab.origin(named("new"))
+    assert reload(proxy, backends=[{"id": "new", "url": new.url}]).startswith("Reloaded")
+    client.send(request())
+    frozen.close()
+    assert client.read_response().body == b"new"

@@ -3,6 +3,7 @@ import contextlib
 import json
 
 from lib.client import request
+from lib.origin import wait_until
 from lib.proxy import port_free
 
 TOKEN = "a-token-of-the-tests"
@@ -19,14 +20,12 @@ def managed(lab, *origins, admin=None, **sections):
 @contextlib.contextmanager
 def draining(lab, *origins):
     """A managed proxy that is stopped and finishes a request as long as the block lasts."""
-    proxy = managed(lab, *origins, timeouts={"drain": 10000})
+    proxy = managed(lab, *origins, timeouts={"drain": 600_000})
     client = lab.client(proxy)
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
-    while not status_of(lab, proxy)["requests"]["active"]:
-        pass
+    wait_until(lambda: status_of(lab, proxy)["requests"]["active"], "the request")
     proxy.signal()
-    while not status_of(lab, proxy)["draining"]:
-        pass
+    wait_until(lambda: status_of(lab, proxy)["draining"], "the stop to begin")
     yield proxy
     client.send("cde")
     assert client.read_response("POST").status == 200

@@ -1,10 +1,25 @@
 """The fixtures that all tests against the real binary share."""
 import os
+import time
 
 import pytest
 
 from lib import proxy
 from lib.lab import Lab
+
+LOGGED_SECONDS = 1.2  # what happened then is in the logs
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """With a failure comes what the proxies have said."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        time.sleep(LOGGED_SECONDS)
+        for here in getattr(item, "funcargs", {}).values():
+            if isinstance(here, Lab):
+                report.sections += here.story()
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from lib.origin import Origin
 from lib.proxy import Proxy
 from lib.settings import config_of
 
+SAID_CHARACTERS = 3000
+
 
 class Lab:
     """Origins, proxies and clients; also a context manager."""
@@ -15,6 +17,7 @@ class Lab:
     def __init__(self):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="nextproxy-test-"))
         self.origins, self.proxies, self.clients = [], [], []
+        self.said = []
 
     def origin(self, handler=None, **options):
         origin = Origin(handler, **options)
@@ -61,9 +64,20 @@ class Lab:
         for proxy in self.proxies:
             if not proxy.stopped:
                 proxy.kill()
+        self.said = self.story()
         shutil.rmtree(self.directory, ignore_errors=True)
         if errors:
             raise errors[0]
+
+    def story(self):
+        """What the proxies have said last, for who wonders why a test failed: (title, text) each."""
+        if not self.directory.exists():
+            return self.said
+        return [(f"{file.relative_to(self.directory)} (its end)",
+                 file.read_text(errors="replace")[-SAID_CHARACTERS:])
+                for proxy in self.proxies
+                for file in [proxy.stderr_file, *sorted(proxy.logs.glob("*.log"))]
+                if file.exists() and file.stat().st_size > 0]
 
     def __enter__(self):
         return self

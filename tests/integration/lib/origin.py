@@ -49,6 +49,12 @@ class Connection(Stream):
         self.ended = threading.Event()  # the handler is through
 
     def read_request(self, body=True):
+        """The next one, however long nobody asks: a connection may be idle for a whole test."""
+        patience = self.sock.gettimeout()
+        self.sock.settimeout(None)
+        if not self.buffer:
+            self.fill()
+        self.sock.settimeout(patience)
         request = super().read_request(body)
         self.requests.append(request)
         self.origin.requests.append(request)

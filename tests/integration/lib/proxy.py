@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import pathlib
+import itertools
 import random
 import re
 import signal
@@ -27,10 +28,24 @@ def sanitized():
     return b"__asan_init" in pathlib.Path(BINARY).read_bytes()
 
 
+def ports_of_this_process():
+    """Below the range that outgoing connections use, over and over from a place by chance. Each of
+    the processes that run tests side by side has its own, as a port is free until somebody has it
+    in earnest. With room behind each, for who needs several in a row."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    own = range(10000 + worker * 22000 // count, 10000 + (worker + 1) * 22000 // count - 4, 4)
+    begin = random.SystemRandom().randrange(len(own))
+    return itertools.cycle([*own[begin:], *own[:begin]])
+
+
+PORTS = ports_of_this_process()
+
+
 def port_free():
-    """A port nobody listens on, from below the range that outgoing connections use."""
+    """A port nobody listens on, and that was given to nobody for a long while."""
     while True:
-        port = random.SystemRandom().randrange(10000, 32000)
+        port = next(PORTS)
         with socket.socket() as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

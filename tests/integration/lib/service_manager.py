@@ -1,5 +1,6 @@
 """systemd's side of sd_notify(3)."""
 import socket
+import time
 
 from lib.wire import WAIT_SECONDS
 
@@ -14,7 +15,9 @@ class Manager:
 
     def hear(self, *wanted):
         """The assignments of the next message that has all of these keys, as a dict."""
+        deadline = time.monotonic() + WAIT_SECONDS
         while True:
+            assert time.monotonic() < deadline, f"no message with {wanted}"
             lines = self.sock.recv(4096).decode().split("\n")
             told = dict(line.split("=", 1) for line in lines if line)
             if all(key in told for key in wanted):
@@ -22,8 +25,9 @@ class Manager:
 
     def hear_of(self, words):
         """Waits until the status has these words."""
+        deadline = time.monotonic() + WAIT_SECONDS
         while words not in self.hear("STATUS")["STATUS"]:
-            pass
+            assert time.monotonic() < deadline, f"no status with {words!r}"
 
     def silent(self, seconds):
         """Whether nothing comes for that long."""
