@@ -79,9 +79,11 @@ struct health_last {
 };
 /* False when none has ended yet. */
 bool health_last(const struct health *health, u32 slot, struct health_last *out);
-/* What is known of it from an earlier process: as if checks had found so. Only where something is
- * checked, and nothing is known yet. */
-void health_restore(struct health *health, u32 slot, enum health_state state);
+/* How long ago a check last said what it is, in this process or before. Only when it is known. */
+u64 health_age_ns(const struct health *health, u32 slot);
+/* What is known of it from an earlier process: as if checks had found so this long ago. Only where
+ * something is checked, and nothing is known yet. */
+void health_restore(struct health *health, u32 slot, enum health_state state, u64 age_ns);
 /* How often a backend's state has changed. */
 u64 health_changes(const struct health *health);
 /* Backends that are being checked. */

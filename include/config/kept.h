@@ -22,6 +22,7 @@ struct config_kept_backend {
     u32 health;       /* enum config_kept_health */
     bool draining;    /* the operator's marks */
     bool maintenance;
+    u64 health_age_ms; /* what a check said of it last was so old at `saved_ms` */
 };
 
 struct config_kept_secret {
@@ -46,6 +47,7 @@ enum {
     CONFIG_KEPT_BYTES_MAX = 16 << 20,
     CONFIG_KEPT_BACKENDS_MAX = 8192,
     CONFIG_KEPT_SECRETS_MAX = 16,
+    CONFIG_KEPT_AGE_MS_MAX = 1 << 30, /* more than any that counts */
 };
 
 /* NULL with `problems` when anything is wrong with it; `name` stands for the file in messages. The

@@ -267,12 +267,13 @@ static const struct setting state_rows[] = {
      .inherits = "`state.json` in the directory that systemd names (`StateDirectory=`); without "
                  "one nothing is kept",
      .restart = true,
-     .text = "The state file. It is replaced as a whole, a moment after something has changed."},
+     .text = "The state file. It is replaced as a whole, a moment after something has changed, "
+             "and now and then, for what is known of backends ages."},
     {.key = "maxHealthAge", .type = SETTING_INTEGER,
      MEMBER(struct config_state, health_age_ms_max), .max = MS_LONG_MAX, .unit = MS,
      .fallback = "300000", .restart = true,
-     .text = "What checks knew of backends is forgotten when the file is older at the start. "
-             "Backends that were added or removed, and marks, have no age."},
+     .text = "What checks knew of a backend is forgotten when the last one is longer ago at the "
+             "start. Backends that were added or removed, and marks, have no age."},
 };
 static const struct settings_table state_table = TABLE(struct config_state, state_rows);
 

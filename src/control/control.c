@@ -101,7 +101,7 @@ static void run_until_finished(struct control *control)
         if (control->management)
             management_after_turn(control->management);
         if (control->stops_asked > 0)
-            state_file_finish(control->state_file);
+            state_file_finish(control->state_file, control->retired);
         state_file_tick(control->state_file, now_ns);
         write_logs(control, now_ns);
         if (control->watch)

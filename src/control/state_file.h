@@ -5,6 +5,9 @@
  * It is replaced as a whole, by a thread of its own, because a disk may take long: a new file is
  * written and synced, then takes the place of the old one. A process that is being stopped writes
  * it once more, and then leaves it to its successor.
+ *
+ * Health ages: it is true for as long as checks go on. So it is written again while nothing
+ * changes, with the age that it has, and what is restored keeps its age until a check confirms it.
  */
 #ifndef NEXTPROXY_CONTROL_STATE_FILE_H
 #define NEXTPROXY_CONTROL_STATE_FILE_H
@@ -38,11 +41,13 @@ void state_file_touch(struct state_file *file);
 /* To be called after each turn of the ring, and when the next is needed. */
 void state_file_tick(struct state_file *file, u64 now_ns);
 u64 state_file_deadline_ns(const struct state_file *file);
-/* Writes what has changed, and nothing more from then on: the process is being stopped. */
-void state_file_finish(struct state_file *file);
+/* The process is being stopped: the next tick, or close, writes what there is to say, and nothing
+ * more from then on. Not even that when another engine has succeeded: the file is its own. */
+void state_file_finish(struct state_file *file, bool succeeded);
 /* What it would hold now, to be read from its beginning; also when there is no file. -1: no room
  * for it. */
 MUST_CHECK int state_file_hand_over(struct state_file *file);
+/* Waits for what is being written, but not for a disk that hangs. */
 void state_file_close(struct state_file *file);
 
 #endif

@@ -5,11 +5,13 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 /* False with errno. */
 static bool write_all(int fd, const char *text, usize bytes)
@@ -71,14 +73,32 @@ static const char *replace(const char *path, const char *text, usize bytes)
     return step;
 }
 
+/* Who has given up waiting may be gone, and the ring with it. */
 static void *run(void *argument)
 {
     struct state_writer *writer = argument;
-    writer->step = replace(writer->path, writer->text, writer->bytes);
-    writer->error = errno;
-    atomic_store(&writer->done, true);
-    ring_wake(writer->ring);
+    const char *step = replace(writer->path, writer->text, writer->bytes);
+    int error = errno;
+    (void)pthread_mutex_lock(&writer->lock);
+    writer->step = step;
+    writer->error = error;
+    writer->done = true;
+    if (!writer->abandoned)
+        ring_wake(writer->ring);
+    (void)pthread_cond_signal(&writer->ended);
+    (void)pthread_mutex_unlock(&writer->lock);
     return NULL;
+}
+
+bool state_writer_init(struct state_writer *writer, const char *path, struct ring *ring)
+{
+    pthread_condattr_t by_monotonic;
+    *writer = (struct state_writer){.path = path, .ring = ring};
+    bool good = pthread_mutex_init(&writer->lock, NULL) == 0 &&
+                pthread_condattr_init(&by_monotonic) == 0 &&
+                pthread_condattr_setclock(&by_monotonic, CLOCK_MONOTONIC) == 0 &&
+                pthread_cond_init(&writer->ended, &by_monotonic) == 0;
+    return good;
 }
 
 void state_writer_begin(struct state_writer *writer, char *text, usize bytes)
@@ -86,27 +106,49 @@ void state_writer_begin(struct state_writer *writer, char *text, usize bytes)
     ASSERT(!writer->text);
     writer->text = text;
     writer->bytes = bytes;
-    atomic_store(&writer->done, false);
+    writer->done = false;
     if (pthread_create(&writer->thread, NULL, run, writer) == 0)
         return;
     writer->thread = pthread_self();
     (void)run(writer);
 }
 
-void state_writer_wait(struct state_writer *writer)
+static void release(struct state_writer *writer)
 {
-    if (!writer->text)
-        return;
     if (!pthread_equal(writer->thread, pthread_self()))
         (void)pthread_join(writer->thread, NULL);
     free(writer->text);
     writer->text = NULL;
 }
 
+bool state_writer_wait(struct state_writer *writer, u64 given_up_ns)
+{
+    const struct timespec until = {
+        .tv_sec = (time_t)(given_up_ns / NS_PER_S),
+        .tv_nsec = (long)(given_up_ns % NS_PER_S),
+    };
+    if (!writer->text)
+        return true;
+    int error = 0;
+    (void)pthread_mutex_lock(&writer->lock);
+    while (!writer->done && error == 0)
+        error = pthread_cond_timedwait(&writer->ended, &writer->lock, &until);
+    bool done = writer->done;
+    writer->abandoned = !done;
+    (void)pthread_mutex_unlock(&writer->lock);
+    if (done)
+        release(writer);
+    return done;
+}
+
 bool state_writer_ended(struct state_writer *writer)
 {
-    if (!writer->text || !atomic_load(&writer->done))
+    if (!writer->text)
         return false;
-    state_writer_wait(writer);
-    return true;
+    (void)pthread_mutex_lock(&writer->lock);
+    bool done = writer->done;
+    (void)pthread_mutex_unlock(&writer->lock);
+    if (done)
+        release(writer);
+    return done;
 }

@@ -37,6 +37,7 @@ static void take_in(struct check *check, const struct probe_result *result)
                                         result->outcome == PROBE_GOOD);
     check->last = *result;
     check->probed_ns = ring_now_ns(health->with.ring);
+    check->judged_ns = check->probed_ns;
     if (report.change != HEALTH_SAME)
         check->changed_ns = check->probed_ns;
     health->changes += report.change != HEALTH_SAME;
@@ -330,12 +331,20 @@ bool health_last(const struct health *health, u32 slot, struct health_last *out)
     return true;
 }
 
-void health_restore(struct health *health, u32 slot, enum health_state state)
+u64 health_age_ns(const struct health *health, u32 slot)
+{
+    const struct check *check = &health->at[slot];
+    ASSERT(check->machine.state != HEALTH_UNKNOWN);
+    return ring_now_ns(health->with.ring) - check->judged_ns;
+}
+
+void health_restore(struct health *health, u32 slot, enum health_state state, u64 age_ns)
 {
     struct check *check = &health->at[slot];
     if (!check->live || check->machine.state != HEALTH_UNKNOWN || state == HEALTH_UNKNOWN)
         return;
     check->machine.state = (u8)state;
+    check->judged_ns = ring_now_ns(health->with.ring) - age_ns;
     if (state == HEALTH_UNHEALTHY)
         state_backend_mark(health->snapshot->state, slot, STATE_DOWN, true);
 }

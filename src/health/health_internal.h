@@ -28,6 +28,8 @@ struct check {
     struct probe_result last; /* valid with probed_ns > 0 */
     u64 probed_ns;
     u64 changed_ns;
+    u64 judged_ns; /* the last result that says something of the backend; of a restored state this
+                    * may lie before the clock's beginning, and has wrapped around */
 };
 
 struct health {

@@ -1,6 +1,6 @@
 """The disk is full, under load (issue, "To show"): requests do not notice, what cannot be written is
 counted and told once, and all goes on when there is room. A file system of a few megabytes, where the
-kernel lets us have one; what a limit of file sizes does needs none."""
+kernel lets us have one; what a limit of file sizes does needs none. And a disk that hangs."""
 import json
 import re
 import resource
@@ -9,9 +9,10 @@ import pytest
 
 from lib.admin import add, ask, managed, metrics_of
 from lib.client import request
-from lib.disk import Disk, NotPermitted
+from lib.disk import Disk, Hanging, NotPermitted
 from lib.logs import entries, messages
 from lib.origin import wait_until
+from lib.proxy import sanitized
 
 # Records of this size fill a log buffer of 1 MB with few requests.
 LONG = "/" + "x" * 6000
@@ -106,6 +107,26 @@ def test_the_state_file(lab, small_disk):
     assert add(lab, proxy, url="http://127.0.0.1:3", id="third").status == 201
     wait_until(lambda: added(small_disk) == ["first", "second", "third"], "all of them")
     assert sorted(path.name for path in small_disk.directory.iterdir()) == ["state.json"]
+
+
+def test_the_state_file_on_a_disk_that_hangs(lab):
+    """Neither requests nor changes nor the stop wait for it."""
+    if sanitized():
+        pytest.skip("a sanitizer has its own fsync")
+    disk = Hanging(lab.directory)
+    state = lab.directory / "state.json"
+    proxy = managed(lab, lab.origin(), env=disk.env, state={"file": str(state)})
+    assert add(lab, proxy, url="http://127.0.0.1:1", id="first").status == 201
+    wait_until(state.exists, "the first one")
+    before = state.read_bytes()
+    disk.hold()
+    assert add(lab, proxy, url="http://127.0.0.1:2", id="second").status == 201
+    wait_until(lambda: disk.waited_for, "somebody waits for the disk")
+    assert add(lab, proxy, url="http://127.0.0.1:3", id="third").status == 201
+    ask_many(lab, proxy, 10, "/")
+    proxy.stop()
+    assert "does not answer" in messages(proxy, "state_file")[-1]
+    assert state.read_bytes() == before
 
 
 def test_a_start(lab, small_disk):

@@ -8,6 +8,7 @@ import pytest
 
 from lib.admin import add, ask, managed, names, remove, status_of
 from lib.client import request
+from lib.engine import known_to_supervisor
 from lib.origin import answer, named, serve, wait_until
 from lib.logs import messages
 
@@ -147,18 +148,88 @@ def test_health(lab):
     assert names(lab, proxy) == {"good"}
 
 
+def healths(state):
+    return [entry["health"] for entry in state.get("backends", [])]
+
+
+def rewrite(proxy, **members):
+    """The state file as if it were saved now and said this of its only backend; when that was."""
+    state = document(proxy)
+    state["savedAt"] = int(time.time() * 1000)
+    state["backends"][0].update(members)
+    proxy.state.write_text(json.dumps(state))
+    return state["savedAt"]
+
+
 @pytest.mark.parametrize("age", [-3600, 3600], ids=["future", "old"])
 def test_health_that_is_too_old(lab, age):
     """Issue: "with its age considered". From the future: a clock was stepped."""
     proxy = down(lab)
     state = document(proxy)
-    assert [entry["health"] for entry in state["backends"]] == ["unhealthy"]
+    assert healths(state) == ["unhealthy"]
     state["savedAt"] = int((time.time() - age) * 1000)
     state["backends"][0]["draining"] = True
     proxy.state.write_text(json.dumps(state))
     again(proxy)
     wait_until(lambda: any("too old" in line for line in said(proxy)), "a line of the log")
     assert backends(lab, proxy)["b0"]["marks"] in (["draining"], ["down", "draining"])
+
+
+def test_health_that_no_check_has_confirmed_for_long(lab):
+    """It is as old as that, however young the file is."""
+    proxy = down(lab)
+    rewrite(proxy, healthAge=3_600_000)
+    again(proxy)
+    wait_until(lambda: any("too old" in line for line in said(proxy)), "a line of the log")
+
+
+def test_the_age_of_health_at_a_stop(lab):
+    """It is true until then, though nothing has changed since it was written first."""
+    proxy = kept(lab, {"url": lab.origin(named("good")).url, "healthCheck": CHECK})
+    wait_until(lambda: healths(document(proxy)) == ["healthy"], "the state file")
+    stopped_ms = time.time() * 1000
+    proxy.signal()
+    assert proxy.wait_exit() == 0
+    assert document(proxy)["savedAt"] >= int(stopped_ms)
+    assert healths(document(proxy)) == ["healthy"]
+
+
+def test_health_is_written_again_while_nothing_changes(lab):
+    """The file, and what the supervisor keeps for a crash, are as old as what they say."""
+    proxy = kept(lab, {"url": lab.origin(named("good")).url, "healthCheck": CHECK})
+    proxy.stop()
+    proxy.config["state"]["maxHealthAge"] = 2000
+    again(proxy)
+
+    def told(proxy):
+        return json.loads(known_to_supervisor(proxy) or "{}")
+
+    def written_after(read, before):
+        """When, if it says what is known."""
+        state = read(proxy)
+        saved = state.get("savedAt", 0)
+        return saved if saved > before and healths(state) == ["healthy"] else 0
+
+    for read in (document, told):
+        wait_until(lambda read=read: written_after(read, 0), "what is kept")
+        for _ in range(2):
+            before = read(proxy).get("savedAt", 0)
+            wait_until(lambda read=read, before=before: written_after(read, before), "a newer one")
+
+
+def test_what_is_restored_does_not_get_younger(lab):
+    """Until a check says so itself."""
+    proxy = down(lab)
+    lab.origins[0].handler = lambda connection: connection.wait_closed()
+    proxy.config["backends"][0]["healthCheck"]["timeout"] = 600_000
+    before = rewrite(proxy, healthAge=100_000)
+    for _ in range(2):
+        again(proxy)
+        wait_until(lambda: document(proxy)["savedAt"] > before, "a newer one")
+        proxy.stop()
+        [backend] = document(proxy)["backends"]
+        assert backend["health"] == "unhealthy" and backend["healthAge"] >= 100_000
+        before = document(proxy)["savedAt"]
 
 
 # --- Files that will not do ---

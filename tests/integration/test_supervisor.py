@@ -15,7 +15,7 @@ import pytest
 
 from lib.admin import ask, managed, status_of
 from lib.client import Client, request
-from lib.engine import crash, wait_refusing
+from lib.engine import crash, known_to_supervisor, wait_refusing
 from lib.held import Held
 from lib.load import Load, load_origin
 from lib.logs import entries, messages
@@ -70,15 +70,6 @@ def test_the_report(lab, number, name):
     assert re.match(rf"The engine \(process {pid}\) was ended by {name}.* after \d+\.\d{{3}} s",
                     report["message"]), report
     assert report["message"] + "; starting it again" in proxy.stderr()
-
-
-def known_to_supervisor(proxy):
-    """The file in memory that it keeps for the next engine."""
-    for link in pathlib.Path(f"/proc/{proxy.pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # closed since they were listed
-            if "nextproxy state" in os.readlink(link):
-                return link.read_text()
-    return ""
 
 
 def upgrade_wholly(proxy):

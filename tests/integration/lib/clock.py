@@ -1,18 +1,15 @@
 """A wall clock of the proxy's own, which the tests set as they like."""
-import pathlib
 import struct
-import subprocess
 import time
 
-SOURCE = pathlib.Path(__file__).with_name("shift_clock.c")
+from lib.preload import build as build_library
+
 HOUR, DAY = 3600, 86400
 
 
 def build(directory):
     """The library that is preloaded."""
-    library = directory / "shift_clock.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(library), str(SOURCE)], check=True)
-    return library
+    return build_library("shift_clock", directory)
 
 
 class Clock:

@@ -1,6 +1,9 @@
-"""A file system that is easily full, where the kernel lets us have one."""
+"""Disks that are no good: a file system that is easily full, where the kernel lets us have one, and a
+disk that does not answer."""
 import os
 import subprocess
+
+from lib.preload import build
 
 
 class NotPermitted(Exception):
@@ -41,3 +44,25 @@ class Disk:
     def close(self):
         """Lazily: somebody may still be looking at a file."""
         subprocess.run(["umount", "-l", str(self.directory)], check=True)
+
+
+class Hanging:
+    """A disk that does not answer fsync(2) while it is held. `env` is the environment of a proxy that
+    has its files there."""
+
+    def __init__(self, directory):
+        self.hold_file, self.held_file = directory / "hold", directory / "hold.held"
+        self.env = {"LD_PRELOAD": str(build("hold_fsync", directory)),
+                    "HOLD_FSYNC_FILE": str(self.hold_file)}
+
+    def hold(self):
+        self.hold_file.touch()
+
+    @property
+    def waited_for(self):
+        """Somebody waits for it."""
+        return self.held_file.exists()
+
+    def release(self):
+        self.hold_file.unlink()
+        self.held_file.unlink(missing_ok=True)

@@ -17,8 +17,8 @@ static void test_round_trip(void **state)
     struct config_problems problems;
     struct slice added[] = {SLICE("{\"id\":\"x\",\"url\":\"http://127.0.0.1:9\",\"route\":\"r\"}")};
     struct config_kept_backend backends[] = {
-        {SLICE("a"), SLICE("http://127.0.0.1:1"), CONFIG_KEPT_UNHEALTHY, true, false},
-        {SLICE("b"), SLICE("unix:/x"), CONFIG_KEPT_HEALTHY, false, true},
+        {SLICE("a"), SLICE("http://127.0.0.1:1"), CONFIG_KEPT_UNHEALTHY, true, false, 2500},
+        {SLICE("b"), SLICE("unix:/x"), CONFIG_KEPT_HEALTHY, false, true, 0},
     };
     struct config_removal removed[] = {{SLICE("c"), SLICE("http://127.0.0.1:3")}};
     struct config_kept_secret secrets[] = {{SLICE("sticky"), SLICE("00ff")}};
@@ -41,6 +41,8 @@ static void test_round_trip(void **state)
     assert_slice(read->backends[0].url, "http://127.0.0.1:1");
     assert_int_equal(read->backends[0].health, CONFIG_KEPT_UNHEALTHY);
     assert_true(read->backends[0].draining && !read->backends[0].maintenance);
+    assert_int_equal(read->backends[0].health_age_ms, 2500);
+    assert_int_equal(read->backends[1].health_age_ms, 0);
     assert_true(!read->backends[1].draining && read->backends[1].maintenance);
     assert_slice(read->removed[0].id, "c");
     assert_slice(read->secrets[0].value, "00ff");

@@ -225,18 +225,36 @@ static void following_again_and_again_loses_nothing(void **state)
     lab_close(&lab);
 }
 
-/* ---- Scripts ---- */
-
-#define SCRIPT_CHECK(script)                                                                       \
-    "\"enabled\":true,\"type\":\"script\",\"interval\":100,\"timeout\":60000,"                     \
-    "\"unhealthyThreshold\":1,\"command\":[\"/bin/sh\",\"-c\",\"" script "\"]"
-
 static struct health_last last_of(const struct lab *lab, u32 backend)
 {
     struct health_last last;
     assert_true(health_last(lab->health, slot(lab, 0, backend), &last));
     return last;
 }
+
+/* It may be older than the machine is up. */
+static void what_is_restored_keeps_its_age_until_a_probe_has_ended(void **state)
+{
+    const u64 ages_ns[] = {3600 * NS_PER_S, 400 * 86400 * NS_PER_S};
+    for (u32 i = 0; i < ARRAY_COUNT(ages_ns); i++) {
+        struct lab lab;
+        lab_open(&lab, *state);
+        follow(&lab, (struct wanted){.count = 1, .check = DYING_CHECK});
+        health_restore(lab.health, slot(&lab, 0, 0), HEALTH_UNHEALTHY, ages_ns[i]);
+        assert_int_equal(known(&lab, 0, 0), HEALTH_UNHEALTHY);
+        assert_false(marked_usable(&lab, 0, 0));
+        assert_true(health_age_ns(lab.health, slot(&lab, 0, 0)) >= ages_ns[i]);
+        UNTIL(&lab, health_age_ns(lab.health, slot(&lab, 0, 0)) < ages_ns[i]);
+        assert_true(last_of(&lab, 0).probed_ns > 0);
+        lab_close(&lab);
+    }
+}
+
+/* ---- Scripts ---- */
+
+#define SCRIPT_CHECK(script)                                                                       \
+    "\"enabled\":true,\"type\":\"script\",\"interval\":100,\"timeout\":60000,"                     \
+    "\"unhealthyThreshold\":1,\"command\":[\"/bin/sh\",\"-c\",\"" script "\"]"
 
 static void a_script_decides_by_its_exit_status(void **state)
 {
@@ -340,6 +358,7 @@ int main(void)
         cmocka_unit_test(a_backend_that_is_gone_leaves_no_mark),
         cmocka_unit_test(a_check_that_is_turned_off_leaves_the_backend_usable),
         cmocka_unit_test(following_again_and_again_loses_nothing),
+        cmocka_unit_test(what_is_restored_keeps_its_age_until_a_probe_has_ended),
         cmocka_unit_test(a_script_decides_by_its_exit_status),
         cmocka_unit_test(scripts_at_once_are_bounded_and_killed_at_the_end),
         cmocka_unit_test(another_command_is_another_question),
