@@ -56,6 +56,11 @@ static void adopt(struct worker *worker)
         worker->with.snapshot = offered;
         worker->settled = false;
     }
+}
+
+/* Its sockets leave behind their last completions, so this comes behind the handlers. */
+static void tell_version(struct worker *worker)
+{
     if (LIKELY(worker->settled) || !accept_settled(worker))
         return;
     worker->settled = true;
@@ -95,6 +100,7 @@ static void turn(struct worker *worker)
     u64 now_ns = ring_dispatch(worker->ring);
     wheel_run(&worker->wheel, now_ns);
     accept_given(worker);
+    tell_version(worker);
     obey(worker);
     tell_deaf(worker);
     proxy_budget_changed(worker->proxy, team_budget(worker->with.team));

@@ -128,7 +128,7 @@ def test_an_idle_connection_is_answered_once_more(lab):
     proxy = lab.proxy(load_origin(lab), timeouts={"drain": 60_000})
     used, unused = lab.client(proxy), lab.client(proxy)
     assert used.get().status == 200
-    wait_until(lambda: connects(proxy.address), "both are accepted")
+    assert lab.ask(proxy, request()).status == 200  # one that came behind it: it is accepted, too
     upgrade(proxy)
     for client in (used, unused):
         response = client.get()
@@ -318,7 +318,7 @@ def test_nothing_piles_up(lab):
         if number % 6 == 0:
             crash(proxy)
     assert lab.ask(proxy, request()).status == 200
-    wait_until(lambda: open_files(proxy.pid) == files, "as many descriptors as before")
+    wait_until(lambda: open_files(proxy.pid) <= files, "as many descriptors as before")
     assert len(proxy.engine_pids) == 1
 
 
@@ -343,12 +343,16 @@ def test_a_stop_while_both_run(lab):
     held.gate.set()
 
 
-def test_asked_again_while_the_supervisor_changes(lab):
+def test_asked_again_while_the_supervisor_changes(lab, copy):
     """It learns of the new engine and of the second signal in one turn; neither gets lost."""
-    proxy = lab.proxy(load_origin(lab))
+    proxy = lab.proxy(load_origin(lab), how={"program": str(copy)})
+    go_on = lab.directory / "go-on"
+    replace(copy, f'#!/bin/sh\nwhile [ ! -e {go_on} ]; do sleep 0.05; done\n'
+                  f'exec {BINARY} "$@"\n'.encode())
     proxy.signal(signal.SIGUSR2)
     wait_until(lambda: len(proxy.engine_pids) == 2, "the new engine's process")
     proxy.signal(signal.SIGSTOP)
+    go_on.touch()
     wait_until(lambda: len(messages(proxy, "start")) == 2, "the new engine is ready")
     proxy.signal(signal.SIGUSR2)
     proxy.signal(signal.SIGCONT)
