@@ -9,16 +9,16 @@ import threading
 import pytest
 
 from lib.admin import TOKEN, ask, draining, managed, metrics_of, status_of
+from lib.blackhole import Refused
 from lib.client import chunked, request
-from lib.origin import answer, serve
+from lib.origin import answer, serve, wait_until
 from lib.proxy import port_free, run
 from lib.wire import Closed
 
 
 def settled(lab, proxy):
     """The status when every request is counted: a client has its response a moment earlier."""
-    while status_of(lab, proxy)["requests"]["active"]:
-        pass
+    wait_until(lambda: not status_of(lab, proxy)["requests"]["active"], "the requests' end")
     return status_of(lab, proxy)
 
 
@@ -44,9 +44,8 @@ def test_not_ready_while_draining(lab):
 def test_not_ready_without_a_usable_backend(lab):
     """The only backend fails its checks."""
     check = {"enabled": True, "interval": 100, "timeout": 1000, "unhealthyThreshold": 1}
-    proxy = managed(lab, {"url": f"http://127.0.0.1:{port_free()}", "healthCheck": check})
-    while ask(lab, proxy, "/readyz").status == 200:
-        pass
+    proxy = managed(lab, {"url": lab.keep(Refused()).url, "healthCheck": check})
+    wait_until(lambda: ask(lab, proxy, "/readyz").status != 200, "the failed check")
     assert json.loads(ask(lab, proxy, "/readyz").body)["reason"] == "no usable backend"
     backend = status_of(lab, proxy)["backends"][0]
     assert (backend["usable"], backend["health"]) == (False, "unhealthy")
@@ -56,7 +55,7 @@ def test_not_ready_without_a_usable_backend(lab):
 def test_status(lab):
     """Counts per backend and route, as requests were sent."""
     origins = lab.origin(), lab.origin()
-    proxy = managed(lab, *origins, f"http://127.0.0.1:{port_free()}", routes=[
+    proxy = managed(lab, *origins, lab.keep(Refused()), routes=[
         {"id": "api", "vHost": "*.example.com", "path": "/api", "backends": ["b0"],
          "reqActiveLength": 7}], workers=2)
     for _ in range(6):
@@ -103,7 +102,7 @@ def test_latency_percentiles(lab):
     def handler(connection):
         while seen := connection.read_request():
             if b"slow" in seen.target.encode():
-                threading.Event().wait(0.2)
+                threading.Event().wait(0.5)
             connection.send(answer())
 
     proxy = managed(lab, lab.origin(handler))
@@ -111,12 +110,12 @@ def test_latency_percentiles(lab):
     for number in range(20):
         assert client.ask(request("GET", "/slow" if number % 10 == 9 else "/")).status == 200
     times = settled(lab, proxy)["backends"][0]["responseHeadUs"]
-    assert 0 < times["p50"] < 200_000 <= times["p99"]
+    assert 0 < times["p50"] < 500_000 <= times["p99"]
     assert times["p50"] <= times["p95"] <= times["p99"]
     samples = metrics_of(lab, proxy)
     name = 'nextproxy_backend_response_head_seconds_bucket{backend="b0",le="%s"}'
     assert samples[name % "+Inf"] == 20
-    assert samples[name % "0.065536"] <= 18 and samples[name % "16.777216"] == 20
+    assert samples[name % "0.262144"] <= 18 and samples[name % "16.777216"] == 20
     assert samples['nextproxy_backend_response_head_seconds_sum{backend="b0"}'] >= 0.4
 
 
@@ -125,8 +124,7 @@ def test_last_probe(lab):
     check = {"enabled": True, "interval": 100, "unhealthyThreshold": 1}
     origin = lab.origin(serve(lambda _: answer(status="503 No")))
     proxy = managed(lab, {"url": origin.url, "healthCheck": check}, lab.origin())
-    while status_of(lab, proxy)["backends"][0]["health"] != "unhealthy":
-        pass
+    wait_until(lambda: status_of(lab, proxy)["backends"][0]["health"] == "unhealthy", "a probe")
     first, second = status_of(lab, proxy)["backends"]
     assert (first["lastProbe"]["good"], first["lastProbe"]["reason"]) == (False, "status 503")
     assert "another status" in first["lastProbe"]["detail"]
@@ -138,7 +136,7 @@ def test_last_probe(lab):
 
 def test_reload_history(lab):
     """Issue: "reload history"; the last 16, the newest first."""
-    proxy = managed(lab, lab.origin(), reload={"watch": False})
+    proxy = managed(lab, lab.origin())
     assert status_of(lab, proxy)["reloads"] == []
     config = json.loads(proxy.config_file.read_text())
     for number in range(20):
@@ -236,7 +234,7 @@ def test_command_line(lab):
 
 def test_reload(lab):
     """The verdict and what the log says, in the answer."""
-    proxy = managed(lab, lab.origin(), reload={"watch": False})
+    proxy = managed(lab, lab.origin())
     same = ask(lab, proxy, "/reload", method="POST")
     assert (same.status, json.loads(same.body)["verdict"]) == (200, "unchanged")
     config = json.loads(proxy.config_file.read_text())
@@ -272,7 +270,7 @@ def test_token(lab):
 
 
 def test_no_token_in_what_is_printed_or_logged(lab):
-    proxy = managed(lab, lab.origin(), admin={"token": TOKEN}, reload={"watch": False})
+    proxy = managed(lab, lab.origin(), admin={"token": TOKEN})
     config = json.loads(proxy.config_file.read_text())
     config["admin"]["token"] = "another-token-of-the-tests"
     proxy.config_file.write_text(json.dumps(config))
@@ -305,7 +303,7 @@ def test_public_address_without_token(lab):
     (["Sec-Fetch-Site: cross-site"], "127.0.0.1")])
 def test_pages_of_other_sites(lab, lines, host):
     """Issue: "CSRF and DNS-rebinding safe (Host and Origin checked)"."""
-    proxy = managed(lab, lab.origin(), reload={"watch": False})
+    proxy = managed(lab, lab.origin())
     for path, method in ("/status", "GET"), ("/healthz", "GET"), ("/reload", "POST"):
         assert ask(lab, proxy, path, *lines, method=method, host=host).status == 403
     assert status_of(lab, proxy)["snapshot"] == 1

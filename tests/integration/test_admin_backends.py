@@ -59,7 +59,7 @@ def test_added_to_a_route(lab):
 def test_refused_additions(lab):
     """409 for what is there, 400 in the words of the configuration; nothing changes."""
     origin = lab.origin()
-    proxy = managed(lab, origin, reload={"watch": False})
+    proxy = managed(lab, origin)
     for status, text, members in [
             (409, "id: \"b0\" is the id of a backend already", {"url": "http://127.0.0.1:1", "id": "b0"}),
             (409, f"url: \"{origin.url}\" is the URL of the backend \"b0\" already", {"url": origin.url}),
@@ -169,7 +169,7 @@ def test_what_was_removed_may_come_back(lab):
 # --- Reloading ---
 
 def test_a_reload_keeps_what_was_changed(lab):
-    proxy = managed(lab, lab.origin(named("old")), lab.origin(named("other")), reload={"watch": False})
+    proxy = managed(lab, lab.origin(named("old")), lab.origin(named("other")))
     add(lab, proxy, url=lab.origin(named("new")).url, id="new")
     remove(lab, proxy, "/backends/b1")
     last = reload_text(proxy, json.dumps({**proxy.config, "timeouts": {"drain": 4321}}))
@@ -182,7 +182,7 @@ def test_a_reload_keeps_what_was_changed(lab):
 
 def test_what_the_file_says_wins(lab):
     """The same id, now in the file: the entry is dropped, and the log says so."""
-    proxy = managed(lab, lab.origin(named("old")), reload={"watch": False})
+    proxy = managed(lab, lab.origin(named("old")))
     add(lab, proxy, url=lab.origin(named("new")).url, id="x")
     config = json.loads(proxy.config_file.read_text())
     config["backends"].append({"id": "x", "url": lab.origin(named("file")).url})
@@ -194,7 +194,7 @@ def test_what_the_file_says_wins(lab):
 
 
 def test_a_bad_file_keeps_what_was_changed(lab):
-    proxy = managed(lab, lab.origin(named("old")), reload={"watch": False})
+    proxy = managed(lab, lab.origin(named("old")))
     add(lab, proxy, url=lab.origin(named("new")).url, id="x")
     proxy.config_file.write_text("{")
     assert ask(lab, proxy, "/reload", method="POST").status == 422

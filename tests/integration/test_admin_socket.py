@@ -20,7 +20,7 @@ from lib.reload import write_config
 def local(lab, *origins, admin=None, **sections):
     """A proxy whose management API is at the unix socket `proxy.admin`."""
     path = str(lab.directory / "admin.sock")
-    proxy = lab.proxy(*(origins or [lab.origin()]), reload={"watch": False}, **sections,
+    proxy = lab.proxy(*(origins or [lab.origin()]), **sections,
                       admin={"enabled": True, "unixSocket": path, **(admin or {})})
     proxy.admin = path
     return proxy

@@ -59,7 +59,7 @@ def replace(path, source):
 @pytest.mark.parametrize("keep", [True, False])
 def test_no_request_fails(lab, keep):
     """Clients that keep their connection, and clients that do not; five upgrades in a row."""
-    proxy = lab.proxy(load_origin(lab), workers=2)
+    proxy = lab.proxy(load_origin(lab), workers=2, timeouts={"drain": 60_000, "drainIdle": 20_000})
     with Load(proxy.address, count=6, keep=keep) as load:
         for _ in range(5):
             before = load.done
@@ -140,8 +140,7 @@ def test_what_needs_a_restart_changes_with_an_upgrade(lab):
     """More and fewer workers, a listener that comes and one that goes: the same file does."""
     ports = [port_free(), port_free()]
     proxy = lab.proxy(load_origin(lab), workers=2, listeners=[{"address": "127.0.0.1"},
-                                                        {"address": "127.0.0.1", "port": ports[0]}],
-                      reload={"watch": False})
+                                                        {"address": "127.0.0.1", "port": ports[0]}])
     for workers, port, other in ((4, ports[1], ports[0]), (1, ports[0], ports[1])):
         proxy.config["workers"] = workers
         proxy.config["listeners"][1]["port"] = port
@@ -224,7 +223,7 @@ def test_a_bad_program_changes_nothing(lab, copy, program, reason):
 
 
 def test_a_bad_configuration_changes_nothing(lab):
-    proxy = lab.proxy(load_origin(lab), reload={"watch": False})
+    proxy = lab.proxy(load_origin(lab))
     old, good = proxy.engine_pid, proxy.config_file.read_text()
     write_config(proxy, "{")
     assert "exit status 2" in refused_upgrade(proxy)

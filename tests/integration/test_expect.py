@@ -127,7 +127,7 @@ def test_endless_interim_responses_do_not_hold_the_proxy(lab):
                 connection.send("HTTP/1.1 103 Early Hints\r\n\r\n" * 100)
         connection.send(answer("fine"))
 
-    proxy = lab.proxy(lab.origin(handler), timeouts={"responseHead": 500})
+    proxy = lab.proxy(lab.origin(handler), timeouts={"responseHead": 20_000})
     client = lab.client(proxy)
     client.send(request("GET", "/endless"))
     client.read_head()

@@ -6,8 +6,9 @@ import pytest
 
 from lib.faults import FAULTS, FaultyBackend, Load, wait_answers
 
-# Frozen and hanging backends are given up after a while; each fault may cost as much.
-PATIENCE = {"connect": 500, "responseHead": 500}
+# Frozen and hanging backends are given up after a while; each fault may cost as much. More than a
+# busy machine takes for an answer, else the one that is well is given up, too.
+PATIENCE = {"connect": 1500, "responseHead": 1500}
 
 
 def backends_of(lab, count):

@@ -8,6 +8,7 @@ from lib.blackhole import BlackHole, Refused
 from lib.checks import Patient, checked, events, wait_down, wait_event, wait_more
 from lib.client import request
 from lib.origin import answer, serve, wait_until
+from lib.origin import wait_event as wait_origin_event
 from lib.reload import reload
 from lib.settings import backends_of
 
@@ -149,10 +150,11 @@ def test_expected_statuses(lab, expected, status, good):
     patient = Patient()
     patient.status = status
     settings = {"expectedStatus": expected} if expected else {}
-    proxy = lab.proxy(checked(lab.origin(serve(patient)), timeout=200, unhealthyThreshold=1,
-                              **settings))
-    event = wait_event(proxy, "info" if good else "warn")
     if good is None:  # an interim response, and no other behind it
+        settings["timeout"] = 200
+    proxy = lab.proxy(checked(lab.origin(serve(patient)), unhealthyThreshold=1, **settings))
+    event = wait_event(proxy, "info" if good else "warn")
+    if good is None:
         assert event["error"] == "timeout"
     elif not good:
         assert event["error"] == f"status {status[:3]}"
@@ -198,7 +200,6 @@ def test_unix_socket(lab):
     proxy = lab.proxy(checked(origin))
     wait_event(proxy, "info")
     assert patient.probes[0].get("Host") == "localhost"
-    origin.stop_listening()
     os.unlink(origin.address)
     assert wait_event(proxy, "warn")["error"] == "ENOENT"
 
@@ -258,7 +259,7 @@ def test_a_probe_under_way_when_its_backend_goes_has_no_result(lab):
     proxy = lab.proxy(checked(hangs), checked(second))
     hangs.wait_connections(1)
     reload(proxy, backends=backends_of([hangs, checked(second)])[1:])
-    assert hangs.connections[0].ended.wait(10)
+    wait_origin_event(hangs.connections[0].ended, "the probe's end")
     wait_more(stays.probes)
     assert [event["backendId"] for event in events(proxy)] == ["b1"]
 

@@ -77,8 +77,9 @@ def test_a_body_that_does_not(lab, pieces, end):
     (answer("well", status="404 Not Found"), False, "status 404"),
 ])
 def test_what_else_may_be_wrong(lab, piece, end, error):
-    _, event = wait_down(lab, checked(lab.origin(speaks(piece, end=end)), body="well", timeout=300,
-                                      unhealthyThreshold=1))
+    timeout = {"timeout": 300} if error == "timeout" else {}
+    _, event = wait_down(lab, checked(lab.origin(speaks(piece, end=end)), body="well",
+                                      unhealthyThreshold=1, **timeout))
     assert event["error"] == error
 
 

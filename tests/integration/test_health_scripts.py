@@ -102,16 +102,16 @@ def test_all_else_is_bad(lab, body, error, detail):
 
 def test_one_that_hangs_is_killed_with_all_it_has_begun(lab):
     script = Script(lab, 'sleep 600 & echo "$$ $!" > $notes/pids; echo waiting; wait')
-    proxy = lab.proxy(by_script(lab, script, timeout=1000, unhealthyThreshold=1, interval=60000))
+    proxy = lab.proxy(by_script(lab, script, timeout=3000, unhealthyThreshold=1, interval=60000))
     event = wait_event(proxy, "warn")
-    assert event["error"] == "timeout" and event["message"].endswith("the last timed out after 1000 ms: waiting")
+    assert event["error"] == "timeout" and event["message"].endswith("the last timed out after 3000 ms: waiting")
     wait_dead(*map(int, script.note("pids").split()))
     wait_until(lambda: children(proxy) == [], "the script is reaped")
 
 
 def test_one_that_ignores_signals_is_killed(lab):
     script = Script(lab, "trap '' TERM INT HUP PIPE; echo $$ > $notes/pid; while :; do sleep 600; done")
-    proxy = lab.proxy(by_script(lab, script, timeout=1000, unhealthyThreshold=1, interval=60000))
+    proxy = lab.proxy(by_script(lab, script, timeout=3000, unhealthyThreshold=1, interval=60000))
     assert wait_event(proxy, "warn")["error"] == "timeout"
     wait_dead(int(script.note("pid")))
 
@@ -128,7 +128,7 @@ def test_its_end_counts_and_not_that_of_its_output(lab, status, level):
 
 def test_output_without_end_is_an_end(lab):
     """It is not read for ever: who goes on writing waits, until it is too late."""
-    proxy = lab.proxy(by_script(lab, Script(lab, "exec yes"), timeout=500, unhealthyThreshold=1))
+    proxy = lab.proxy(by_script(lab, Script(lab, "exec yes"), timeout=2000, unhealthyThreshold=1))
     event = wait_event(proxy, "warn")
     assert event["error"] == "timeout" and event["message"].endswith(": y")
 
@@ -162,7 +162,8 @@ def test_words_and_environment(lab, monkeypatch):
     script = Script(lab, 'for word; do echo "[$word]"; done > $notes/words; env -0 > $notes/env; '
                          'pwd >> $notes/words; exit 0')
     origin = lab.origin(serve(lambda seen: answer("here")))
-    proxy = lab.proxy(by_script(lab, script, "--port", "80; exit 1", "", "$HOME", "a  b", origin=origin))
+    proxy = lab.proxy(by_script(lab, script, "--port", "80; exit 1", "", "$HOME", "a  b", origin=origin,
+                                interval=60000))
     wait_event(proxy, "info")
     assert script.note("words").splitlines() == ["[--port]", "[80; exit 1]", "[]", "[$HOME]", "[a  b]", "/"]
     found = dict(pair.split("=", 1) for pair in script.note("env").split("\0") if pair)
@@ -177,7 +178,7 @@ def test_words_and_environment(lab, monkeypatch):
 def test_of_a_unix_socket(lab):
     script = Script(lab, 'echo "$NEXTPROXY_BACKEND_ADDRESS ${NEXTPROXY_BACKEND_PORT-none}" > $notes/address')
     origin = lab.origin(serve(lambda seen: answer("here")), address=str(lab.directory / "origin.sock"))
-    wait_event(lab.proxy(by_script(lab, script, origin=origin)), "info")
+    wait_event(lab.proxy(by_script(lab, script, origin=origin, interval=60000)), "info")
     assert script.note("address") == f"{lab.directory}/origin.sock none\n"
 
 

@@ -8,6 +8,7 @@ from lib.admin import managed, metrics_of, status_of
 from lib.client import request
 from lib.logs import entries
 from lib.origin import answer, wait_event, wait_until
+from lib.wire import WAIT_SECONDS
 
 HEDGE = {"enabled": True, "percentile": 50, "delayMin": 10}
 ENOUGH = 100  # responses, for a percentile up to 90
@@ -95,9 +96,9 @@ def test_slow_answers_come_from_somebody_else(lab):
     assert hedges(lab, proxy, "started") >= 20 and hedges(lab, proxy, "won") > 0
     hedge = route_of(lab, proxy)["hedge"]
     assert hedge["percentile"] == 50 and hedge["started"] >= 20 and hedge["won"] > 0
-    backends = status_of(lab, proxy)["backends"]
-    assert [backend["failures"] for backend in backends] == [0, 0]
-    assert [backend["active"] for backend in backends] == [0, 0]
+    wait_until(lambda: [backend["active"] for backend in status_of(lab, proxy)["backends"]] == [0, 0],
+               "the requests' end")
+    assert [backend["failures"] for backend in status_of(lab, proxy)["backends"]] == [0, 0]
     wait_until(lambda: record_of(proxy, "/slow/19"), "its record")
     record = record_of(proxy, "/slow/19")
     assert (record["attempts"], record["statusCode"]) == (2, 200)
@@ -140,6 +141,7 @@ def test_budget_refuses(lab):
     pair.released.set()
     assert client.read_response("GET").status == 200
     assert hedges(lab, proxy, "started") == 0
+    wait_until(lambda: record_of(proxy, "/"), "its record")
     assert "hedge" not in record_of(proxy, "/")
 
 
@@ -166,10 +168,10 @@ def test_client_gone_ends_both(lab):
     warm(lab, proxy, client)
     client.send(request(path="/hang"))
     for _ in range(2):
-        assert asked.acquire(timeout=20), "two backends are asked"
+        assert asked.acquire(timeout=WAIT_SECONDS), "two backends are asked"
     client.close()
     for _ in range(2):
-        assert ended.acquire(timeout=20), "both connections end"
+        assert ended.acquire(timeout=WAIT_SECONDS), "both connections end"
     wait_until(lambda: record_of(proxy, "/hang"), "its record")
     record = record_of(proxy, "/hang")
     assert (record["attempts"], record["hedge"], record["fault"]) == (2, "lost", "client_gone")

@@ -15,6 +15,7 @@ from lib.nameserver import (A, CNAME, NXDOMAIN, REFUSED, SERVFAIL, TRUNCATED, Na
 from lib.origin import named, wait_until
 from lib.proxy import run
 from lib.reload import reload, reload_entries, verdicts, write_config
+from lib.wire import WAIT_SECONDS
 
 NAME = "app.test"
 
@@ -122,7 +123,7 @@ def test_a_request_in_flight_outlives_its_address(lab):
             return named("one")(connection)
         connection.read_request()
         connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nsl")
-        assert go_on.wait(20)
+        assert go_on.wait(WAIT_SECONDS)
         connection.send(b"ow")
         return connection.wait_closed()
     origin = lab.origin(slow)
@@ -142,7 +143,8 @@ def test_a_request_in_flight_outlives_its_address(lab):
 def test_a_failure_keeps_the_last_answer(lab, failure):
     server, origin = name_server(lab), lab.origin(named("here"))
     server.point(NAME, "127.0.0.1")
-    proxy = lab.proxy(at(origin), dns=server.settings(timeout=100, tries=1))
+    quick = {"timeout": 500, "tries": 1} if failure is None else {}
+    proxy = lab.proxy(at(origin), dns=server.settings(**quick))
     assert lab.ask(proxy, request()).body == b"here"
     server.fail(NAME, failure)
     words = {NXDOMAIN: "not_found", SERVFAIL: "server_failure", REFUSED: "refused",
@@ -203,7 +205,7 @@ def test_an_answer_is_used_for_its_time_to_live(lab):
     wait_until(lambda: len(server.asked("short.test", A)) > 5, "questions about the other name")
     assert len(server.asked(NAME, A)) == 1
     proxy.signal(signal.SIGHUP)  # asks anew, whatever the time to live
-    wait_until(lambda: len(server.asked(NAME, A)) == 2, "another question")
+    wait_until(lambda: len(server.asked(NAME, A)) > 1, "another question")
 
 
 def test_a_name_unknown_at_the_start_is_down_until_it_is_known(lab):
@@ -259,7 +261,8 @@ def test_a_reload_waits_for_names_that_are_new(lab):
     def script(query):
         return response(query, [record(*address("127.0.0.1"), 0)]) if go_on.is_set() else None
     server.set(NAME, A, script)
-    proxy = lab.proxy(old, dns=server.settings(family="ipv4", timeout=100, tries=10))
+    proxy = lab.proxy(old, dns=server.settings(family="ipv4", timeout=200, tries=10,
+                                                startWait=60_000))
     proxy.config = {**proxy.config, "backends": [at(new)]}
     write_config(proxy, json.dumps(proxy.config))
     proxy.signal(signal.SIGHUP)
@@ -428,7 +431,7 @@ def admin_of(proxy):
 
 
 def call(lab, proxy, method, path, accept="application/json", body=None):
-    connection = http.client.HTTPConnection(*admin_of(proxy), timeout=10)
+    connection = http.client.HTTPConnection(*admin_of(proxy), timeout=WAIT_SECONDS)
     headers = {"Accept": accept, **({"Content-Type": "application/json"} if body else {})}
     connection.request(method, path, json.dumps(body) if body else None, headers)
     seen = connection.getresponse()

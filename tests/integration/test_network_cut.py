@@ -114,7 +114,7 @@ def test_a_response_that_never_goes_on(lab, line):
 
 
 def test_a_tunnel_that_never_goes_on(lab, line):
-    proxy, client = begun(lab, line, stalling, timeouts={"tunnelIdle": 300})
+    proxy, client = begun(lab, line, stalling, timeouts={"tunnelIdle": 1500})
     enter(client)
     client.send(b"ping")
     assert client.read_exactly(4) == b"ping"

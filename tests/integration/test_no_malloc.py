@@ -27,7 +27,7 @@ def allocations(shim, requests):
         counted = lab.directory / "count"
         proxy = lab.proxy(lab.origin(serve(lambda seen: answer(seen.body or b"x" * 100_000))),
                           env={"LD_PRELOAD": str(shim), "COUNT_MALLOC_FILE": str(counted)},
-                          how={"arguments": ["--no-supervisor"]}, reload={"watch": False})
+                          how={"arguments": ["--no-supervisor"]})
         client = lab.client(proxy)
         for _ in range(requests):
             assert client.get().status == 200
@@ -60,7 +60,7 @@ def probe_allocations(shim, probes):
                     for origin in (well, odd) for settings in ({}, {"path": "/x"}, {"type": "tcp"})]
         proxy = lab.proxy(*backends,
                           env={"LD_PRELOAD": str(shim), "COUNT_MALLOC_FILE": str(counted)},
-                          how={"arguments": ["--no-supervisor"]}, reload={"watch": False})
+                          how={"arguments": ["--no-supervisor"]})
         wait_until(lambda: min(len(well.connections), len(odd.connections)) >= probes, "probes")
         proxy.stop()
         return int(counted.read_text())

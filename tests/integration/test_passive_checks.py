@@ -107,7 +107,7 @@ def test_a_timeout_counts(lab):
         connection.read_request()
         connection.wait_closed()
 
-    proxy = managed(lab, lab.origin(silent), lab.origin(), timeouts={"responseHead": 50},
+    proxy = managed(lab, lab.origin(silent), lab.origin(), timeouts={"responseHead": 1000},
                     passiveCheck={**LONG, "consecutiveFailures": 2})
     ask_until(lab, proxy, lambda: circuit_of(lab, proxy)["state"] == "open", "the ejection")
     assert circuit_of(lab, proxy)["lastFailure"] == "response_timeout"

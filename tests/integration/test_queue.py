@@ -47,7 +47,7 @@ def wait_length(lab, proxy, length):
 
 def line_up(lab, count, workers):
     """A proxy that serves one request at a time, and clients that have asked for /0, /1, ... one
-    after the other: (proxy, origin, its gate, clients)."""
+    after the other: (proxy, the origin's gate, clients)."""
     gate = Gate()
     origin = lab.origin(serve(gate))
     proxy = managed(lab, origin, workers=workers, reqActiveLength=1, reqQueueLength=20,
@@ -60,7 +60,7 @@ def line_up(lab, count, workers):
         else:
             wait_length(lab, proxy, index)
         time.sleep(0.002)
-    return proxy, origin, gate, clients
+    return proxy, gate, clients
 
 
 def ask_at_once(lab, proxy, pattern):
@@ -93,20 +93,19 @@ def test_never_more_than_the_limit(lab, workers):
     assert gate.most <= 3
     assert len(gate.order) == len(set(gate.order)) == 24 * 25
     assert queue_of(lab, proxy)["length"] == 0
-    assert status_of(lab, proxy)["routes"][-1]["active"] == 0
+    wait_until(lambda: status_of(lab, proxy)["routes"][-1]["active"] == 0, "the last one's end")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_first_come_first_served(lab, workers):
     """Over all workers: each place that becomes free goes to the request that waits longest, but
     for what is closer together than a fraction of a millisecond."""
-    proxy, origin, gate, clients = line_up(lab, 13, workers)
+    proxy, gate, clients = line_up(lab, 13, workers)
     for index, client in enumerate(clients):
+        wait_until(lambda index=index: len(gate.order) > index, "the next one")
         assert gate.order == [f"/{number}" for number in range(index + 1)]
         gate.open.release()
         assert client.read_response().status == 200
-        if index + 1 < len(clients):
-            origin.wait_requests(index + 2)
     metrics = metrics_of(lab, proxy)
     assert metrics['nextproxy_route_queued_total{route="default"}'] == 12
     assert metrics['nextproxy_route_queue_served_total{route="default"}'] == 12
@@ -132,7 +131,7 @@ def test_the_queue_is_as_long_as_it_may_be(lab, workers):
     for client in clients:
         client.send(request())
     wait_length(lab, proxy, 5)
-    origin.wait_requests(2)
+    wait_until(lambda: gate.inside == 2, "two at the origin")
     refused = [lab.client(proxy) for _ in range(4)]
     for client in refused:
         response = client.get("/")
@@ -165,7 +164,7 @@ def test_never_more_at_a_backend_than_it_may(lab, workers):
 
 def test_gone_while_waiting(lab):
     """A client that goes, with FIN or RST, leaves the queue; its request is never sent."""
-    proxy, _, gate, clients = line_up(lab, 6, workers=2)
+    proxy, gate, clients = line_up(lab, 6, workers=2)
     clients[1].close()
     clients[3].reset()
     clients[4].sock.shutdown(socket.SHUT_WR)
@@ -242,7 +241,7 @@ def test_a_queue_that_stands(lab):
     for _ in range(2):
         gate.open.release()
     wait_length(lab, proxy, 0)
-    assert not queue_of(lab, proxy)["standing"]
+    wait_until(lambda: not queue_of(lab, proxy)["standing"], "its end")
 
 
 def test_a_limit_that_follows_the_latency(lab):
@@ -279,7 +278,7 @@ def test_more_places_by_a_reload(lab):
         client.send(request())
     wait_length(lab, proxy, 5)
     reload(proxy, reqActiveLength=4)
-    origin.wait_requests(4)
+    wait_until(lambda: gate.inside == 4, "four at the origin")
     assert queue_of(lab, proxy)["length"] == 2
     for _ in clients:
         gate.open.release()
@@ -302,7 +301,7 @@ def test_backends_that_come_help_those_that_wait(lab, workers):
     reload(proxy, backends=[backend, {"id": "other", "url": other.url}])
     other.wait_requests(4)
     assert lab.ask(proxy, request()).body == b"other"
-    assert gate.inside == 2
+    wait_until(lambda: gate.inside == 2, "two at the backend that hangs")
     gate.open.release(2)
     for client in clients:
         assert client.read_response().status == 200

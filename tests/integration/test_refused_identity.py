@@ -91,7 +91,7 @@ def test_a_client_that_does_not_read_its_error_pages_is_in_the_log(lab, tmp_path
 
 def test_head_that_never_ended_counts_what_came(lab):
     """408 by timeouts.requestHead."""
-    proxy = lab.proxy(lab.origin(), timeouts={"requestHead": 100})
+    proxy = lab.proxy(lab.origin(), timeouts={"requestHead": 1000})
     assert lab.ask(proxy, b"GET / HTTP/1.1\r\nHost:").status == 408
     assert access(proxy, 1)[0]["bytesIn"] == 21
 

@@ -17,6 +17,8 @@ from lib.settings import backends_of
 from lib.tunnel import SWITCH, echo_bytes, echo_tunnel, enter
 from lib.wire import WAIT_SECONDS
 
+WATCHED = {"reload": {"watch": True}}
+
 
 def two_origins(lab, first=None, **sections):
     """A proxy before the first of two origins."""
@@ -201,7 +203,7 @@ def test_nothing_reloads_while_stopping(lab):
         connection.send(answer("done"))
         connection.wait_closed()
 
-    proxy, old, new = two_origins(lab, handler)
+    proxy, old, new = two_origins(lab, handler, timeouts={"drain": 600_000})
     client = lab.client(proxy)
     client.send(request())
     old.wait_requests(1)
@@ -284,7 +286,7 @@ def swap_a_link_above(proxy, text):
                                     swap_a_link_above])
 def test_a_change_of_the_file_is_seen(lab, change):
     """Twice, because the first may have replaced what was watched."""
-    proxy, old, new = two_origins(lab)
+    proxy, old, new = two_origins(lab, **WATCHED)
     assert lab.ask(proxy, request()).body == b"old"
     for origin, name in ((new, b"new"), (old, b"old")):
         proxy.config = {**proxy.config, "backends": [backend(origin, "b")]}
@@ -293,7 +295,7 @@ def test_a_change_of_the_file_is_seen(lab, change):
 
 
 def test_a_bad_change_is_refused_once(lab):
-    proxy, _, new = two_origins(lab)
+    proxy, _, new = two_origins(lab, **WATCHED)
     write_config(proxy, "{")
     wait_until(lambda: verdicts(proxy), "the refusal")
     assert lab.ask(proxy, request()).body == b"old"
@@ -305,7 +307,7 @@ def test_a_bad_change_is_refused_once(lab):
 
 
 def test_a_pipe_in_place_of_the_file_stops_nothing(lab):
-    proxy, _, new = two_origins(lab)
+    proxy, _, new = two_origins(lab, **WATCHED)
     proxy.config_file.unlink()
     os.mkfifo(proxy.config_file)
     proxy.signal(signal.SIGHUP)
@@ -318,10 +320,10 @@ def test_a_pipe_in_place_of_the_file_stops_nothing(lab):
 
 
 def test_without_watching_only_a_signal_reloads(lab):
-    proxy, _, new = two_origins(lab, reload={"watch": False})
+    proxy, _, new = two_origins(lab)
     proxy.config = {**proxy.config, "backends": [backend(new, "b")]}
     write_config(proxy, json.dumps(proxy.config))
-    watched = lab.proxy(new)  # the same change, seen by one that watches
+    watched = lab.proxy(new, **WATCHED)  # the same change, seen by one that watches
     write_config(watched, json.dumps({**watched.config, "backends": [backend(new, "other")]}))
     wait_until(lambda: verdicts(watched), "the reload of the other one")
     assert not verdicts(proxy)
@@ -364,7 +366,7 @@ def versioned(number, backends):
 def test_200_reloads_under_load(lab):
     """No request fails, no connection is cut, and no configuration is left behind."""
     origins = [lab.origin(either(f"o{index}")) for index in range(4)]
-    proxy = lab.proxy(*origins, workers=2)
+    proxy = lab.proxy(*origins, workers=2, **WATCHED)
     tunnels = [lab.client(proxy) for _ in range(4)]
     for tunnel in tunnels:
         enter(tunnel)

@@ -28,7 +28,6 @@ class Held:
         server.set(NAME, A, script)
         origin = lab.origin(serve(lambda _: answer("new")))
         self.proxy = managed(lab, lab.origin(serve(lambda _: answer("old"))),
-                             reload={"watch": False},
                              dns=server.settings(family="ipv4", timeout=60000, startWait=60000))
         write_config(self.proxy, json.dumps({**self.proxy.config, "backends": [
             {"id": "app", "url": f"http://{NAME}:{origin.address[1]}"}]}))
@@ -158,7 +157,7 @@ def test_the_next_request_waits_behind_it(held):
 
 def test_many_at_once_without_a_wait(lab):
     """Each gets a verdict; not each costs a reload of its own."""
-    proxy = managed(lab, lab.origin(), reload={"watch": False})
+    proxy = managed(lab, lab.origin())
     clients = [lab.client(proxy.admin) for _ in range(PARKED_MAX)]
     for client in clients:
         client.send(request("POST", "/reload", host="localhost"))

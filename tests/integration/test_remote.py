@@ -68,7 +68,7 @@ def test_command_lines_that_will_not_do(words, named_in):
 
 def test_reload(lab):
     """What changed, or every error."""
-    proxy = managed(lab, lab.origin(), reload={"watch": False})
+    proxy = managed(lab, lab.origin())
     same = tell(proxy, "reload")
     assert (same.returncode, same.stdout) == (0, "Reloaded: nothing has changed\n")
     config = json.loads(proxy.config_file.read_text())

@@ -39,7 +39,7 @@ def proxy_before_two(lab):
     going, staying = lab.origin(either), lab.origin(either)
     proxy = managed(lab, backend("going", going), {**backend("staying", staying), "routesOnly": True},
                     routes=[{"id": "r", "vHost": "stays.example", "backends": ["staying"]}],
-                    timeouts={"removedDrain": LIMIT_MS}, reload={"watch": False})
+                    timeouts={"removedDrain": LIMIT_MS})
     return proxy, going, staying
 
 

@@ -86,8 +86,11 @@ def test_written_while_running(lab):
                "the state file")
     assert oct(proxy.state.stat().st_mode & 0o777) == "0o600"
     assert not proxy.state.with_suffix(".json.new").exists()
+    engine = proxy.engine_pid
     os.kill(proxy.pid, signal.SIGKILL)
+    os.kill(engine, signal.SIGKILL)
     proxy.process.wait()
+    wait_until(lambda: not os.path.exists(f"/proc/{engine}"), "the engine's end")
     again(proxy)
     assert names(lab, proxy) == {"old", "new"}
 
@@ -131,8 +134,7 @@ def down(lab):
     """A proxy that knows that its first backend is down, and has been stopped."""
     bad = lab.origin(serve(lambda _: answer(status="503 No")))
     proxy = kept(lab, {"url": bad.url, "healthCheck": CHECK}, lab.origin(named("good")))
-    while backends(lab, proxy)["b0"]["health"] != "unhealthy":
-        pass
+    wait_until(lambda: backends(lab, proxy)["b0"]["health"] == "unhealthy", "the failed check")
     proxy.signal()
     assert proxy.wait_exit() == 0
     # Nobody asks for a day: what is known then is from the file.

@@ -110,7 +110,7 @@ def test_drain_timeout_ends_what_does_not_end(lab):
 
 def test_tunnels_get_the_drain_time(lab):
     """A tunnel goes on during the drain and is ended behind it."""
-    proxy = lab.proxy(lab.origin(echo_tunnel), timeouts={"drain": 1500})
+    proxy = lab.proxy(lab.origin(echo_tunnel), timeouts={"drain": 5000})
     client = lab.client(proxy)
     enter(client)
     proxy.signal()
@@ -146,7 +146,8 @@ def test_second_signal_stops_at_once(lab):
 def test_no_request_is_lost_in_a_stop_under_load(lab):
     """In the middle of traffic: every client gets all of its answers, the last of which says that
     it is, and only then the end. A request that was on its way to an idle connection counts."""
-    proxy = lab.proxy(lab.origin(serve(lambda seen: answer("x" * 1000))), workers=2)
+    proxy = lab.proxy(lab.origin(serve(lambda seen: answer("x" * 1000))), workers=2,
+                      timeouts={"drain": 600_000, "drainIdle": 60_000})
     ends = []
 
     def ask_until_told():

@@ -65,6 +65,7 @@ def test_the_report(lab, number, name):
     pid = proxy.engine_pid
     crash(proxy, number)
     assert lab.ask(proxy, request()).status == 200
+    wait_until(lambda: entries(proxy, "crash"), "the report")
     [report] = entries(proxy, "crash")
     assert report["level"] == "error"
     assert re.match(rf"The engine \(process {pid}\) was ended by {name}.* after \d+\.\d{{3}} s",
@@ -148,7 +149,7 @@ def children_of(proxy):
 
 def test_a_restart_with_a_broken_file_is_tried_again(lab):
     """The file was broken after the start: when it is repaired the proxy serves again by itself."""
-    proxy = lab.proxy(load_origin(lab), reload={"watch": False})
+    proxy = lab.proxy(load_origin(lab))
     good = proxy.config_file.read_text()
     write_config(proxy, "{")
     os.kill(proxy.engine_pid, signal.SIGSEGV)
@@ -158,7 +159,7 @@ def test_a_restart_with_a_broken_file_is_tried_again(lab):
 
 
 def test_a_stop_while_it_waits_to_start_again(lab):
-    proxy = lab.proxy(load_origin(lab), reload={"watch": False})
+    proxy = lab.proxy(load_origin(lab))
     write_config(proxy, "{")
     os.kill(proxy.engine_pid, signal.SIGSEGV)
     wait_until(lambda: "after a moment" in proxy.stderr(), "the second start that fails")
@@ -200,13 +201,20 @@ def test_an_engine_without_its_supervisor_ends_gracefully(lab):
     assert "The supervisor is gone: stopping gracefully" in messages(proxy, "supervisor")
 
 
+def is_pending(pid, number):
+    """Whether the process has a signal to come; two of them before it looks would be one."""
+    masks = re.findall(r"^(?:Shd|Sig)Pnd:\s*(\w+)$", pathlib.Path(f"/proc/{pid}/status").read_text(),
+                       re.MULTILINE)
+    return any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
+
+
 def test_an_engine_that_hangs_can_be_stopped(lab):
     """The third signal does not wait for anybody."""
     proxy = lab.proxy(load_origin(lab))
     os.kill(proxy.engine_pid, signal.SIGSTOP)
     for _ in range(3):
         proxy.signal()
-        time.sleep(0.05)
+        wait_until(lambda: not is_pending(proxy.pid, signal.SIGTERM), "it is taken up")
     assert proxy.wait_exit() == 128 + signal.SIGKILL
 
 

@@ -17,7 +17,7 @@ def silent(connection):
 def test_response_head(lab):
     """RFC 9110 section 15.6.5: 504, and the upstream is closed."""
     origin = lab.origin(silent)
-    client = lab.client(lab.proxy(origin, timeouts={"responseHead": 200}))
+    client = lab.client(lab.proxy(origin, timeouts={"responseHead": 1000}))
     assert client.ask(request("POST", "/", body=b"x")).status == 504
     wait_event(origin.connections[0].ended, "the proxy closes that upstream")
     origin.handler = serve(lambda seen: answer("fine"))
@@ -71,11 +71,11 @@ def test_response_that_moves_is_not_cut(lab):
         connection.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
         pause = threading.Event()
         for _ in range(10):
-            pause.wait(0.1)
+            pause.wait(0.25)
             connection.send("x")
         connection.wait_closed()
 
-    client = lab.client(lab.proxy(lab.origin(handler), timeouts={"responseIdle": 600}))
+    client = lab.client(lab.proxy(lab.origin(handler), timeouts={"responseIdle": 2000}))
     assert client.get().body == b"x" * 10
 
 
@@ -83,7 +83,7 @@ def test_response_that_moves_is_not_cut(lab):
 def test_request_head(lab, part):
     """RFC 9110 section 15.5.9: 408 for a head that was begun and not ended, then close."""
     origin = lab.origin()
-    client = lab.client(lab.proxy(origin, timeouts={"requestHead": 200}))
+    client = lab.client(lab.proxy(origin, timeouts={"requestHead": 1000}))
     client.send(part)
     response = client.read_response()
     assert response.status == 408
@@ -94,7 +94,7 @@ def test_request_head(lab, part):
 
 def test_request_head_that_drips(lab):
     """Slowloris: each byte does not start the time anew."""
-    client = lab.client(lab.proxy(lab.origin(), timeouts={"requestHead": 400}))
+    client = lab.client(lab.proxy(lab.origin(), timeouts={"requestHead": 1500}))
     stop = threading.Event()
 
     def drip():

@@ -2,7 +2,7 @@
 goes wrong with it is told on its standard input, a word a line:
 
     well        answers at once
-    slow        answers after a second
+    slow        answers after three seconds
     hang        never answers
     half        ends the connection within the head of its answer
     reset       resets the connection instead of answering
@@ -57,7 +57,7 @@ class Backend:
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         how = self.how
         if how == "slow":
-            await asyncio.sleep(1)
+            await asyncio.sleep(3)
         elif how == "hang":
             await asyncio.sleep(3600)
         elif how == "reset":

@@ -75,8 +75,9 @@ class NameServer:
         return f"127.0.0.1:{self.udp.getsockname()[1]}"
 
     def settings(self, **others):
-        """The section `dns` for a proxy: quick, so that tests are."""
-        return {"servers": [self.address], "timeout": 500, "tries": 2, "minTtl": 100,
+        """The section `dns` for a proxy: quick, so that tests are, but for the timeout, which strikes
+        only where a test is about it."""
+        return {"servers": [self.address], "timeout": 5000, "tries": 2, "minTtl": 100,
                 "retryInterval": 100, "maxRetryInterval": 200, **others}
 
     # ---- Scripts ----

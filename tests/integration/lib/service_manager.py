@@ -41,6 +41,6 @@ class Manager:
         return False
 
     def forget(self):
-        """What has come so far."""
-        while not self.silent(0.01):
+        """What has come so far, or is on its way."""
+        while not self.silent(0.5):
             pass

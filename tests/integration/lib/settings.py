@@ -14,13 +14,15 @@ def backends_of(origins):
 
 
 def config_of(origins, directory, **sections):
-    """A whole configuration but for the listener: one worker, logs into `directory`."""
+    """A whole configuration but for the listener: one worker, logs into `directory`. Only a signal
+    reloads it, as the file's own change might come before it or behind it."""
     config = {
         "workers": 1,
         # The default port is one, and tests run side by side.
         "admin": {"enabled": False},
         "backends": backends_of(origins),
         "timeouts": {"drain": 3000},
+        "reload": {"watch": False},
         "logging": {
             "errorLog": {"enabled": True, "directory": str(directory),
                          "filePattern": "log_yyyy_mm_dd_HH.log", "level": "info"},

@@ -116,7 +116,8 @@ class Soak:
             *self.backends, **self.sections(), proxy={"retries": 5}, workers=2,
             env=around.clock.env if around.clock else None,
             how={"before": ["prlimit", f"--nofile={DESCRIPTORS}"]},
-            timeouts={"connect": 500, "responseHead": 500, "drain": 2000})
+            timeouts={"connect": 1500, "responseHead": 1500, "drain": 20_000, "drainIdle": 10_000},
+            reload={"watch": True})
         self.lasting = Lasting(self.proxy)
         self.load, self.odd = Load(self.proxy, clients=CLIENTS), []
 
