@@ -2,7 +2,6 @@
 it once (issue, Live changes: "the engine crashed -> restarted ... with the same listening sockets
 (no connection refused meanwhile), back-off when it keeps crashing, a crash report in the log ...
 Under a container's PID 1 it reaps and forwards signals")."""
-import contextlib
 import json
 import os
 import pathlib
