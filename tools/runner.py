@@ -203,7 +203,7 @@ def fuzz_target(args, name):
     runs = []
     if inputs:
         runs.append((f"{name} regression", [str(binary), *inputs]))
-    command = [str(binary), f"-max_total_time={args.seconds}", "-timeout=10", "-rss_limit_mb=2048",
+    command = [str(binary), f"-max_total_time={args.seconds}", "-timeout=60", "-rss_limit_mb=2048",
                "-print_final_stats=1", f"-artifact_prefix={findings}/"]
     for dictionary in (pathlib.Path(f"tests/fuzz/{name}.dict"), pathlib.Path("tests/fuzz/http.dict")):
         if dictionary.exists():

@@ -120,7 +120,10 @@ def run_drain(tools, running, case, scale):
     command = load_command(tools, running[1], case, scale, [])
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                           text=True) as load:
-        time.sleep(scale.warmup + case.load["seconds"] / 2)
+        if scale.requests:  # few, and nobody knows how long they take: the stop comes behind them
+            load.wait(RUN_SECONDS_SPARE)
+        else:
+            time.sleep(scale.warmup + case.load["seconds"] / 2)
         program.process.send_signal(STOP_SIGNALS[case.subject])
         began = time.monotonic()
         program.process.wait(RUN_SECONDS_SPARE)

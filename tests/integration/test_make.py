@@ -19,7 +19,7 @@ MAKE_VARIABLES = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "DESTDIR", "PREFIX", "JSON
                   "SANITIZE", "LTO", "WERROR", "ONLY", "RESULTS", "SUITE_PREFIX"}
 
 
-def make(*words, cwd=ROOT, env=None, seconds=60):
+def make(*words, cwd=ROOT, env=None, seconds=300):
     clean = {name: value for name, value in os.environ.items()
              if name not in MAKE_VARIABLES}
     return subprocess.run(["make", "--no-print-directory", *words], cwd=cwd,

@@ -87,10 +87,10 @@ def test_the_oldest_idle_clients_make_room(lab):
     more = idle_clients(lab, proxy, 4)
     wait_until(lambda: stage_of(lab, proxy) == "none" and
                status_of(lab, proxy)["overload"]["shed"] > 0, "room")
+    wait_until(lambda: sum(map(is_closed, old)) == status_of(lab, proxy)["overload"]["shed"],
+               "their connections' end")
+    assert 2 <= sum(map(is_closed, old)) <= 7
     assert not any(is_closed(client) for client in young + more)
-    shed = [client for client in old if is_closed(client)]
-    assert len(shed) == status_of(lab, proxy)["overload"]["shed"]
-    assert 2 <= len(shed) <= 7
     for client in young + more:
         assert client.get().status == 200
 

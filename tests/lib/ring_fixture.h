@@ -29,7 +29,7 @@ int ring_variants_run(const char *group, const struct CMUnitTest *tests, usize c
 /* Also without what this machine's kernel lacks. Fails the test when there can be no ring. */
 struct ring *ring_fixture_create(const struct ring_variant *variant, u32 leases);
 
-enum { RING_FIXTURE_WAIT_S = 20 };
+enum { RING_FIXTURE_WAIT_S = 60 };
 
 /* Turns the ring until the condition holds. Each turn may wait as long as the whole test: what
  * should have woken the ring and did not fails here instead of being found by a poll. */

@@ -22,7 +22,7 @@
 enum { BUFFER_BYTES = 1 << 18, TEXT_MAX = 1 << 21, LIMIT_BYTES = 10000, SKIPPED = 77 };
 
 /* Far more than a local disk needs; reached only when something is broken. */
-#define PATIENCE_NS (20 * NS_PER_S)
+#define PATIENCE_NS (60 * NS_PER_S)
 
 static struct ring *ring;
 

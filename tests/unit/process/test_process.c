@@ -16,7 +16,7 @@
 
 #include "process.h"
 
-enum { WAIT_MS = 20000, OUTPUT_BYTES = 4096 };
+enum { WAIT_MS = 60000, OUTPUT_BYTES = 4096 };
 
 static const char *const no_environment[] = {NULL};
 
