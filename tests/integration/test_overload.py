@@ -81,7 +81,7 @@ def test_the_oldest_idle_clients_make_room(lab):
         for client in young:
             assert client.get().status == 200
         now = time.monotonic()
-        return now - idle_since > max(1.0, 20 * (now - begun))
+        return now - idle_since > max(1.0, 8 * (now - begun))
     wait_until(much_younger, "a moment in which the machine is not too busy")
     assert stage_of(lab, proxy) == "none"
     more = idle_clients(lab, proxy, 4)
