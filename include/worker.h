@@ -88,8 +88,8 @@ u32 worker_index(const struct worker *worker);
  * and has not turned for seconds is stuck. From control. */
 u64 worker_turns(const struct worker *worker);
 void worker_nudge(struct worker *worker);
-/* Whether other workers give it no connections: for one that is stuck. From control; not unless the
- * last command was RUN. */
+/* Whether other workers give it no connections: for one that is stuck. From control; false only
+ * when the last command was RUN. */
 void worker_shun(struct worker *worker, bool shun);
 /* What the worker has counted so far; its last figures when it has finished. From control. */
 void worker_figures(struct worker *worker, struct proxy_figures *out);

@@ -7,7 +7,7 @@
 #include "control/control_internal.h"
 #include "control/totals.h"
 
-enum { FLUSH_MS = 2000, RETIRE_MS = 100 };
+enum { RETIRE_MS = 100 };
 
 /* ---- Events worth a line ---- */
 
@@ -50,6 +50,7 @@ static u64 next_deadline_ns(const struct control *control)
     deadline_ns = min_u64(deadline_ns, state_file_deadline_ns(control->state_file));
     deadline_ns = min_u64(deadline_ns, pressure_deadline_ns(&control->pressure));
     deadline_ns = min_u64(deadline_ns, watchdog_deadline_ns(control->watchdog));
+    deadline_ns = min_u64(deadline_ns, stop_clock_deadline_ns(&control->stop_clock));
     deadline_ns = min_u64(deadline_ns, control_hedging_deadline_ns(control));
     if (control->watch)
         deadline_ns = min_u64(deadline_ns, watch_deadline_ns(control->watch));
@@ -91,7 +92,8 @@ static void write_logs(struct control *control, u64 now_ns)
     log_writer_tick(control->log_writer, now_ns, wall_ns);
 }
 
-static void run_until_finished(struct control *control)
+/* False when workers have not ended in the time that they had. */
+static bool run_until_finished(struct control *control)
 {
     while (!control_tend_workers(control)) {
         u64 now_ns = ring_turn(control->ring, next_deadline_ns(control));
@@ -112,7 +114,10 @@ static void run_until_finished(struct control *control)
         const struct live_workers workers = {control->workers, control->started};
         look_at_pressure(control, now_ns);
         control->retiring = live_retire(control->live, &workers) > 0;
+        if (stop_clock_over(&control->stop_clock, now_ns))
+            return control_tend_workers(control);
     }
+    return true;
 }
 
 static void join_workers(struct control *control)
@@ -170,11 +175,12 @@ int control_run(const struct control_options *options)
         .ring_disabled = options->ring_disabled,
     };
     pressure_init(&control.pressure);
+    stop_clock_init(&control.stop_clock);
     bool started = control_start(&control, options);
-    if (control.workers) {
-        run_until_finished(&control);
+    if (control.workers && !run_until_finished(&control))
+        control_abandon(&control);
+    if (control.workers)
         join_workers(&control);
-    }
     if (control.management)
         management_destroy(control.management);
     if (control.state_file)

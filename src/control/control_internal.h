@@ -10,6 +10,7 @@
 #include "control/management.h"
 #include "control/pressure.h"
 #include "control/state_file.h"
+#include "control/stop_clock.h"
 #include "control/wall_clock.h"
 #include "control/watch.h"
 #include "control/watchdog.h"
@@ -18,6 +19,13 @@
 #include "resolve.h"
 #include "ring.h"
 #include "worker.h"
+
+enum {
+    /* For workers to end when timeouts.drain is over, or they were told to stop at once: the latter
+     * is what they do then, and takes milliseconds. */
+    WORKERS_SPARE_MS = 3000,
+    FLUSH_MS = 2000, /* for the logs, at the end */
+};
 
 struct control {
     const struct config *config;
@@ -42,6 +50,7 @@ struct control {
     struct ring_op order_op; /* of the channel to the supervisor */
     struct watchdog *watchdog;
     struct wall_clock wall;
+    struct stop_clock stop_clock; /* what the workers have left to end in */
     u64 hedging_ns;  /* when it is worked out next when requests of hedged routes are late */
     u32 started;     /* workers */
     u32 places;      /* that the team has */
@@ -142,6 +151,12 @@ void control_settle(struct control *control);
 /* Ends what is over: workers that have retired, listeners that nobody uses. True when all workers
  * have finished. */
 bool control_tend_workers(struct control *control);
+
+/* ---- abandon.c ---- */
+
+/* Workers have not ended in time: logs which, and ends the process without them, with exit status
+ * 1. */
+__attribute__((noreturn)) void control_abandon(struct control *control);
 
 /* ---- start.c ---- */
 

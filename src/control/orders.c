@@ -16,7 +16,8 @@
 #include "base/clock.h"
 #include "control/control_internal.h"
 
-enum { STOP_SPARE_MS = 5000 }; /* of a stop, on top of the drain: logs, health checks */
+/* Of a stop, on top of the drain: until stuck workers are given up and the logs are written. */
+enum { STOP_SPARE_MS = WORKERS_SPARE_MS + FLUSH_MS };
 
 /* ---- Orders ---- */
 
@@ -89,8 +90,15 @@ static void reload(struct control *control, const char *text)
         reload_all(control);
 }
 
+static u64 drain_ms(const struct control *control)
+{
+    return live_snapshot(control->live)->config->timeouts.drain_ms;
+}
+
 static void command(struct control *control, enum worker_command command, const char *message)
 {
+    u64 time_ms = (command == WORKER_STOP ? 0 : drain_ms(control)) + WORKERS_SPARE_MS;
+    stop_clock_begin(&control->stop_clock, ring_now_ns(control->ring), time_ms * NS_PER_MS);
     control->stops_asked++;
     control_note(control, LOG_INFO, "stop", message);
     if (control->management)
@@ -107,8 +115,7 @@ static void stop_now(struct control *control, const char *text)
 
 static void stop(struct control *control, const char *text)
 {
-    u64 drain_ms = live_snapshot(control->live)->config->timeouts.drain_ms;
-    u64 within_us = (drain_ms + STOP_SPARE_MS) * 1000;
+    u64 within_us = (drain_ms(control) + STOP_SPARE_MS) * 1000;
     if (control->stops_asked > 0)
         return; /* it drains already, be it for a successor */
     (void)text;

@@ -244,6 +244,8 @@ bool control_start(struct control *control, const struct control_options *option
         watch_file(control, options);
         return true;
     }
+    stop_clock_begin(&control->stop_clock, ring_now_ns(control->ring),
+                     WORKERS_SPARE_MS * NS_PER_MS);
     for (u32 i = 0; i < control->started; i++)
         worker_command(control->workers[i], WORKER_STOP);
     return false;

@@ -136,17 +136,16 @@ void watchdog_start(struct control *control, u64 now_ns)
     watchdog->next_ns = now_ns + watchdog->period_ns / LOOKS;
 }
 
-/* Control turns: it is here. While workers end they are not looked at: each ends by timeouts.drain,
- * but for one that does not turn, which the service manager's timeout for a stop is for. */
+/* Control turns: it is here. Workers that are to end are looked at as well: one that is stuck holds
+ * the stop up, which a service manager may want to hear of before control's patience ends. */
 void watchdog_tick(struct control *control, u64 now_ns)
 {
     struct watchdog *watchdog = control->watchdog;
     if (now_ns < watchdog->next_ns)
         return;
     watchdog->next_ns = now_ns + watchdog->period_ns / LOOKS;
-    for (u32 i = 0; i < control->started && control->stops_asked == 0; i++)
+    for (u32 i = 0; i < control->started; i++)
         look(control, &watchdog->workers[i], control->workers[i]);
-    if (++watchdog->looks % LOOKS == 0 && watchdog->feeds &&
-        (watchdog->stuck == 0 || control->stops_asked > 0))
+    if (++watchdog->looks % LOOKS == 0 && watchdog->feeds && watchdog->stuck == 0)
         control_tell(control, "WATCHDOG=1");
 }

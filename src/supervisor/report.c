@@ -24,7 +24,7 @@ static const struct signal_row {
 static void cause_write(char *out, usize bytes, int status)
 {
     if (WIFEXITED(status)) {
-        (void)snprintf(out, bytes, "ended with exit status %d, unasked,", WEXITSTATUS(status));
+        (void)snprintf(out, bytes, "ended by itself with exit status %d", WEXITSTATUS(status));
         return;
     }
     for (u32 i = 0; i < ARRAY_COUNT(signal_rows); i++)

@@ -153,7 +153,8 @@ void supervisor_drained(struct supervisor *supervisor, pid_t pid, int status, u6
     if (status == 0)
         return;
     report_write(report, sizeof(report), pid, status, ran_ms);
-    (void)snprintf(line, sizeof(line), "%s; it was finishing what it had begun", report);
+    (void)snprintf(line, sizeof(line), "%s; it was finishing what it had begun%s", report,
+                   WIFEXITED(status) ? ", and has logged why it could not" : "");
     note(supervisor, ORDER_NOTE_CRASH, line);
 }
 

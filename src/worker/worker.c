@@ -178,6 +178,18 @@ static void pin(const struct worker *worker)
     (void)sched_setaffinity(0, sizeof(set), &set); /* a hint: without it all works the same */
 }
 
+/* Control waits for the lock when it reads figures: it must not be held while the kernel takes its
+ * time. */
+static void retire_figures(struct worker *worker)
+{
+    struct proxy *proxy = worker->proxy;
+    pthread_mutex_lock(&worker->lock);
+    proxy_figures_read(proxy, &worker->last);
+    worker->proxy = NULL;
+    pthread_mutex_unlock(&worker->lock);
+    proxy_destroy(proxy);
+}
+
 static void *run(void *argument)
 {
     struct worker *worker = argument;
@@ -189,13 +201,8 @@ static void *run(void *argument)
     announce(worker, PHASE_READY);
     serve(worker);
     state_worker_deafen(state_routes(worker->with.snapshot->state), worker->with.index);
-    pthread_mutex_lock(&worker->lock);
-    proxy_figures_read(worker->proxy, &worker->last);
-    proxy_destroy(worker->proxy);
-    worker->proxy = NULL;
+    retire_figures(worker);
     ring_destroy(worker->ring);
-    worker->ring = NULL;
-    pthread_mutex_unlock(&worker->lock);
     atomic_store_explicit(&worker->deaf, true, memory_order_release);
     atomic_store_explicit(&worker->finished, true, memory_order_release);
     worker->with.on_news(worker->with.context);

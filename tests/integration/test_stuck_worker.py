@@ -12,7 +12,7 @@ from lib.logs import entries
 from lib.origin import named, wait_until
 from lib.reload import reload
 from lib.service_manager import Manager
-from lib.threads import Frozen, NotPermitted, thread_ids
+from lib.threads import freeze, thread_ids
 
 WATCHDOG_US = 3_000_000  # half of it is longer than a busy machine holds up a worker
 
@@ -24,15 +24,6 @@ def service_manager(lab):
     manager.env = {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": str(WATCHDOG_US)}
     yield manager
     manager.sock.close()
-
-
-def freeze(lab, thread):
-    try:
-        frozen = Frozen(thread)
-    except NotPermitted as error:
-        pytest.skip(f"tracing a thread is not permitted here: {error}")
-    lab.origins.insert(0, frozen)  # let go in any case, or the proxy could not be stopped
-    return frozen
 
 
 def told(proxy):

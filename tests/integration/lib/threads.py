@@ -4,6 +4,8 @@ import os
 import pathlib
 import threading
 
+import pytest
+
 from lib.wire import WAIT_SECONDS
 
 PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17
@@ -22,9 +24,21 @@ def thread_ids(pid):
                   and not (thread / "comm").read_text().startswith("iou-"))
 
 
+def freeze(lab, thread):
+    """Has a thread stand still, at the latest until the lab's end, so that the proxy can be
+    stopped then."""
+    try:
+        frozen = Frozen(thread)
+    except NotPermitted as error:
+        pytest.skip(f"tracing a thread is not permitted here: {error}")
+    lab.clients.insert(0, frozen)
+    return frozen
+
+
 class Frozen:
-    """A thread that stands still until close(). Whoever has stopped it must let it go, so a thread
-    of the test stays with it."""
+    """A thread that stands still until close(), or its process has ended. Whoever has stopped it
+    must let it go, and see its end, before which the process is not gone: so a thread of the test
+    stays with it."""
 
     def __init__(self, thread_id):
         self.thread_id, self.error = thread_id, 0
@@ -45,7 +59,9 @@ class Frozen:
                 return
         os.waitpid(self.thread_id, WALL)
         self.stands.set()
-        self.go_on.wait()
+        while not self.go_on.wait(0.01):
+            if os.waitpid(self.thread_id, WALL | os.WNOHANG)[0] != 0:
+                return
         ptrace(PTRACE_DETACH, self.thread_id, None, None)
 
     def close(self):
