@@ -94,16 +94,20 @@ struct snapshot {
 };
 
 /* NULL when `state` has no slots left. What is costly to work out and as it was in `previous` (NULL
- * = none), which may go afterwards, is shared with it. Control only, like all but the pins. */
+ * = none), which may go afterwards, is shared with it. Nothing changes for those that there are:
+ * until snapshot_begin() it may be destroyed as if it had never been. Control only, like all but
+ * the pins. */
 MUST_CHECK struct snapshot *snapshot_create(const struct config *config, struct state *state,
                                             u32 worker_count, u64 version,
                                             const struct snapshot *previous);
-/* It takes the place of an earlier one, which workers may still use: what that has and this one has
- * not is removed from now on (state/removal.h). For each of them, in any order, before the snapshot
- * is offered to a worker. */
+/* It is the newest from now on, and its version that of no other: what it says of backends holds.
+ * Before it is offered to a worker that serves. */
+void snapshot_begin(struct snapshot *snapshot);
+/* Then, for each earlier one that workers may still use, in any order: what that has and this one
+ * has not is removed from now on (state/removal.h). */
 void snapshot_supersede(struct snapshot *snapshot, const struct snapshot *earlier, u64 now_ns);
-/* It goes on being the newest, for one that was to follow it does not. */
-void snapshot_reinstate(const struct snapshot *snapshot);
+/* The earliest time at which one of these was; UINT64_MAX: there is none. From any thread. */
+u64 snapshot_removed_since_ns(const struct snapshot *snapshot);
 /* What a worker is to accept from; before the snapshot is offered to it. `sockets` is copied. */
 void snapshot_set_sockets(struct snapshot *snapshot, u32 worker, struct snapshot_sockets sockets);
 /* Only when it is not pinned. */

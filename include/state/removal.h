@@ -17,13 +17,13 @@ struct state_members {
     u32 count;
 };
 
-/* These are in the configuration of this version, which is the newest. Control only, as the next
- * one. */
+/* These are in the configuration of this version, which is the newest, and no other's. Control
+ * only, as the next one. */
 void state_present(struct state *state, struct state_members members, u64 version);
 /* These are in an earlier one: what is not in that of `version` is removed from now on, if it was
  * not before. Returns the earliest time at which one of them was, or UINT64_MAX. */
 u64 state_removed(struct state *state, struct state_members members, u64 version, u64 now_ns);
-/* When it was removed; 0: it is there. From any thread. */
+/* When it was removed; UINT64_MAX: it is there. From any thread. */
 u64 state_removed_ns(const struct state *state, enum state_kind kind, u32 slot);
 
 #endif

@@ -57,17 +57,15 @@ const struct config *live_config(const struct live *live)
     return newest->derived ? newest->derived : newest->base->config;
 }
 
-/* What earlier ones have and this one has not is removed before anybody follows it. */
-static bool furnish(struct live *live, struct snapshot *snapshot)
+/* Nothing can go wrong any more. */
+static void begin(struct live *live, struct snapshot *snapshot)
 {
-    const struct live_listener *listener = &live->listener;
+    u64 now_ns = clock_monotonic_ns();
+    snapshot_begin(snapshot);
     for (const struct generation *it = live->newest; it; it = it->older)
-        snapshot_supersede(snapshot, it->snapshot, clock_monotonic_ns());
-    if (listener->furnish(listener->context, snapshot, live->why, sizeof(live->why)))
-        return true;
+        snapshot_supersede(snapshot, it->snapshot, now_ns);
     if (live->newest)
-        snapshot_reinstate(live->newest->snapshot);
-    return false;
+        live_inherit_marks(live->newest->snapshot, snapshot);
 }
 
 bool live_begin(struct live *live, struct base *base, struct config *derived)
@@ -83,7 +81,7 @@ bool live_begin(struct live *live, struct base *base, struct config *derived)
                                      live->newest ? live->newest->snapshot : NULL)
                    : NULL;
     (void)snprintf(live->why, sizeof(live->why), "no memory for another configuration");
-    if (snapshot && !furnish(live, snapshot)) {
+    if (snapshot && !listener->furnish(listener->context, snapshot, live->why, sizeof(live->why))) {
         snapshot_destroy(snapshot);
         snapshot = NULL;
     }
@@ -92,8 +90,7 @@ bool live_begin(struct live *live, struct base *base, struct config *derived)
         free(generation);
         return false;
     }
-    if (live->newest)
-        live_inherit_marks(live->newest->snapshot, snapshot);
+    begin(live, snapshot);
     *generation = (struct generation){.older = live->newest,
                                       .snapshot = snapshot,
                                       .derived = derived,

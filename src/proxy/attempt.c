@@ -56,9 +56,9 @@ void attempt_choose(struct exchange *exchange, u32 member)
     exchange->backend = config->pools[exchange->route->pool].backends[member];
 }
 
-enum attempt_choice attempt_pick(struct exchange *exchange)
+enum attempt_choice attempt_pick(struct exchange *exchange, bool fresh)
 {
-    u32 member = choice_make(exchange);
+    u32 member = choice_make(exchange, fresh);
     if (UNLIKELY(member == BALANCE_NONE))
         return ATTEMPT_NONE;
     if (UNLIKELY(member == CHOICE_FULL))
@@ -77,7 +77,7 @@ void attempt_go(struct exchange *exchange, enum attempt_choice choice)
 
 void attempt_start(struct exchange *exchange)
 {
-    attempt_go(exchange, attempt_pick(exchange));
+    attempt_go(exchange, attempt_pick(exchange, true));
 }
 
 void attempt_connected(struct exchange *exchange)

@@ -32,28 +32,32 @@ static void leave_out(u64 *left_out, u32 member)
     left_out[member / 64] |= 1ull << (member % 64);
 }
 
-/* Of as many words as the pool needs: those that failed this request already. */
-static void leave_out_tried(const struct exchange *exchange, u64 *left_out)
+/* Until when the member may be asked; UINT64_MAX, but for backends that are removed. */
+static u64 due_ns(const struct exchange *exchange, u32 member)
 {
-    memset(left_out, 0, (pool_of(exchange)->backend_count + 63) / 64 * sizeof(u64));
-    for (u32 i = 0; i < exchange->tried_count; i++)
-        leave_out(left_out, exchange->tried[i]);
+    return removal_due_ns(exchange, pool_of(exchange)->backends[member]);
 }
 
-/* Apart from pick_from, so that the usual first choice does not pay for a large stack frame. */
-static __attribute__((noinline)) u32 pick_untried(struct exchange *exchange)
+/* Of as many words as the pool needs: those that failed this request already, and those that were
+ * removed too long ago. */
+static void leave_out_lost(const struct exchange *exchange, u64 *left_out)
 {
-    u64 tried[POOL_WORDS];
-    leave_out_tried(exchange, tried);
-    return pick_from(exchange, tried);
+    const struct proxy *proxy = exchange->proxy;
+    u32 count = pool_of(exchange)->backend_count;
+    memset(left_out, 0, (count + 63) / 64 * sizeof(u64));
+    for (u32 i = 0; i < exchange->tried_count; i++)
+        leave_out(left_out, exchange->tried[i]);
+    for (u32 i = 0; exchange->snapshot != proxy->snapshot && i < count; i++)
+        if (due_ns(exchange, i) <= proxy_now_ns(proxy))
+            leave_out(left_out, i);
 }
 
 /* ---- A closer look ---- */
 
 enum look {
     LOOK_TAKE,
-    LOOK_LESS, /* not this time: it is to have less than its share */
-    LOOK_NOT,  /* it is barred, or its trial is somebody else's */
+    LOOK_LESS, /* not this time: it is to have less than its share, or was removed */
+    LOOK_NOT,  /* it is barred, or its trial is somebody else's, or it was removed long ago */
 };
 
 /* Clients that stay with a backend come back to it one after the other, and once each. */
@@ -70,8 +74,14 @@ static enum look look_at(struct exchange *exchange, u32 member)
     const struct snapshot_pool *pool = &exchange->snapshot->pools[exchange->route->pool];
     u32 slot = pool->load.slots[member];
     u32 marks = state_backend_marks(state, slot);
+    u64 end_ns = due_ns(exchange, member);
+    if (end_ns <= proxy_now_ns(exchange->proxy))
+        return LOOK_NOT;
+    removal_watch(exchange->proxy, end_ns);
     if ((marks & STATE_BARS) != 0) /* in panic it may be chosen all the same */
         return balance_bit(pool->usable, member) ? LOOK_TAKE : LOOK_NOT;
+    if (end_ns < UINT64_MAX) /* a trial would be for nobody */
+        return (marks & STATE_ON_TRIAL) != 0 ? LOOK_NOT : LOOK_LESS;
     if ((marks & STATE_ON_TRIAL) != 0) {
         exchange->trial = state_circuit_try(state, slot);
         return exchange->trial ? LOOK_TAKE : LOOK_NOT;
@@ -98,10 +108,14 @@ static u32 look_closer(struct exchange *exchange, u64 *left_out, u32 member)
     return second_best;
 }
 
+/* `member` was picked from all; BALANCE_NONE: nobody was yet. Apart from choose(), so that the
+ * usual first choice does not pay for a large stack frame. */
 static __attribute__((noinline)) u32 choose_closely(struct exchange *exchange, u32 member)
 {
     u64 left_out[POOL_WORDS];
-    leave_out_tried(exchange, left_out);
+    leave_out_lost(exchange, left_out);
+    if (member == BALANCE_NONE)
+        member = pick_from(exchange, left_out);
     return look_closer(exchange, left_out, member);
 }
 
@@ -153,7 +167,7 @@ static __attribute__((noinline)) u32 find_room(struct exchange *exchange)
 {
     enum { RACES_LOST_MAX = 4 }; /* then it is as full as that */
     u64 left_out[POOL_WORDS];
-    leave_out_tried(exchange, left_out);
+    leave_out_lost(exchange, left_out);
     for (u32 i = 0; i < RACES_LOST_MAX; i++) {
         leave_out_full(exchange, left_out);
         u32 member = look_closer(exchange, left_out, pick_from(exchange, left_out));
@@ -165,14 +179,16 @@ static __attribute__((noinline)) u32 find_room(struct exchange *exchange)
     return CHOICE_FULL;
 }
 
-static u32 choose(struct exchange *exchange)
+static u32 choose(struct exchange *exchange, bool fresh)
 {
     if (UNLIKELY(exchange->route->sticky_cookie)) {
         u32 session = pick_session(exchange);
         if (session != BALANCE_NONE)
             return session;
     }
-    u32 member = exchange->tried_count > 0 ? pick_untried(exchange) : pick_from(exchange, NULL);
+    if (UNLIKELY(!fresh))
+        return choose_closely(exchange, BALANCE_NONE);
+    u32 member = pick_from(exchange, NULL);
     if (member == BALANCE_NONE)
         return member;
     u32 slot = exchange->snapshot->pools[exchange->route->pool].load.slots[member];
@@ -180,9 +196,9 @@ static u32 choose(struct exchange *exchange)
     return LIKELY((marks & ~(u32)STATE_FAILING) == 0) ? member : choose_closely(exchange, member);
 }
 
-u32 choice_make(struct exchange *exchange)
+u32 choice_make(struct exchange *exchange, bool fresh)
 {
-    u32 member = choose(exchange);
+    u32 member = choose(exchange, fresh);
     if (LIKELY(!exchange->route->limited) || member == BALANCE_NONE ||
         !pool_of(exchange)->limited || take_room(exchange, member))
         return member;

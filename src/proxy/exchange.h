@@ -154,7 +154,7 @@ void exchange_resume_deadline(struct exchange *exchange);
 void attempt_start(struct exchange *exchange);
 /* The two halves of it: picks a backend; and what comes then. */
 enum attempt_choice { ATTEMPT_PICKED, ATTEMPT_NONE, ATTEMPT_FULL };
-MUST_CHECK enum attempt_choice attempt_pick(struct exchange *exchange);
+MUST_CHECK enum attempt_choice attempt_pick(struct exchange *exchange, bool fresh);
 void attempt_go(struct exchange *exchange, enum attempt_choice choice);
 /* The next attempt is on this member of the pool. */
 void attempt_choose(struct exchange *exchange, u32 member);
@@ -170,9 +170,9 @@ extern const struct upstream_events attempt_events;
 
 /* choice.c: an index into the route's pool; BALANCE_NONE when nobody is usable and untried,
  * CHOICE_FULL when all who are have as many requests as they may. May set exchange->trial, and
- * exchange->has_room. */
+ * exchange->has_room. `fresh`: it has tried nobody, and follows the proxy's configuration. */
 #define CHOICE_FULL (BALANCE_NONE - 1)
-u32 choice_make(struct exchange *exchange);
+u32 choice_make(struct exchange *exchange, bool fresh);
 
 /* outcome.c: what an attempt says of its backend. Each is to be told before attempt_end(). */
 void outcome_failed(struct exchange *exchange, enum fault fault, struct ring_done done);
@@ -224,6 +224,8 @@ MUST_CHECK bool hedge_fall_back(struct exchange *exchange, const struct retry_re
 void hedge_decide(struct exchange *exchange);
 /* What both wait for has changed, and with it the rival's deadline, too. */
 void hedge_begin_deadline(struct exchange *exchange);
+/* Its rival, if it has one, becomes the exchange's attempt, and that the rival. */
+void hedge_change_places(struct exchange *exchange);
 /* Neither is wanted any more: the rival is ended, if there is one. */
 void hedge_call_off(struct exchange *exchange);
 /* A response's head took so long: for the route's percentile, when it was one of the kind. */

@@ -376,6 +376,12 @@ void hedge_begin_deadline(struct exchange *exchange)
     change_places(exchange);
 }
 
+void hedge_change_places(struct exchange *exchange)
+{
+    if (exchange->rival)
+        change_places(exchange);
+}
+
 void hedge_call_off(struct exchange *exchange)
 {
     if (exchange->rival)

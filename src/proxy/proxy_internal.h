@@ -192,6 +192,11 @@ struct proxy {
 void removal_init(struct proxy *proxy);
 /* The proxy has another snapshot. */
 void removal_adopt(struct proxy *proxy);
+/* Until when the exchange may be on a backend of its configuration; UINT64_MAX: nothing ends that.
+ */
+u64 removal_due_ns(const struct exchange *exchange, u32 backend);
+/* It may be there from now on, and its time ends then. */
+void removal_watch(struct proxy *proxy, u64 end_ns);
 void removal_stop(struct proxy *proxy);
 
 static inline u64 proxy_now_ns(const struct proxy *proxy)

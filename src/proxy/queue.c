@@ -181,7 +181,7 @@ static enum fault go_at_once(struct exchange *exchange, struct queue *queue)
 {
     if (!take_place(exchange, queue, true))
         return places_of(exchange->proxy, queue) > 0 ? FAULT_ROUTE_FULL : FAULT_BACKENDS_FULL;
-    enum attempt_choice choice = attempt_pick(exchange);
+    enum attempt_choice choice = attempt_pick(exchange, true);
     if (choice == ATTEMPT_FULL) {
         give_back(exchange, queue);
         return FAULT_BACKENDS_FULL;
@@ -398,7 +398,7 @@ static void serve(struct proxy *proxy, struct queue *queue)
         struct exchange *first = first_of(queue);
         if (!take_place(first, queue, false))
             break;
-        choice = attempt_pick(first);
+        choice = attempt_pick(first, first->snapshot == proxy->snapshot);
         if (choice == ATTEMPT_FULL)
             give_back(first, queue);
         else

@@ -102,7 +102,7 @@ static bool choose(struct exchange *exchange, struct retry_choice *choice)
     bool trial = exchange->trial;
     exchange->trial = false;
     exchange->tried_count++;
-    choice->member = choice_make(exchange);
+    choice->member = choice_make(exchange, false);
     exchange->tried_count--;
     choice->trial = exchange->trial;
     choice->has_room = exchange->has_room;

@@ -157,9 +157,7 @@ static void begin(struct snapshot *snapshot, u32 pool)
     at->tallies.judged = at->tallies.up = at->tallies.members;
 }
 
-/* Fewer may be ejected in this configuration than are: the last ones of each pool come back. No
- * worker has the snapshot yet, so none sees more. */
-static void return_surplus(struct snapshot *snapshot)
+void seats_return_surplus(struct snapshot *snapshot)
 {
     for (u32 p = 0; p < snapshot->config->pool_count; p++) {
         const struct config_pool *pool = &snapshot->config->pools[p];
@@ -181,7 +179,6 @@ void seats_create(struct snapshot *snapshot)
     snapshot->follower = (struct state_follower){.on_marks = on_marks, .may_eject = may_eject};
     state_follow(snapshot->state, &snapshot->follower, snapshot->backend_slots,
                  config->backend_count);
-    return_surplus(snapshot);
 }
 
 void seats_destroy(struct snapshot *snapshot)

@@ -173,9 +173,6 @@ struct snapshot *snapshot_create(const struct config *config, struct state *stat
     snapshot->workers = alloc_lines(&snapshot->arena, worker_count * sizeof(*snapshot->workers));
     snapshot->sockets = arena_alloc(&snapshot->arena, worker_count * sizeof(*snapshot->sockets));
     create_pools(snapshot, previous);
-    for (u32 i = 0; i < config->backend_count; i++)
-        state_backend_set_slow_start(state, snapshot->backend_slots[i],
-                                     config->backends[i].slow_start_ms);
     sessions_create(snapshot);
     seats_create(snapshot);
     return snapshot;
@@ -192,8 +189,13 @@ static struct state_members patterns_of(const struct snapshot *snapshot)
                                   snapshot->config->route_count};
 }
 
-void snapshot_reinstate(const struct snapshot *snapshot)
+void snapshot_begin(struct snapshot *snapshot)
 {
+    const struct config *config = snapshot->config;
+    for (u32 i = 0; i < config->backend_count; i++)
+        state_backend_set_slow_start(snapshot->state, snapshot->backend_slots[i],
+                                     config->backends[i].slow_start_ms);
+    seats_return_surplus(snapshot);
     state_present(snapshot->state, urls_of(snapshot), snapshot->version);
     state_present(snapshot->state, patterns_of(snapshot), snapshot->version);
 }
@@ -202,10 +204,16 @@ void snapshot_supersede(struct snapshot *snapshot, const struct snapshot *earlie
 {
     struct state *state = snapshot->state;
     u64 version = snapshot->version;
-    snapshot_reinstate(snapshot);
     u64 urls_ns = state_removed(state, urls_of(earlier), version, now_ns);
     u64 patterns_ns = state_removed(state, patterns_of(earlier), version, now_ns);
-    snapshot->removed_since_ns = min_u64(snapshot->removed_since_ns, min_u64(urls_ns, patterns_ns));
+    u64 since_ns = min_u64(snapshot->removed_since_ns, min_u64(urls_ns, patterns_ns));
+    __atomic_store_n(&snapshot->removed_since_ns, since_ns, __ATOMIC_RELAXED);
+}
+
+/* A worker that was started for this snapshot looks at once, and has nothing earlier. */
+u64 snapshot_removed_since_ns(const struct snapshot *snapshot)
+{
+    return __atomic_load_n(&snapshot->removed_since_ns, __ATOMIC_RELAXED);
 }
 
 void snapshot_set_sockets(struct snapshot *snapshot, u32 worker, struct snapshot_sockets sockets)

@@ -5,8 +5,8 @@
 #include "state/state_internal.h"
 
 struct removals {
-    u64 version[STATE_KIND_COUNT][STATE_SLOTS_MAX]; /* the newest that has it; control's alone */
-    u64 since_ns[STATE_KIND_COUNT][STATE_SLOTS_MAX];
+    u64 version[STATE_KIND_COUNT][STATE_SLOTS_MAX];  /* the newest that has it; control's alone */
+    u64 since_ns[STATE_KIND_COUNT][STATE_SLOTS_MAX]; /* 0 = it is there */
 };
 
 struct removals *removals_create(void)
@@ -52,5 +52,6 @@ u64 state_removed(struct state *state, struct state_members members, u64 version
 
 u64 state_removed_ns(const struct state *state, enum state_kind kind, u32 slot)
 {
-    return __atomic_load_n(&state->removals->since_ns[kind][slot], __ATOMIC_RELAXED);
+    u64 since_ns = __atomic_load_n(&state->removals->since_ns[kind][slot], __ATOMIC_RELAXED);
+    return since_ns > 0 ? since_ns : UINT64_MAX;
 }

@@ -2,6 +2,8 @@
 "In-flight exchanges and tunnels finish on the old snapshot, including ones whose backend or route
 was removed (drained with a deadline)")."""
 import json
+import socket
+import threading
 
 import pytest
 
@@ -11,7 +13,7 @@ from lib.logs import entries
 from lib.origin import answer, serve, wait_until
 from lib.reload import reload
 from lib.tunnel import SWITCH, UPGRADE, echo_bytes
-from lib.wire import Closed
+from lib.wire import WAIT_SECONDS, Closed
 
 LIMIT_MS = 300
 
@@ -127,3 +129,54 @@ def test_no_limit(lab, pair):
     reload(proxy, timeouts={"removedDrain": 1})
     with pytest.raises(Closed):
         client.read_some()
+
+
+def test_a_reload_that_is_refused_in_between(lab, pair):
+    """It would bring the backend back. It does not, and the removal is not forgotten either."""
+    proxy, going, staying = pair
+    stays = {**backend("staying", staying), "routesOnly": True}
+    client, other = tunnel(lab, proxy), tunnel(lab, proxy, "stays.example")
+    only_new = [backend("new", lab.origin(either)), stays]
+    reload(proxy, backends=only_new, timeouts={"removedDrain": 60_000})
+    listeners = proxy.config["listeners"]
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        taken = {"address": "127.0.0.1", "port": busy.getsockname()[1]}
+        verdict = reload(proxy, backends=[*only_new, backend("going", going)],
+                         listeners=[*listeners, taken])
+    assert verdict.startswith("Not reloaded: cannot listen"), verdict
+    assert alive(client)
+    reload(proxy, backends=only_new, listeners=listeners, timeouts={"removedDrain": 1})
+    with pytest.raises(Closed):
+        client.read_some()
+    assert alive(other)
+    assert removed(lab, proxy) == 1
+
+
+def test_a_retry_comes_too_late(lab):
+    """When the time of a backend is over, what began before does not go there any more."""
+    may_fail = threading.Event()
+
+    def fails(connection):
+        while seen := connection.read_request():
+            if seen.target != "/chat":
+                may_fail.wait(WAIT_SECONDS)
+                return
+            connection.send(SWITCH)
+            echo_bytes(connection)
+
+    origins = {name: lab.origin(fails) for name in "ab"}
+    proxy = managed(lab, *(backend(name, origin) for name, origin in origins.items()), workers=1,
+                    loadBalancing={"strategy": "round-robin"}, reload={"watch": False},
+                    timeouts={"removedDrain": LIMIT_MS})
+    cut, waiting = tunnel(lab, proxy), lab.client(proxy)
+    waiting.send(request("GET", "/wait"))
+    wait_until(lambda: all(origin.requests for origin in origins.values()), "one on each")
+    gone = next(name for name, origin in origins.items() if origin.requests[0].target == "/chat")
+    assert ask(lab, proxy, f"/backends/{gone}", method="DELETE").status == 200
+    with pytest.raises(Closed):
+        cut.read_some()
+    may_fail.set()
+    assert waiting.read_response().status == 502
+    assert len(origins[gone].requests) == 1
+    denied = metrics_of(lab, proxy)['nextproxy_retries_denied_total{reason="no_backend"}']
+    assert (removed(lab, proxy), denied) == (1, 1)

@@ -21,6 +21,7 @@
  *   scenarios_team.c       another worker gives and takes connections
  *   scenarios_reload.c     another configuration takes over
  *   scenarios_removal.c    what runs on backends and routes that it has not
+ *   scenarios_late.c       what comes to them after that
  *   scenarios_queue.c      routes with limits: who waits, and whose turn it is
  *   scenarios_room.c       backends with maxConnections
  *   scenarios_adaptive.c   a limit that follows the latency, at three times the capacity

@@ -1,5 +1,5 @@
 /* Backends and routes that are removed while something runs on them: it has timeouts.removedDrain.
- */
+ * What comes to them later is in scenarios_late.c. */
 #include "base/clock.h"
 #include "scenario.h"
 

@@ -181,6 +181,7 @@ struct sim *sim_create(const struct sim_options *options)
     SIM_CHECK(sim->state);
     sim->snapshot = snapshot_create(sim->config, sim->state, 1, 1, NULL);
     SIM_CHECK(sim->snapshot);
+    snapshot_begin(sim->snapshot);
     for (u32 i = 0; i < LOG_FILE_COUNT && options->logs; i++)
         sim->logs[i] = log_buffer_create(LOG_BYTES);
     furnish(sim);
@@ -227,6 +228,7 @@ void sim_reload(struct sim *sim, const char *config)
     sim->reloaded = next;
     sim->snapshot = snapshot_create(next, sim->state, 1, sim->snapshot->version + 1, sim->snapshot);
     SIM_CHECK(sim->snapshot);
+    snapshot_begin(sim->snapshot);
     for (u32 i = 0; i < sim->earlier_count; i++)
         snapshot_supersede(sim->snapshot, sim->earlier[i].snapshot, sim->now_ns);
     furnish(sim);

@@ -129,14 +129,14 @@ static void what_is_removed_is_known_since_then(void **state)
     state_present(*state, all, 1);
     state_present(*state, first, 2);
     assert_true(state_removed(*state, all, 2, 700) == 700);
-    assert_true(state_removed_ns(*state, kind, 3) == 0);
+    assert_true(state_removed_ns(*state, kind, 3) == UINT64_MAX);
     assert_true(state_removed_ns(*state, kind, 4) == 700);
-    assert_true(state_removed_ns(*state, STATE_PATTERN, 4) == 0);
+    assert_true(state_removed_ns(*state, STATE_PATTERN, 4) == UINT64_MAX);
     /* one is back, the other keeps its time, and the third goes */
     state_present(*state, second, 3);
     assert_true(state_removed(*state, all, 3, 900) == 700);
     assert_true(state_removed_ns(*state, kind, 3) == 900);
-    assert_true(state_removed_ns(*state, kind, 4) == 0);
+    assert_true(state_removed_ns(*state, kind, 4) == UINT64_MAX);
     assert_true(state_removed_ns(*state, kind, 5) == 700);
     state_present(*state, all, 4);
     assert_true(state_removed(*state, all, 4, 1000) == UINT64_MAX);
@@ -149,7 +149,7 @@ static void a_slot_that_is_anothers_is_not_removed(void **state)
     assert_true(state_removed(*state, one, 9, 700) == 700);
     state_release(*state, STATE_URL, slot);
     assert_int_equal(state_take(*state, STATE_URL, SLICE("http://b")), slot);
-    assert_true(state_removed_ns(*state, STATE_URL, slot) == 0);
+    assert_true(state_removed_ns(*state, STATE_URL, slot) == UINT64_MAX);
     state_release(*state, STATE_URL, slot);
 }
 
