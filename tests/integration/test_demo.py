@@ -50,12 +50,13 @@ class Started:
         return self.out.read_text() + self.err.read_text()
 
     def wait_for(self, words):
-        wait_until(lambda: words in self.says() or self.process.poll() is not None, words)
+        wait_until(lambda: words in self.says() or self.process.poll() is not None, words,
+                   lib_proxy.WAIT_SECONDS * 4)
         assert words in self.says(), self.says()
 
     def end(self, number):
         self.process.send_signal(number)
-        status = self.process.wait(lib_proxy.WAIT_SECONDS * 2)
+        status = self.process.wait(lib_proxy.WAIT_SECONDS * 4)
         assert not lib_proxy.REPORT.search(self.says()), self.says()
         return status
 
@@ -206,7 +207,7 @@ def test_run_with_a_port_taken(start, sample, which):
     port = proxy_port if which == "proxy" else first + 2
     with socket.create_server(("127.0.0.1", port)):
         script = start(ROOT / "tools" / "run.sh", env=env)
-        assert script.process.wait(lib_proxy.WAIT_SECONDS * 2) == 1
+        assert script.process.wait(lib_proxy.WAIT_SECONDS * 4) == 1
     cure = "NEXTPROXY_PROXY_PORT=N" if which == "proxy" else "DEMO_PORT=N"
     assert re.search(rf"make run: port {port} is taken .*{cure}", script.says())
     assert SERVING not in script.says()
@@ -216,7 +217,7 @@ def test_run_with_a_bad_configuration(start, sample, tmp_path):
     """The configuration's own messages, and nothing is started."""
     (tmp_path / "bad.json").write_text('{"proxi": 1}')
     script = start(ROOT / "tools" / "run.sh", env={**sample[2], "CONFIG": str(tmp_path / "bad.json")})
-    assert script.process.wait(lib_proxy.WAIT_SECONDS * 2) == 1
+    assert script.process.wait(lib_proxy.WAIT_SECONDS * 4) == 1
     assert "bad.json:1:" in script.says() and "cannot be used" in script.says()
     assert SERVING not in script.says()
 
@@ -230,7 +231,7 @@ def test_run_ends_when_the_proxy_dies(start, sample):
                            capture_output=True, text=True, check=True).stdout.split()
     assert len(found) == 1
     os.kill(int(found[0]), signal.SIGKILL)
-    assert script.process.wait(lib_proxy.WAIT_SECONDS * 2) != 0
+    assert script.process.wait(lib_proxy.WAIT_SECONDS * 4) != 0
     assert "the proxy ended" in script.says()
     # The kernel cleans up behind a killed process in its own time.
     wait_until(lambda: not listeners(proxy_port, first, first + 1, first + 2),

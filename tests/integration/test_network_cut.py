@@ -14,7 +14,7 @@ CHECK = {"enabled": True, "path": "/health", "interval": 200, "maxInterval": 200
          "healthyThreshold": 1, "unhealthyThreshold": 2}
 # What a backend must have begun to say by then; a dead connection costs a request that much. More
 # than a busy machine takes for an answer, else those that are well are given up, too.
-PATIENCE = {"connect": 2000, "responseHead": 2000}
+PATIENCE = {"connect": 2000, "responseHead": 5000}
 
 
 @pytest.fixture(name="line")
