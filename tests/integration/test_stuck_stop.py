@@ -79,7 +79,7 @@ def test_an_upgrade(lab):
     """The new engine tells how the old one ended, and serves on."""
     proxy, _ = stuck(lab, drain_ms=300)
     new, old = upgrade(proxy)
-    wait_until(lambda: messages(proxy, "crash"), "the report", seconds=20)
+    wait_until(lambda: messages(proxy, "crash"), "the report")
     assert re.fullmatch(rf"The engine \(process {old}\) ended by itself with exit status 1 after "
                         r"\d+\.\d{3} s; it was finishing what it had begun, and has logged why it "
                         "could not", messages(proxy, "crash")[0])
