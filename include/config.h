@@ -152,6 +152,9 @@ struct config_admin {
     bool enabled;
 };
 
+/* True when the management API is what answers there. */
+bool config_admin_is_at(const struct config_admin *admin, const struct address *address);
+
 struct config_state {  /* what is kept over a restart */
     struct slice file; /* "" = state.json in $STATE_DIRECTORY, if there is one */
     u32 health_age_ms_max;

@@ -100,9 +100,10 @@ void connections_cut(struct admin *admin);
 /* What may be done with a request, judged by what came with it alone. */
 enum guard {
     GUARD_OK,
-    GUARD_HOST,   /* 403: a name that may be anybody's */
-    GUARD_ORIGIN, /* 403: sent by the page of another site */
-    GUARD_TOKEN,  /* 401 */
+    GUARD_HOST,    /* 403: a name that may be anybody's */
+    GUARD_ORIGIN,  /* 403: sent by the page of another site */
+    GUARD_TOKEN,   /* 401 */
+    GUARD_PROXIED, /* 403: anybody may be behind a proxy */
 };
 
 /* `open`: no token is asked for. `token` is what is wanted, "" = none. */

@@ -1,10 +1,12 @@
 /*
- * Who may ask. Three dangers, besides a stranger without a token:
+ * Who may ask. Four dangers, besides a stranger without a token:
  *  - a page of another site makes the operator's browser send a request (CSRF): browsers say so in
  *    Origin or Sec-Fetch-Site (Fetch Standard §3.1; Fetch Metadata §2.3);
  *  - it has its own name resolve to our address, so that it may read the answers too (DNS
  *    rebinding): Host then holds that name. An address cannot be rebound, and neither can
  *    localhost; other names are good only together with the token, which no page knows;
+ *  - a proxy on this machine, or this very one, is led here by whoever answers DNS for a name among
+ *    its backends: its clients then come from the loopback, too. Proxies say what they are;
  *  - the time a comparison takes tells how much of a guessed token was right.
  */
 #include "admin/admin_internal.h"
@@ -70,6 +72,21 @@ static bool origin_is_safe(const struct http_request *request)
     return true;
 }
 
+/* Via and Forwarded: RFC 9110 §7.6.3, RFC 7239 §4; the others are what proxies have in common. */
+static bool came_through_a_proxy(const struct http_request *request)
+{
+    static const struct slice family = {"X-Forwarded-", 12};
+    for (u32 i = 0; i < request->fields.count; i++) {
+        struct slice name = http_field_name(&request->fields, i);
+        if (slice_equal_nocase(name, SLICE("Via")) ||
+            slice_equal_nocase(name, SLICE("Forwarded")) ||
+            slice_equal_nocase(name, SLICE("X-Real-IP")) ||
+            (name.len >= family.len && slice_equal_nocase(slice_of(name.data, family.len), family)))
+            return true;
+    }
+    return false;
+}
+
 enum guard guard_judge(const struct http_request *request, struct slice token, bool open)
 {
     bool bears = bears_token(request, token);
@@ -79,5 +96,7 @@ enum guard guard_judge(const struct http_request *request, struct slice token, b
         return GUARD_ORIGIN;
     if (!open && token.len > 0 && !bears)
         return GUARD_TOKEN;
+    if (!open && !bears && came_through_a_proxy(request))
+        return GUARD_PROXIED;
     return GUARD_OK;
 }

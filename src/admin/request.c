@@ -98,6 +98,7 @@ static const struct {
                     "Host must be an address or localhost, or the request must bear the token"},
     [GUARD_ORIGIN] = {403, "requests from pages of other sites are refused"},
     [GUARD_TOKEN] = {401, "the token is missing or wrong: Authorization: Bearer TOKEN"},
+    [GUARD_PROXIED] = {403, "requests that came through a proxy must bear a token"},
 };
 
 static void reject(struct connection *connection, enum http_reject reason)

@@ -73,6 +73,39 @@ static bool address_bytes(const struct address *address, u8 out[16])
     return address->any.sa_family == AF_INET6;
 }
 
+static bool bytes_any(const u8 bytes[16], bool v4)
+{
+    static const u8 zero[16];
+    return v4 ? memcmp(bytes + 12, zero, 4) == 0 : memcmp(bytes, zero, 16) == 0;
+}
+
+static bool bytes_loopback(const u8 bytes[16], bool v4)
+{
+    static const u8 one[16] = {[15] = 1};
+    return v4 ? bytes[12] == 127 : memcmp(bytes, one, 16) == 0;
+}
+
+static u16 port_of(const struct address *address)
+{
+    return address->any.sa_family == AF_INET ? address->v4.sin_port : address->v6.sin6_port;
+}
+
+bool address_reaches(const struct address *endpoint, const struct address *listening, bool dual)
+{
+    u8 to[16], at[16];
+    if (!address_bytes(endpoint, to) || !address_bytes(listening, at))
+        return address_equal(endpoint, listening);
+    if (port_of(endpoint) != port_of(listening))
+        return false;
+    bool to_v4 = memcmp(to, mapped_prefix, sizeof(mapped_prefix)) == 0;
+    bool at_v4 = memcmp(at, mapped_prefix, sizeof(mapped_prefix)) == 0;
+    bool to_local = bytes_any(to, to_v4) || bytes_loopback(to, to_v4);
+    if (bytes_any(at, at_v4))
+        return to_local && (to_v4 == at_v4 || dual);
+    return memcmp(to, at, 16) == 0 ||
+           (bytes_any(to, to_v4) && to_v4 == at_v4 && bytes_loopback(at, at_v4));
+}
+
 /* Four decimal numbers: about ten times as fast as inet_ntop, and this runs for every connection.
  */
 static u32 ipv4_format(const u8 bytes[4], char *out)

@@ -204,6 +204,17 @@ static void backend_locate(const struct url *url, struct config_backend *to)
     to->service = url->service;
 }
 
+/* Clients would have the operator's rights: to the API they come from this machine. */
+static void backend_check(struct builder *builder, u32 index, const struct config_backend *backend)
+{
+    struct path path = path_member("backends", index, "url");
+    if (backend->address.len > 0 && config_admin_is_at(&builder->config->admin, &backend->address))
+        reader_complain(builder->reader, &path,
+                        "\"%.*s\" is where the management API listens: clients could change the "
+                        "proxy; set another URL, or admin.port",
+                        (int)backend->url.len, backend->url.data);
+}
+
 static void backend_build(struct builder *builder, u32 index, struct config_backend *to)
 {
     const struct settings_backend *from = settings_backend_at(builder->settings, index);
@@ -222,6 +233,7 @@ static void backend_build(struct builder *builder, u32 index, struct config_back
         return; /* a problem already */
     to->authority = url.authority;
     backend_locate(&url, to);
+    backend_check(builder, index, to);
 }
 
 void backends_build(struct builder *builder)
@@ -335,10 +347,10 @@ void config_build(struct builder *builder)
     const struct settings *settings = builder->settings;
     values_copy(config, settings);
     listeners_build(builder);
+    admin_build(builder);
     backends_build(builder);
     routes_build(builder);
     logging_check(builder);
-    admin_build(builder);
     sticky_key_build(builder);
     config->dns = dns_build(&config->arena, &settings->dns);
     config->trusted_proxies = networks_build(&config->arena, &settings->trusted_proxies);

@@ -82,6 +82,15 @@ static void token_require(struct builder *builder, const struct settings_admin *
                     (int)from->address.len, from->address.data);
 }
 
+/* With port 0 nobody knows the port before it listens. */
+bool config_admin_is_at(const struct config_admin *admin, const struct address *address)
+{
+    for (u32 i = 0; admin->enabled && i < admin->listener_count; i++)
+        if (address_reaches(address, &admin->listeners[i].address, admin->listeners[i].dual_stack))
+            return true;
+    return false;
+}
+
 void admin_build(struct builder *builder)
 {
     const struct settings_admin *from = &builder->settings->admin;

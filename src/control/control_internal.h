@@ -131,7 +131,8 @@ MUST_CHECK bool control_find_names(struct control *control);
 /* A reload waits for the resolver, for so long at most. */
 void control_wait_for_names(struct control *control);
 /* Where a backend's name leads has changed: an event. */
-void control_hear_moved(void *context, const struct config_backend *backend, const char *message);
+void control_hear_moved(void *context, enum log_severity severity,
+                        const struct config_backend *backend, const char *message);
 void control_end_names(struct control *control);
 
 /* ---- crew.c ---- */

@@ -39,18 +39,6 @@ void live_base_leave(struct base *base)
     free(base);
 }
 
-static u32 find_endpoints(void *context, const struct config_backend *backend,
-                          struct config_endpoint out[CONFIG_ENDPOINTS_MAX])
-{
-    return resolver_find(context, backend, out);
-}
-
-struct config *live_expand(const struct live *live, const struct config *config)
-{
-    const struct config_names names = {find_endpoints, live->resolver};
-    return config_has_names(config) ? config_expand(config, &names) : NULL;
-}
-
 const struct config *live_config(const struct live *live)
 {
     const struct generation *newest = live->newest;
@@ -98,6 +86,7 @@ bool live_begin(struct live *live, struct base *base, struct config *derived)
                                       .base = base};
     base->users++;
     live->newest = generation;
+    live_say_withheld(live, config);
     return true;
 }
 

@@ -17,7 +17,8 @@ struct live_listener {
     /* What it did: one line of the error log. */
     void (*say)(void *context, enum log_severity severity, const char *message);
     /* Where a backend's name leads has changed. */
-    void (*moved)(void *context, const struct config_backend *backend, const char *message);
+    void (*moved)(void *context, enum log_severity severity, const struct config_backend *backend,
+                  const char *message);
     /* How many workers' places a snapshot of this configuration needs. */
     u32 (*places)(void *context, const struct config *config);
     /* Gives a snapshot what it needs besides, before anybody follows it. False, with the reason in

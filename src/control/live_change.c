@@ -270,6 +270,7 @@ bool live_refresh(struct live *live, const struct live_workers *workers)
 {
     struct config_problems problems;
     const struct generation *before = live->newest;
+    live_say_withheld(live, live_config(live));
     struct config *expanded = live_expand(live, live_config(live));
     bool same = !expanded || live_same_endpoints(before->expanded, expanded);
     config_destroy(expanded);

@@ -27,6 +27,7 @@ struct live {
     struct state *state;
     struct generation *newest;
     struct config_overlay overlay; /* what was changed at run time */
+    u64 withheld;                  /* which addresses were, when that was said last; 0 = none */
     char why[WORKER_WHY_BYTES];    /* live_begin() has failed */
 };
 
@@ -36,10 +37,14 @@ void live_say(struct live *live, enum log_severity severity, const char *format,
 
 /* What the newest generation serves, before names become addresses. */
 const struct config *live_config(const struct live *live);
-/* The same with addresses; NULL when it has no names. The caller destroys it. */
-struct config *live_expand(const struct live *live, const struct config *config);
 
-/* Of live_names.c: the operator's marks are those of a backend, whatever address it has: new ones
+/* Of live_names.c: `config` with addresses; NULL when it has no names. The caller destroys it. An
+ * address at which the management API listens is withheld: who answers DNS must not be able to
+ * make operators of clients. */
+struct config *live_expand(struct live *live, const struct config *config);
+/* Tells the listener which these are, when others than before. */
+void live_say_withheld(struct live *live, const struct config *config);
+/* The operator's marks are those of a backend, whatever address it has: new ones
  * of a backend in `before` get them too. */
 void live_inherit_marks(const struct snapshot *before, const struct snapshot *after);
 /* The names of what is served, and of `next` (NULL = nothing), are looked for from now on. */

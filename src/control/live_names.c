@@ -2,9 +2,75 @@
  * backend stand together, in the order of the configuration. */
 #include <stdio.h>
 
+#include "base/hash.h"
 #include "control/live_internal.h"
 
 enum { MOVE_BYTES_MAX = 1024 };
+
+/* ---- Addresses ---- */
+
+/* The settings of the API are those of the start: they need a restart. */
+static bool is_withheld(const struct live *live, const struct config_endpoint *endpoint)
+{
+    return config_admin_is_at(&live->first->admin, &endpoint->address);
+}
+
+static u32 find_endpoints(void *context, const struct config_backend *backend,
+                          struct config_endpoint out[CONFIG_ENDPOINTS_MAX])
+{
+    const struct live *live = context;
+    u32 count = 0;
+    u32 all = resolver_find(live->resolver, backend, out);
+    for (u32 i = 0; i < all; i++)
+        if (!is_withheld(live, &out[i]))
+            out[count++] = out[i];
+    return count;
+}
+
+struct config *live_expand(struct live *live, const struct config *config)
+{
+    const struct config_names names = {find_endpoints, live};
+    return config_has_names(config) ? config_expand(config, &names) : NULL;
+}
+
+/* Returns what tells these addresses from others, 0 when there are none; `say`: each is told. */
+static u64 withhold(struct live *live, const struct config_backend *backend, bool say)
+{
+    struct config_endpoint found[CONFIG_ENDPOINTS_MAX];
+    char text[ADDRESS_TEXT_BYTES];
+    char message[MOVE_BYTES_MAX];
+    u64 which = 0;
+    u32 count = resolver_find(live->resolver, backend, found);
+    for (u32 i = 0; i < count; i++) {
+        if (!is_withheld(live, &found[i]))
+            continue;
+        address_format(&found[i].address, text);
+        which += hash_bytes(text, strlen(text), hash_bytes(backend->id.data, backend->id.len, 0));
+        (void)snprintf(message, sizeof(message),
+                       "\"%.*s\" leads to the management API, at %s: the address is not used",
+                       (int)backend->name.len, backend->name.data, text);
+        if (say)
+            live->listener.moved(live->listener.context, LOG_WARN, backend, message);
+    }
+    return which;
+}
+
+static u64 withhold_all(struct live *live, const struct config *config, bool say)
+{
+    u64 which = 0;
+    for (u32 i = 0; i < config->backend_count; i++)
+        if (config->backends[i].name.len > 0)
+            which += withhold(live, &config->backends[i], say);
+    return which;
+}
+
+void live_say_withheld(struct live *live, const struct config *config)
+{
+    u64 which = withhold_all(live, config, false);
+    if (which != live->withheld)
+        (void)withhold_all(live, config, true);
+    live->withheld = which;
+}
 
 /* The entries of one backend. */
 struct run {
@@ -138,7 +204,7 @@ static void say_move(struct live *live, const struct run *before, const struct r
                    (int)backend->name.len, backend->name.data, count, count == 1 ? "" : "es",
                    line.text);
     if (line.len > 0)
-        live->listener.moved(live->listener.context, backend, message);
+        live->listener.moved(live->listener.context, LOG_INFO, backend, message);
 }
 
 void live_say_moves(struct live *live, const struct config *before, const struct config *after)

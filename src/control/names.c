@@ -18,10 +18,11 @@ static void on_said(void *context, enum log_severity severity, const char *error
                          });
 }
 
-void control_hear_moved(void *context, const struct config_backend *backend, const char *message)
+void control_hear_moved(void *context, enum log_severity severity,
+                        const struct config_backend *backend, const char *message)
 {
     control_log(context, &(struct log_event){
-                             .severity = LOG_INFO,
+                             .severity = severity,
                              .type = SLICE("dns"),
                              .backend_id = backend->id,
                              .url = backend->url,

@@ -8,10 +8,12 @@ import threading
 
 import pytest
 
-from lib.admin import TOKEN, ask, draining, managed, metrics_of, status_of
+from lib.admin import TOKEN, ask, draining, managed, metrics_of, names, status_of
 from lib.blackhole import Refused
 from lib.client import chunked, request
-from lib.origin import answer, serve, wait_until
+from lib.logs import entries
+from lib.nameserver import NameServer
+from lib.origin import answer, named, serve, wait_until
 from lib.proxy import port_free, run
 from lib.wire import Closed
 
@@ -418,3 +420,48 @@ def test_switched_off(lab):
     lab.proxy(lab.origin(), admin={"enabled": False, "port": port})
     with socket.socket() as sock:
         assert sock.connect_ex(("127.0.0.1", port)) != 0
+
+
+# --- Through a proxy ---
+
+def test_no_token_and_a_proxy_in_between(lab):
+    """Clients of a proxy come from the loopback, too."""
+    proxy = managed(lab, lab.origin())
+    front = managed(lab, {"url": "http://%s:%d" % proxy.admin})
+    answer = lab.ask(front, request("GET", "/status", host="127.0.0.1"))
+    assert (answer.status, "token" in json.loads(answer.body)["message"]) == (403, True)
+    assert lab.ask(front, request("POST", "/reload", host="localhost"), "POST").status == 403
+    assert lab.ask(front, request("GET", "/healthz", host="localhost")).status == 200
+
+
+def test_a_token_and_a_proxy_in_between(lab):
+    proxy = managed(lab, lab.origin(), admin={"token": TOKEN})
+    front = managed(lab, {"url": "http://%s:%d" % proxy.admin})
+    line = f"Authorization: Bearer {TOKEN}"
+    assert lab.ask(front, request("GET", "/status", line, host="localhost")).status == 200
+    assert lab.ask(front, request("GET", "/status", host="localhost")).status == 401
+
+
+def test_names_do_not_lead_to_the_api(lab):
+    """Whoever answers DNS is no operator."""
+    server, origin = lab.keep(NameServer()), lab.origin(named("origin"))
+    port = origin.address[1]
+    server.point("app.test", "127.0.0.1")
+    server.services("_http._tcp.app.test", (0, 1, port, "app.test"))
+    proxy = managed(lab, {"id": "app", "url": "http+srv://_http._tcp.app.test"},
+                    dns=server.settings())
+    assert lab.ask(proxy, request()).body == b"origin"
+    server.services("_http._tcp.app.test", (0, 1, proxy.admin[1], "app.test"))
+
+    def said():
+        return [entry for entry in entries(proxy, "dns")
+                if "leads to the management API" in entry["message"]]
+    wait_until(said, "the warning")
+    assert {(entry["level"], entry["backendId"]) for entry in said()} == {("warn", "app")}
+    assert f"127.0.0.1:{proxy.admin[1]}" in said()[0]["message"]
+    wait_until(lambda: lab.ask(proxy, request(host="localhost")).status == 503, "no address")
+    assert status_of(lab, proxy)["backends"][0]["address"] is None
+    server.services("_http._tcp.app.test", (0, 1, proxy.admin[1], "app.test"),
+                    (0, 1, port, "app.test"))
+    wait_until(lambda: lab.ask(proxy, request()).status == 200, "the origin, and it alone")
+    assert names(lab, proxy) == {"origin"}

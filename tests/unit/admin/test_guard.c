@@ -66,6 +66,21 @@ static const struct row rows[] = {
     {"Host: localhost\r\nAuthorization: Basic secret-token\r\n", "secret-token", GUARD_TOKEN,
      false},
     {"Host: localhost\r\nAuthorization: secret-token\r\n", "secret-token", GUARD_TOKEN, false},
+    /* through a proxy: with the token alone, but for those paths that need none */
+    {"Host: localhost\r\nVia: 1.1 nextproxy\r\n", "", GUARD_PROXIED, false},
+    {"Host: localhost\r\nvia:\r\n", "", GUARD_PROXIED, false},
+    {"Host: localhost\r\nForwarded: for=192.0.2.7\r\n", "", GUARD_PROXIED, false},
+    {"Host: localhost\r\nX-Forwarded-For: 192.0.2.7\r\n", "", GUARD_PROXIED, false},
+    {"Host: localhost\r\nx-forwarded-Anything: 1\r\n", "", GUARD_PROXIED, false},
+    {"Host: localhost\r\nX-Real-IP: 192.0.2.7\r\n", "", GUARD_PROXIED, false},
+    {"Host: localhost\r\nX-Forwarded: 1\r\n", "", GUARD_OK, false},
+    {"Host: localhost\r\nX-Request-ID: 1\r\n", "", GUARD_OK, false},
+    {"Host: localhost\r\nVia: 1.1 nextproxy\r\n", "", GUARD_OK, true},
+    {"Host: localhost\r\nVia: 1.1 nextproxy\r\n", "secret-token", GUARD_TOKEN, false},
+    {"Host: localhost\r\nVia: 1.1 nextproxy\r\nAuthorization: Bearer secret-token\r\n",
+     "secret-token", GUARD_OK, false},
+    {"Host: localhost\r\nVia: 1.1 nextproxy\r\nAuthorization: Bearer x\r\n", "", GUARD_PROXIED,
+     false},
 };
 
 static void each_row_is_judged_as_it_says(void **state)

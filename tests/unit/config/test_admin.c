@@ -186,6 +186,48 @@ static void wrong_tokens_are_refused_and_not_shown(void **state)
     }
 }
 
+/* Clients would reach it as if they were operators. */
+static void backends_are_not_where_it_listens(void **state)
+{
+    static const struct {
+        const char *url, *admin;
+        bool good;
+    } rows[] = {
+        {"http://127.0.0.1:8081", "", false},
+        {"http://[::ffff:127.0.0.1]:8081", "", false},
+        {"http://0.0.0.0:8081", "", false},
+        {"http://127.0.0.2:8081", "", true},
+        {"http://[::1]:8081", "", true},
+        {"http://127.0.0.1:8082", "", true},
+        {"http://127.0.0.1:8081", "'port':8082", true},
+        {"http://127.0.0.1:8081", "'enabled':false", true},
+        {"http://127.0.0.1:8081", "'address':'::1'", true},
+        {"http://[::1]:8081", "'address':'::1'", false},
+        {"http://[::]:8081", "'address':'::1'", false},
+        {"http://127.9.9.9:8081", "'address':'0.0.0.0','token':'12345678'", false},
+        {"http://192.0.2.1:8081", "'address':'0.0.0.0','token':'12345678'", true},
+        {"http://[::1]:8081", "'address':'0.0.0.0','token':'12345678'", true},
+        {"http://127.9.9.9:8081", "'address':'*','token':'12345678'", false},
+        {"http://[::1]:8081", "'address':'*','token':'12345678'", false},
+        {"unix:/run/np.sock", "'unixSocket':'/run/np.sock'", false},
+        {"unix:/run/np.sock", "'unixSocket':'/run/other.sock'", true},
+        {"http://127.0.0.1:8081", "'unixSocket':'/run/np.sock'", true},
+        {"http://127.0.0.1:8081", "'unixSocket':'/run/np.sock','port':8081", false},
+        {"http://localhost:8081", "", true}, /* names are judged by where they lead */
+    };
+    for (u32 i = 0; i < ARRAY_COUNT(rows); i++) {
+        char json[512];
+        (void)snprintf(json, sizeof(json), "{'backends':[{'url':'%s'}],'admin':{%s}}", rows[i].url,
+                       rows[i].admin);
+        struct loaded loaded = load(json, NULL);
+        bool said = strstr(loaded.text, "backends[0].url") &&
+                    strstr(loaded.text, "is where the management API listens");
+        if ((loaded.config != NULL) != rows[i].good || said == rows[i].good)
+            fail_msg("row %u: %s", i, loaded.text);
+        unload(&loaded);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +241,7 @@ int main(void)
         cmocka_unit_test(the_token_may_be_in_a_file),
         cmocka_unit_test(or_in_the_environment),
         cmocka_unit_test(wrong_tokens_are_refused_and_not_shown),
+        cmocka_unit_test(backends_are_not_where_it_listens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

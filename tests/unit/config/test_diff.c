@@ -323,7 +323,7 @@ static char *many(u32 first, u32 step, u32 weight, u32 active_max)
     fputs("{'backends':[", out);
     for (u32 i = 0; i < SETTINGS_BACKENDS_MAX; i++) {
         u32 id = first + i * step % SETTINGS_BACKENDS_MAX;
-        fprintf(out, "%s{'id':'b%u','url':'http://127.0.0.1:%u','weight':%u}", i > 0 ? "," : "", id,
+        fprintf(out, "%s{'id':'b%u','url':'http://10.0.0.1:%u','weight':%u}", i > 0 ? "," : "", id,
                 id % 60000 + 1, weight);
     }
     fputs("],'routes':[", out);
