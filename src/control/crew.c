@@ -15,7 +15,7 @@
 
 enum {
     LOG_BUFFER_BYTES = 1 << 20, /* control's own, too: thousands of backends may go down at once */
-    CLOSING_WAIT_MS = 200,      /* for workers to let go of the listeners of an earlier reload */
+    CLOSING_WAIT_MS = 1000,     /* for workers to let go of the listeners of an earlier reload */
 };
 
 /* ---- Log buffers: control's own, then one for each worker that there ever was ---- */
