@@ -58,6 +58,7 @@ struct admin_view {
     bool held; /* another engine is about to take over, and knows what is known: nothing is changed
                 */
     u64 clock_steps;                             /* of the wall clock */
+    bool clock_doubted;                          /* no log is deleted for its age */
     u64 log_dropped[LOG_FILE_COUNT];             /* records, since the start */
     u64 memory_bytes;                            /* resident and in use */
     u64 memory_bytes_max;                        /* limits.memoryBytes; 0 = any */

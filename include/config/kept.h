@@ -30,8 +30,18 @@ struct config_kept_secret {
     struct slice value; /* hexadecimal digits */
 };
 
+/* What was known of time, for as long as the machine is up. */
+struct config_kept_clock {
+    struct slice boot; /* which run of the machine; empty = not known */
+    u64 saved_ms;      /* since it began (CLOCK_BOOTTIME), when this was saved; 0 = not known */
+    u64 believed_ms;   /* when it began, since 1970, by the wall clock as it was believed; 0 = not
+                        * known */
+    u64 doubted_ms;    /* since when of it the wall clock says something else; 0 = it does not */
+};
+
 struct config_kept {
     u64 saved_ms; /* since 1970 */
+    struct config_kept_clock clock;
     const struct config_kept_backend *backends;
     const struct config_removal *removed;
     const struct config_kept_secret *secrets;

@@ -73,6 +73,8 @@ static const struct metric plain_rows[] = {
      METRIC(scrape, view.restarts)},
     {"clock_steps_total", "counter", "How often the wall clock was set by a second or more.",
      METRIC(scrape, view.clock_steps)},
+    {"clock_doubted", "gauge", "1 after a step forward, while no log is deleted for its age.",
+     METRIC(scrape, view.clock_doubted)},
     {"health_probes_total", "counter", "Active checks begun.", METRIC(scrape, health_probes)},
     {"dns_names", "gauge", "Names of backends, and of hosts that services lead to.",
      METRIC(scrape, view.names.names)},

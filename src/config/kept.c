@@ -18,6 +18,7 @@ enum { VERSION = 1 };
 struct document {
     u32 version;
     u64 saved_ms;
+    struct config_kept_clock clock;
     struct settings_list backends;
     struct settings_list removed;
     struct settings_list secrets;
@@ -83,11 +84,25 @@ static const struct setting secret_rows[] = {
 };
 static const struct settings_table secret_table = TABLE(struct config_kept_secret, secret_rows);
 
+static const struct setting clock_rows[] = {
+    {.key = "boot", .type = SETTING_STRING, MEMBER(struct config_kept_clock, boot),
+     .form = &form_id},
+    {.key = "savedAt", .type = SETTING_INTEGER, MEMBER(struct config_kept_clock, saved_ms),
+     .max = 1ull << 53},
+    {.key = "believed", .type = SETTING_INTEGER, MEMBER(struct config_kept_clock, believed_ms),
+     .max = 1ull << 53},
+    {.key = "doubtedSince", .type = SETTING_INTEGER,
+     MEMBER(struct config_kept_clock, doubted_ms), .max = 1ull << 53},
+};
+static const struct settings_table clock_table = TABLE(struct config_kept_clock, clock_rows);
+
 static const struct setting document_rows[] = {
     {.key = "version", .type = SETTING_INTEGER, MEMBER(struct document, version), .min = VERSION,
      .max = VERSION, .required = true},
     {.key = "savedAt", .type = SETTING_INTEGER, MEMBER(struct document, saved_ms),
      .min = 1, .max = 1ull << 53, .required = true},
+    {.key = "clock", .type = SETTING_OBJECT, MEMBER(struct document, clock),
+     .table = &clock_table},
     {.key = "backends", .type = SETTING_LIST, MEMBER(struct document, backends),
      .max = CONFIG_KEPT_BACKENDS_MAX, .table = &backend_table},
     {.key = "removed", .type = SETTING_LIST, MEMBER(struct document, removed),
@@ -135,6 +150,7 @@ static struct config_kept *kept_read(struct reader *reader, json_t *root)
     added_take(reader, root, kept);
     table_read(reader, &document_table, root, &document);
     kept->saved_ms = document.saved_ms;
+    kept->clock = document.clock;
     kept->backends = document.backends.at;
     kept->backend_count = document.backends.count;
     kept->removed = document.removed.at;
@@ -213,6 +229,7 @@ void config_kept_print(const struct config_kept *kept, FILE *out)
     const struct document document = {
         .version = VERSION,
         .saved_ms = kept->saved_ms,
+        .clock = kept->clock,
         .backends = {(void *)(uintptr_t)kept->backends, kept->backend_count},
         .removed = {(void *)(uintptr_t)kept->removed, kept->removed_count},
         .secrets = {(void *)(uintptr_t)kept->secrets, kept->secret_count},

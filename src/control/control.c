@@ -70,26 +70,40 @@ static void look_at_pressure(struct control *control, u64 now_ns)
     pressure_tick(&control->pressure, &sources, now_ns);
 }
 
+static const char *const no_age =
+    ": no log is deleted for its age until it has stayed so for a day";
+
 static void note_step(struct control *control, i64 step_ns)
 {
     char line[256];
     (void)snprintf(line, sizeof(line), "The wall clock was set %s by %.3f s%s",
                    step_ns < 0 ? "back" : "forward",
                    (double)(step_ns < 0 ? -step_ns : step_ns) / (double)NS_PER_S,
-                   wall_clock_doubted(&control->wall)
-                       ? ": no log is deleted for its age until it has stayed so for a day"
-                       : "");
+                   wall_clock_doubted(&control->wall) ? no_age : "");
+    control_note(control, LOG_WARN, "clock", line);
+    state_file_touch(control->state_file); /* the next engine is to know */
+}
+
+/* An earlier engine knew better, or it was set while none was there. */
+static void note_old_doubt(struct control *control)
+{
+    const struct wall_clock *wall = &control->wall;
+    char line[256];
+    (void)snprintf(line, sizeof(line),
+                   "The wall clock was set forward by %.3f s before this start%s",
+                   (double)(wall->offset_ns - wall->believed_ns) / (double)NS_PER_S, no_age);
     control_note(control, LOG_WARN, "clock", line);
 }
 
-static void write_logs(struct control *control, u64 now_ns)
+void control_look_at_clock(struct control *control)
 {
-    u64 boot_ns = clock_boot_ns(), wall_ns = clock_wall_ns();
-    i64 step_ns = wall_clock_look(&control->wall, boot_ns, wall_ns);
+    bool first = control->wall.offset_ns == 0;
+    i64 step_ns = wall_clock_look(&control->wall, clock_boot_ns(), clock_wall_ns());
     if (UNLIKELY(step_ns != 0))
         note_step(control, step_ns);
+    if (UNLIKELY(first && wall_clock_doubted(&control->wall)))
+        note_old_doubt(control);
     log_writer_doubt(control->log_writer, wall_clock_doubted(&control->wall));
-    log_writer_tick(control->log_writer, now_ns, wall_ns);
 }
 
 /* False when workers have not ended in the time that they had. */
@@ -105,7 +119,8 @@ static bool run_until_finished(struct control *control)
         if (control->stops_asked > 0)
             state_file_finish(control->state_file, control->retired);
         state_file_tick(control->state_file, now_ns);
-        write_logs(control, now_ns);
+        control_look_at_clock(control);
+        log_writer_tick(control->log_writer, now_ns, clock_wall_ns());
         if (control->watch)
             watch_tick(control->watch, now_ns);
         control_settle(control);

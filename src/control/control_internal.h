@@ -76,6 +76,9 @@ void control_log(struct control *control, struct log_event *event);
 /* Of live: an event, which whoever asked for a reload over the API hears too. */
 void control_hear_live(void *context, enum log_severity severity, const char *message);
 
+/* Whether the wall clock was set, and what follows. */
+void control_look_at_clock(struct control *control);
+
 /* ---- orders.c ---- */
 
 /* Before the first worker starts, so that all threads inherit the mask. False with the reason in

@@ -40,6 +40,7 @@ static void view(void *context, struct admin_view *out)
         .health = management->with.health,
         .workers = *management->with.started,
         .clock_steps = management->with.wall->steps,
+        .clock_doubted = wall_clock_doubted(management->with.wall),
         .workers_stuck = watchdog_stuck(*management->with.watchdog),
         .departed = management->with.departed,
         .draining = *management->with.stops_asked > 0,

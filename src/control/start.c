@@ -74,6 +74,7 @@ static bool open_state_file(struct control *control)
         .handed_over = control->handover->state,
         .live = control->live,
         .ring = control->ring,
+        .wall = &control->wall,
         .tell = control_supervised(control) ? tell_known : NULL,
         .say = on_state_file,
         .context = control,
@@ -231,6 +232,7 @@ bool control_start(struct control *control, const struct control_options *option
     control->live = live_create(control->config, control->resolver, listener);
     if (!control->live || !create_health(control) || !open_state_file(control))
         return refuse(control, no_memory);
+    control_look_at_clock(control);
     control_obey(control);
     control->listeners =
         listeners_open(control->config, control->handover, control->why, sizeof(control->why));

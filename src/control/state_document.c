@@ -134,9 +134,23 @@ static void keep_overlay(const struct state_document *document, struct config_ke
 
 /* ---- All of it ---- */
 
+static struct config_kept_clock keep_clock(const struct state_document *document)
+{
+    const struct wall_clock_belief belief = wall_clock_belief(document->wall);
+    return (struct config_kept_clock){
+        .boot = document->boot,
+        .saved_ms = clock_boot_ns() / NS_PER_MS,
+        .believed_ms = belief.believed_ms,
+        .doubted_ms = belief.doubted_ms,
+    };
+}
+
 bool state_document_print(struct state_document *document, FILE *out)
 {
-    struct config_kept kept = {.saved_ms = clock_wall_ns() / NS_PER_MS};
+    struct config_kept kept = {
+        .saved_ms = clock_wall_ns() / NS_PER_MS,
+        .clock = keep_clock(document),
+    };
     arena_init(&kept.arena);
     keep_sticky_key(document);
     bool ages = keep_backends(document, &kept);

@@ -5,7 +5,9 @@
 #include <stdio.h>
 
 #include "config/kept.h"
+#include "control/boot_id.h"
 #include "control/live.h"
+#include "control/wall_clock.h"
 #include "health.h"
 
 enum { STATE_SECRET_BYTES = 32 };
@@ -21,9 +23,12 @@ struct state_secret {
 struct state_document {
     struct live *live;
     struct health *health; /* NULL: nothing is known of it */
+    const struct wall_clock *wall;
+    struct slice boot; /* in `boot_id` */
     u32 secret_count;
     /* Of other names, too: a later version may want them back. */
     struct state_secret secrets[CONFIG_KEPT_SECRETS_MAX];
+    char boot_id[BOOT_ID_BYTES];
 };
 
 /* Whether there is a cookie that is signed with a key made by chance. */

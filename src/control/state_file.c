@@ -118,13 +118,30 @@ static void load_handed_over(struct state_file *file)
     (void)close(file->with.handed_over);
 }
 
+static bool is_of_this_boot(const struct state_file *file)
+{
+    struct slice boot = file->document.boot;
+    return file->inherited || (boot.len > 0 && slice_equal(boot, file->kept->clock.boot));
+}
+
+static void recall_clock(struct state_file *file)
+{
+    const struct wall_clock_belief belief = {
+        .believed_ms = file->kept->clock.believed_ms,
+        .doubted_ms = file->kept->clock.doubted_ms,
+    };
+    if (is_of_this_boot(file))
+        wall_clock_recall(file->with.wall, belief, clock_boot_ns());
+}
+
 struct state_file *state_file_open(const struct state_file_options *options)
 {
     struct state_file *file = calloc(1, sizeof(*file));
     if (!file)
         return NULL;
     file->with = *options;
-    file->document = (struct state_document){.live = options->live};
+    file->document = (struct state_document){.live = options->live, .wall = options->wall};
+    file->document.boot = boot_id_read(file->document.boot_id);
     file->due_ns = UINT64_MAX;
     file->renew_ns = UINT64_MAX;
     find_path(file);
@@ -138,6 +155,7 @@ struct state_file *state_file_open(const struct state_file_options *options)
     if (!file->kept && file->path[0] != '\0')
         load(file);
     if (file->kept) {
+        recall_clock(file);
         state_document_take(&file->document, file->kept);
         live_restore(file->with.live, file->kept, restore_sticky_key(file));
     }
@@ -146,9 +164,13 @@ struct state_file *state_file_open(const struct state_file_options *options)
 
 /* ---- Restoring ---- */
 
-static u64 age_ms(const struct config_kept *kept)
+/* Since the machine began there is a clock that nobody can set. */
+static u64 age_ms(const struct state_file *file)
 {
-    u64 now_ms = clock_wall_ns() / NS_PER_MS;
+    const struct config_kept *kept = file->kept;
+    u64 now_ms = clock_wall_ns() / NS_PER_MS, boot_ms = clock_boot_ns() / NS_PER_MS;
+    if (is_of_this_boot(file) && kept->clock.saved_ms > 0 && kept->clock.saved_ms <= boot_ms)
+        return boot_ms - kept->clock.saved_ms;
     /* One from the future says that a clock was stepped: its age is not known. */
     return kept->saved_ms <= now_ms ? now_ms - kept->saved_ms : UINT64_MAX;
 }
@@ -215,7 +237,7 @@ static void say_restored(struct state_file *file, const struct restored *restore
 static void restore(struct state_file *file)
 {
     const struct snapshot *snapshot = live_snapshot(file->with.live);
-    struct restored restored = {.age_ms = age_ms(file->kept)};
+    struct restored restored = {.age_ms = age_ms(file)};
     for (u32 i = 0; i < snapshot->config->backend_count; i++) {
         const struct config_kept_backend *kept =
             kept_find(file->kept, &snapshot->config->backends[i]);

@@ -22,7 +22,8 @@ struct state_file_options {
     const struct config_state *config;
     int handed_over; /* what another engine has handed over, to be closed; -1 = the file counts */
     struct live *live;
-    struct ring *ring; /* woken when a file is written */
+    struct ring *ring;       /* woken when a file is written */
+    struct wall_clock *wall; /* before its first look: takes up the doubts of another process */
     /* Takes what the file would hold over, at the same times and also when there is no file. NULL =
      * nobody. */
     void (*tell)(void *context, int fd);

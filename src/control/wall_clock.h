@@ -12,6 +12,16 @@ struct wall_clock {
     u64 steps;       /* so far */
 };
 
+/* What another process on the same run of the machine may go on with. In milliseconds, as numbers
+ * that any reader of JSON can hold; 0 = nothing, as above. */
+struct wall_clock_belief {
+    u64 believed_ms;
+    u64 doubted_ms;
+};
+struct wall_clock_belief wall_clock_belief(const struct wall_clock *clock);
+/* Goes on with it: before the first look. What cannot be, at this time of boot, is left out. */
+void wall_clock_recall(struct wall_clock *clock, struct wall_clock_belief belief, u64 boot_ns);
+
 /* Looks at both clocks, which must have been read together: CLOCK_BOOTTIME, which goes on while the
  * machine sleeps, and CLOCK_REALTIME. Returns by how much the wall clock was stepped since the last
  * look, in ns; 0 = not by a second or more. */

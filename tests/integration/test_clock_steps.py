@@ -10,6 +10,7 @@ import pytest
 from lib.admin import ask, managed, metrics_of
 from lib.client import request
 from lib.clock import DAY, HOUR, Clock, build
+from lib.engine import crash, known_to_supervisor, upgrade
 from lib.faults import Load, wait_answers
 from lib.logs import entries_of, messages
 from lib.origin import answer, serve, wait_until
@@ -133,6 +134,62 @@ def test_no_log_is_deleted_for_a_clock_that_is_wrong(lab, clock):
     wait_record(lab, proxy, "/right", clock)
     wait_until(lambda: not old.exists(), "the old one's end")
     assert young.exists()
+
+
+def stop_and_start(proxy):
+    proxy.stop()
+    proxy.stopped = False
+    proxy.start()
+    assert proxy.wait_ready(), proxy.stderr()
+
+
+def doubted(lab, proxy):
+    return metrics_of(lab, proxy)["nextproxy_clock_doubted"]
+
+
+@pytest.mark.usefixtures("crashes")
+@pytest.mark.parametrize("again, state", [(crash, False), (upgrade, False), (stop_and_start, True)],
+                         ids=["crash", "upgrade", "restart"])
+def test_doubt_goes_on(lab, clock, again, state):
+    """Whoever comes next knows that the clock is wrong, and when it is right again."""
+    kept = lab.directory / "state.json"
+    proxy = managed(lab, lab.origin(), env=clock.env, logging={
+        "accessLog": {"enabled": True, "directory": str(lab.directory / "proxy0" / "logs"),
+                      "filePattern": "access_yyyy_mm_dd_HH.log", "maxAgeDays": 3}},
+                    **({"state": {"file": str(kept)}} if state else {}))
+    wait_until(lambda: list(proxy.logs.glob("access_*.log")), "the first log")
+    young, old = aged(proxy, 2), aged(proxy, 10)
+    clock.step(30 * DAY)
+    wait_until(lambda: "doubtedSince" in (kept.read_text() if state and kept.exists()
+                                          else known_to_supervisor(proxy)), "it is passed on")
+    again(proxy)
+    wait_until(lambda: any("before this start" in message for message in messages(proxy, "clock")),
+               "a line of the log")
+    wait_until(lambda: doubted(lab, proxy) == 1, "it is shown")
+    clock.step(HOUR)
+    wait_record(lab, proxy, "/wrong", clock)
+    assert young.exists() and old.exists()
+    clock.step(-clock.ahead)
+    wait_until(lambda: doubted(lab, proxy) == 0, "it is believed")
+    wait_record(lab, proxy, "/right", clock)
+    assert young.exists() and not old.exists()
+
+
+def test_the_age_of_health_by_the_clock(lab, clock):
+    """As long as the machine is up it does not matter what the clock says."""
+    check = {"enabled": True, "interval": 100}
+    proxy = managed(lab, {"url": lab.origin().url, "healthCheck": check}, env=clock.env,
+                    state={"file": str(lab.directory / "state.json")})
+    wait_until(lambda: messages(proxy, "health"), "a first probe")
+    for count, seconds in enumerate((366 * DAY, -2 * 366 * DAY), 1):
+        proxy.stop()
+        clock.step(seconds)
+        proxy.stopped = False
+        proxy.start()
+        assert proxy.wait_ready(), proxy.stderr()
+        wait_until(lambda count=count: len(messages(proxy, "state_file")) == count, "it is restored")
+    assert all("health of 1" in message and "too old" not in message
+               for message in messages(proxy, "state_file"))
 
 
 def test_cookies_by_the_clock(lab, clock):

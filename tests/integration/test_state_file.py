@@ -154,9 +154,14 @@ def healths(state):
     return [entry["health"] for entry in state.get("backends", [])]
 
 
+def of_another_boot(state):
+    """Then only `savedAt` says how old it is."""
+    return {**state, "clock": {**state["clock"], "boot": "another"}}
+
+
 def rewrite(proxy, **members):
     """The state file as if it were saved now and said this of its only backend; when that was."""
-    state = document(proxy)
+    state = of_another_boot(document(proxy))
     state["savedAt"] = int(time.time() * 1000)
     state["backends"][0].update(members)
     proxy.state.write_text(json.dumps(state))
@@ -167,7 +172,7 @@ def rewrite(proxy, **members):
 def test_health_that_is_too_old(lab, age):
     """Issue: "with its age considered". From the future: a clock was stepped."""
     proxy = down(lab)
-    state = document(proxy)
+    state = of_another_boot(document(proxy))
     assert healths(state) == ["unhealthy"]
     state["savedAt"] = int((time.time() - age) * 1000)
     state["backends"][0]["draining"] = True

@@ -24,6 +24,7 @@ static void test_round_trip(void **state)
     struct config_kept_secret secrets[] = {{SLICE("sticky"), SLICE("00ff")}};
     const struct config_kept kept = {
         .saved_ms = 1234567890123,
+        .clock = {SLICE("0a-b"), 5000, 1768300245000, 4321},
         .backends = backends,
         .backend_count = 2,
         .removed = removed,
@@ -37,6 +38,10 @@ static void test_round_trip(void **state)
     struct config_kept *read = config_kept_parse(slice_of_string(text), "s.json", &problems);
     assert_non_null(read);
     assert_int_equal(read->saved_ms, kept.saved_ms);
+    assert_slice(read->clock.boot, "0a-b");
+    assert_int_equal(read->clock.saved_ms, 5000);
+    assert_int_equal(read->clock.believed_ms, 1768300245000);
+    assert_int_equal(read->clock.doubted_ms, 4321);
     assert_int_equal(read->backend_count, 2);
     assert_slice(read->backends[0].url, "http://127.0.0.1:1");
     assert_int_equal(read->backends[0].health, CONFIG_KEPT_UNHEALTHY);
