@@ -90,5 +90,12 @@ u64 health_changes(const struct health *health);
 u32 health_checks(const struct health *health);
 /* Probes that were started so far. */
 u64 health_probes(const struct health *health);
+/* Programs that check backends. */
+struct health_programs {
+    u32 there;   /* killed ones included; HEALTH_SCRIPTS_MAX at most */
+    u32 killed;  /* of these: killed, and not ended yet */
+    u32 waiting; /* checks that wait until one of them ends */
+};
+struct health_programs health_programs(const struct health *health);
 
 #endif

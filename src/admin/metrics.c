@@ -76,6 +76,12 @@ static const struct metric plain_rows[] = {
     {"clock_doubted", "gauge", "1 after a step forward, while no log is deleted for its age.",
      METRIC(scrape, view.clock_doubted)},
     {"health_probes_total", "counter", "Active checks begun.", METRIC(scrape, health_probes)},
+    {"check_programs", "gauge", "Programs that check backends now, killed ones included.",
+     METRIC(scrape, programs.there)},
+    {"check_programs_killed", "gauge", "Of these, killed and not ended yet.",
+     METRIC(scrape, programs.killed)},
+    {"check_programs_waiting", "gauge", "Checks that wait until one of these programs ends.",
+     METRIC(scrape, programs.waiting)},
     {"dns_names", "gauge", "Names of backends, and of hosts that services lead to.",
      METRIC(scrape, view.names.names)},
     {"dns_names_failing", "gauge", "Of these, names without an answer now.",
@@ -277,6 +283,8 @@ void metrics_write(const struct admin *admin, struct http_writer *out)
     scrape.version = scrape.view.snapshot->version;
     scrape.start_s = admin->start_wall_ns / NS_PER_S;
     scrape.health_probes = scrape.view.health ? health_probes(scrape.view.health) : 0;
+    if (scrape.view.health)
+        scrape.programs = health_programs(scrape.view.health);
     scrape.admin_requests = admin->requests;
     scrape.admin_crowded_out = admin->crowded_out;
     scrape.backends = min_u32(scrape.view.snapshot->config->backend_count, METRICS_BACKENDS_MAX);

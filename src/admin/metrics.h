@@ -23,6 +23,7 @@ struct scrape {
     u64 version; /* of the snapshot */
     u64 start_s;
     u64 health_probes;
+    struct health_programs programs;
     u64 admin_requests;
     u64 admin_crowded_out;
     u32 backends; /* that have samples */

@@ -159,6 +159,15 @@ static void write_events(const struct admin_view *view, struct http_writer *out)
     http_write(out, SLICE("]"));
 }
 
+static void write_programs(const struct admin_view *view, struct http_writer *out)
+{
+    struct health_programs programs = {0};
+    if (view->health)
+        programs = health_programs(view->health);
+    write_format(out, ",\"checkPrograms\":{\"running\":%u,\"killed\":%u,\"waiting\":%u}",
+                 programs.there - programs.killed, programs.killed, programs.waiting);
+}
+
 void status_json(const struct admin *admin, struct http_writer *out)
 {
     struct admin_view view;
@@ -182,6 +191,7 @@ void status_json(const struct admin *admin, struct http_writer *out)
     write_format(out, ",\"logDropped\":{\"error\":%llu,\"access\":%llu}",
                  number(view.log_dropped[LOG_FILE_ERROR]),
                  number(view.log_dropped[LOG_FILE_ACCESS]));
+    write_programs(&view, out);
     write_events(&view, out);
     http_write(out, SLICE(",\n\"routes\":["));
     write_list(&view, view.snapshot->config->route_count, out, write_route);

@@ -8,6 +8,7 @@
 #include "health/circuits.h"
 #include "health/health_internal.h"
 #include "health/record.h"
+#include "health/waiting.h"
 
 static enum log_severity severity_min(const struct health *health)
 {
@@ -99,6 +100,7 @@ static struct prober *prober_of(const struct check *check)
 static void on_timer(struct wheel_timer *timer)
 {
     struct check *check = container_of(timer, struct check, timer);
+    check->due_ns = ring_now_ns(check->health->with.ring);
     list_push_back(&prober_of(check)->due, &check->due);
 }
 
@@ -273,12 +275,14 @@ void health_tick(struct health *health, u64 now_ns)
     wheel_run(&health->wheel, now_ns);
     transport_reap(&health->reaper);
     start_due(health, now_ns);
+    waiting_tick(health, now_ns);
     circuits_tick(health, now_ns);
 }
 
 u64 health_deadline_ns(const struct health *health)
 {
-    return min_u64(wheel_next_ns(&health->wheel), circuits_deadline_ns(health));
+    u64 deadline_ns = min_u64(wheel_next_ns(&health->wheel), circuits_deadline_ns(health));
+    return min_u64(deadline_ns, waiting_deadline_ns(health));
 }
 
 void health_stop(struct health *health)
@@ -362,6 +366,18 @@ u32 health_checks(const struct health *health)
 u64 health_probes(const struct health *health)
 {
     return health->probes;
+}
+
+struct health_programs health_programs(const struct health *health)
+{
+    const struct prober *prober = &health->probers[HEALTH_PROBER_SCRIPTS];
+    struct health_programs programs = {
+        .there = prober->slab.in_use,
+        .killed = prober->lingering,
+    };
+    list_each (node, following, &prober->due)
+        programs.waiting++;
+    return programs;
 }
 
 static void probers_deinit(struct health *health, u32 count)

@@ -15,6 +15,7 @@ struct check {
     struct wheel_timer timer;
     struct list node; /* in health.checks */
     struct list due;  /* in its prober's list, while it waits for a free probe */
+    u64 due_ns;       /* since when it does */
     struct list twin; /* a ring of the checks that ask the same; see twins.c */
     struct list link; /* in a bucket of health.questions; the first of each ring only */
     u64 question;     /* hash of what it asks */
@@ -45,6 +46,7 @@ struct health {
     u64 changes;
     u32 count;
     u32 round;
+    bool waiting_told;                /* see waiting.h */
     u64 changes_seen;                 /* of the state's marks */
     u8 panic[STATE_SLOTS_MAX];        /* by slot of the route: what was logged last */
     struct check at[STATE_SLOTS_MAX]; /* by slot: touched where something is checked only */

@@ -71,6 +71,7 @@ struct prober {
     void (*on_result)(void *user, const struct probe_result *result);
     struct slab slab;
     struct list due; /* the checks' own: those that wait for a free probe */
+    u32 lingering;   /* programs that were killed and have not ended */
 };
 
 /* The first five members are the caller's to set. False when memory is refused. */

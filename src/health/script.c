@@ -50,6 +50,7 @@ static void release_when_quiet(struct script *script)
 static void stop_waiting(struct script *script)
 {
     script->ending = true;
+    script->probe.prober->lingering += !script->reaped;
     wheel_clear(script->probe.prober->wheel, &script->timer);
     ring_cancel(script->probe.prober->ring, &script->output_op);
 }
@@ -115,6 +116,7 @@ static void on_exit(struct ring_op *op, struct ring_done done)
         ring_poll_readable(script->probe.prober->ring, op, script->process.exit_fd);
         return;
     }
+    script->probe.prober->lingering -= script->ending;
     (void)read_output(script); /* its last words may be there still */
     if (end.by_signal)
         conclude(script, PROBE_SIGNAL, end.code);

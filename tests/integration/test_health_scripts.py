@@ -1,6 +1,7 @@
 """Active health checks by a program: what it is given, how it ends, and that nothing of it is left."""
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -8,13 +9,14 @@ import subprocess
 import pytest
 
 from lib import proxy as lib_proxy
-from lib.admin import managed, status_of
+from lib.admin import managed, metrics_of, status_of
 from lib.checks import checked, events, wait_event
 from lib.client import request
-from lib.logs import messages
+from lib.logs import entries, messages
 from lib.origin import answer, serve, wait_until
 from lib.reload import reload
 from lib.settings import backends_of
+from lib.unkillable import Unkillable
 
 AT_ONCE = 16  # as many programs run at the same time
 
@@ -264,6 +266,11 @@ def hanging(lab, count, **settings):
     return script, [by_script(lab, script, origin=origin, **{"timeout": 60000, **settings}) for _ in range(count)]
 
 
+def pids_written(script):
+    """Those whose notes are there, and whole."""
+    return [int(text) for text in (file.read_text() for file in script.notes.iterdir()) if text.endswith("\n")]
+
+
 def pids_of(script):
     return [int(file.suffix[1:]) for file in script.notes.iterdir()]
 
@@ -353,6 +360,68 @@ def test_hanging_scripts_hold_up_no_connection(lab):
     script.wait_runs(AT_ONCE)
     assert wait_event(proxy, "info")["backendId"] == f"b{AT_ONCE + 4}"
     assert len(children(proxy)) == AT_ONCE
+
+
+# ---- When there are too many ----
+
+def programs(lab, proxy):
+    """(there, killed, waiting)"""
+    samples = metrics_of(lab, proxy)
+    return tuple(samples[f"nextproxy_check_programs{end}"] for end in ("", "_killed", "_waiting"))
+
+
+def wait_said(proxy, level):
+    def said():
+        return [entry for entry in entries(proxy, "check_programs") if entry["level"] == level]
+    wait_until(said, f"that checks wait, or do no more: {level}")
+    return said()[0]
+
+
+def test_checks_that_wait_are_told_of(lab):
+    """Once, and once when it is over; their backends are neither up nor down."""
+    script = Script(lab, f'echo $$ > $notes/$NEXTPROXY_BACKEND_ID; '
+                         f'while ! [ -e {lab.directory}/go ]; do sleep 0.05; done')
+    origin = lab.origin(serve(lambda seen: answer("here")))
+    proxy = managed(lab, *[by_script(lab, script, origin=origin, timeout=600_000, interval=2000)
+                           for _ in range(AT_ONCE + 2)])
+    event = wait_said(proxy, "warn")
+    script.wait_runs(AT_ONCE)
+    waiting = {f"b{n}" for n in range(AT_ONCE + 2)} - {file.name for file in script.notes.iterdir()}
+    assert event["backendId"] in waiting and len(waiting) == 2
+    assert "16 programs" in event["message"] and " 0 of which were killed" in event["message"]
+    assert "healthCheck.interval" in event["message"]
+    wait_until(lambda: programs(lab, proxy) == (AT_ONCE, 0, 2), "figures")
+    assert status_of(lab, proxy)["checkPrograms"] == {"running": AT_ONCE, "killed": 0, "waiting": 2}
+    assert {backend["health"] for backend in status_of(lab, proxy)["backends"]} == {"unknown"}
+    assert events(proxy) == []
+    assert len(entries(proxy, "check_programs")) == 1
+    (lab.directory / "go").touch()
+    wait_said(proxy, "info")
+    wait_until(lambda: len({event["backendId"] for event in events(proxy, "info")}) == AT_ONCE + 2,
+               "all are up")
+    assert events(proxy, "warn") == []
+
+
+def test_programs_that_cannot_be_killed(lab):
+    """They keep their places until they end; then all goes on."""
+    hang = lab.directory / "hang"
+    hang.touch()
+    script = Script(lab, f'[ -e {hang} ] || exit 0\necho $$ > $notes/$$; exec sleep 600')
+    proxy = managed(lab, *[by_script(lab, script, timeout=1000, interval=3000) for _ in range(AT_ONCE + 2)])
+    with Unkillable() as unkillable:
+        def all_linger():
+            unkillable.take(pids_written(script))
+            return programs(lab, proxy)[:2] == (AT_ONCE, AT_ONCE)
+        wait_until(all_linger, "as many as may be there are killed and do not end", 60)
+        event = wait_said(proxy, "warn")
+        killed = int(re.search(r"(\d+) of which were killed", event["message"])[1])
+        assert ("state D" in event["message"]) == (killed > 0)
+        wait_until(lambda: programs(lab, proxy)[2] > 0, "checks wait")
+        assert lab.ask(proxy, request()).status == 200
+        hang.unlink()
+    wait_said(proxy, "info")
+    wait_until(lambda: {backend["health"] for backend in status_of(lab, proxy)["backends"]} == {"healthy"},
+               "all are up", 60)
 
 
 def test_many_runs_leak_nothing(lab):

@@ -282,6 +282,10 @@ static void scripts_at_once_are_bounded_and_killed_at_the_end(void **state)
     UNTIL(&lab, health_probes(lab.health) == HEALTH_SCRIPTS_MAX);
     let_all_timers_strike(&lab);
     assert_int_equal(health_probes(lab.health), HEALTH_SCRIPTS_MAX);
+    struct health_programs programs = health_programs(lab.health);
+    assert_int_equal(programs.there, HEALTH_SCRIPTS_MAX);
+    assert_int_equal(programs.killed, 0);
+    assert_int_equal(programs.waiting, 20);
     lab_close(&lab); /* which waits for them */
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
@@ -296,8 +300,12 @@ static void another_command_is_another_question(void **state)
     UNTIL(&lab, health_probes(lab.health) == HEALTH_SCRIPTS_MAX);
     follow(&lab,
            (struct wanted){.n = 1, .count = HEALTH_SCRIPTS_MAX, .check = SCRIPT_CHECK("exit 0")});
+    struct health_programs programs = health_programs(lab.health);
+    assert_int_equal(programs.there, HEALTH_SCRIPTS_MAX);
+    assert_int_equal(programs.killed, HEALTH_SCRIPTS_MAX);
     for (u32 i = 0; i < HEALTH_SCRIPTS_MAX; i++)
         UNTIL(&lab, known(&lab, 1, i) == HEALTH_HEALTHY);
+    UNTIL(&lab, health_programs(lab.health).killed == 0);
     lab_close(&lab);
 }
 
