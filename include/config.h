@@ -226,8 +226,10 @@ MUST_CHECK struct config *config_parse(struct slice json, const char *name, char
 void config_destroy(struct config *config);
 
 /* The effective configuration as JSON with all defaults filled in; loading it again gives the same
- * configuration, but for secrets, which are left out. */
-void config_print(const struct config *config, FILE *out);
+ * configuration, but for secrets: keys and tokens are left out, and in place of the values of
+ * header fields whose names tell of secrets there is "(not shown)". Returns how many of these there
+ * are. */
+u32 config_print(const struct config *config, FILE *out);
 /* config.schema.json and docs/configuration.md, generated from the settings' rows. */
 void config_print_schema(FILE *out);
 void config_print_reference(FILE *out);

@@ -91,7 +91,12 @@ static int run_check(const struct arguments *arguments)
 static void print_settings(const struct config *config, const struct config_problems *notes)
 {
     (void)notes;
-    config_print(config, stdout);
+    u32 hidden = config_print(config, stdout);
+    if (hidden > 0)
+        (void)fprintf(
+            stderr, "nextproxy: the value%s of %u header field%s not shown, as %s may be secret\n",
+            hidden == 1 ? "" : "s", hidden, hidden == 1 ? " is" : "s are",
+            hidden == 1 ? "it" : "they");
     if (config->admin.token.len > 0)
         (void)fprintf(stderr, "nextproxy: the token of the management API is not printed: "
                               "keep it in admin.tokenFile or NEXTPROXY_ADMIN_TOKEN\n");

@@ -2,6 +2,8 @@
 #include "config/print.h"
 
 #include "config.h"
+#include "config/change_text.h"
+#include "config/secrecy.h"
 #include "config/settings.h"
 
 static json_t *slice_print(struct slice value)
@@ -68,9 +70,11 @@ static json_t *fields_print(const struct setting *row, const char *source)
     (void)row;
     memcpy(&fields, source, sizeof(fields));
     json_t *object = json_object();
-    for (u32 i = 0; i < fields.count; i++)
+    for (u32 i = 0; i < fields.count; i++) {
+        bool hidden = field_is_secret(fields.at[i].name);
         json_object_setn_new(object, fields.at[i].name.data, fields.at[i].name.len,
-                             slice_print(fields.at[i].value));
+                             hidden ? json_string(change_hidden) : slice_print(fields.at[i].value));
+    }
     return object;
 }
 
@@ -112,10 +116,11 @@ json_t *table_print(const struct settings_table *table, const char *source)
     return object;
 }
 
-void config_print(const struct config *config, FILE *out)
+u32 config_print(const struct config *config, FILE *out)
 {
     json_t *root = table_print(&settings_root, (const char *)config->settings);
     json_dumpf(root, out, JSON_INDENT(4) | JSON_REAL_PRECISION(15));
     fputc('\n', out);
     json_decref(root);
+    return secret_fields_count(&settings_root, (const char *)config->settings);
 }

@@ -118,7 +118,7 @@ static char *printed(const struct config *config, usize *len)
     char *text = NULL;
     FILE *out = open_memstream(&text, len);
     require(out != NULL);
-    config_print(config, out);
+    (void)config_print(config, out);
     require(fclose(out) == 0);
     return text;
 }

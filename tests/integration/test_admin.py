@@ -290,6 +290,16 @@ def test_no_token_in_the_printed_configuration(lab):
     assert "is not printed" in done.stderr and TOKEN not in done.stderr
 
 
+def test_no_secret_header_in_the_printed_configuration(lab):
+    """People paste it into tickets."""
+    proxy = lab.proxy({"url": lab.origin().url, "healthCheck": {"headers": {
+        "Authorization": f"Bearer {TOKEN}", "X-Plain": "to-be-seen"}}})
+    done = run("--print-config", "--config", str(proxy.config_file))
+    assert done.returncode == 0 and TOKEN not in done.stdout + done.stderr
+    assert '"Authorization": "(not shown)"' in done.stdout and "to-be-seen" in done.stdout
+    assert "the value of 1 header field is not shown" in done.stderr
+
+
 def test_public_address_without_token(lab):
     """Issue: "refuses to start on a public address without one"."""
     file = lab.directory / "public.json"

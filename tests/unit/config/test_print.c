@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 
+#include "config/secrecy.h"
 #include "config/settings.h"
 
 static char *printed(const struct config *config)
@@ -10,7 +11,7 @@ static char *printed(const struct config *config)
     char *text = NULL;
     usize len = 0;
     FILE *out = open_memstream(&text, &len);
-    config_print(config, out);
+    (void)config_print(config, out);
     fclose(out);
     return text;
 }
@@ -86,6 +87,80 @@ static void test_all_keys(void **state)
     json_t *timeouts = json_object_get(root, "timeouts");
     assert_int_equal(json_integer_value(json_object_get(timeouts, "responseHead")), 30000);
     json_decref(root);
+    free(text);
+    unload(&loaded);
+}
+
+/* ---- Secrets ---- */
+
+static void test_names_of_secret_fields(void **state)
+{
+    static const char *const secret[] = {
+        "Authorization",
+        "proxy-authorization",
+        "COOKIE",
+        "Set-Cookie",
+        "X-Api-Key",
+        "X-ApiKey",
+        "X-Auth-Token",
+        "X-Auth",
+        "Auth_Key",
+        "X-Amz-Security-Token",
+        "Client-Secret",
+        "X-Password-2",
+        "X-Session-Id",
+        "X-Jwt",
+        "X-Hub-Signature-256",
+    };
+    static const char *const plain[] = {
+        "Accept",
+        "Host",
+        "Keep-Alive",
+        "X-Keyboard",
+        "X-Forwarded-For",
+        "Author",
+        "X-Authority",
+        "Cache-Control",
+        "Strict-Transport-Security",
+        "X-Frame-Options",
+        "Monkey",
+        "",
+    };
+    (void)state;
+    for (usize i = 0; i < ARRAY_COUNT(secret); i++)
+        if (!field_is_secret(slice_of_string(secret[i])))
+            fail_msg("%s is shown", secret[i]);
+    for (usize i = 0; i < ARRAY_COUNT(plain); i++)
+        if (field_is_secret(slice_of_string(plain[i])))
+            fail_msg("%s is not shown", plain[i]);
+}
+
+/* Wherever there are fields; what is printed loads all the same. */
+static void test_secrets_are_not_shown(void **state)
+{
+    (void)state;
+    struct loaded loaded = load_good(
+        "{'routes':[{'path':'/a','requestHeaders':{'set':{'X-Api-Key':'hunter2','X-Plain':'seen1'},"
+        "'add':{'Cookie':'hunter2'}},"
+        "'responseHeaders':{'set':{'Set-Cookie':'hunter2'},'add':{'X-Frame-Options':'seen2'}}}],"
+        "'backends':[{'url':'http://127.0.0.1:1','healthCheck':{'headers':{"
+        "'Authorization':'Bearer hunter2','X-Asks':'seen3'}}}]}");
+    char *text = NULL;
+    usize len = 0;
+    FILE *out = open_memstream(&text, &len);
+    assert_int_equal(config_print(loaded.config, out), 4);
+    fclose(out);
+    assert_null(strstr(text, "hunter2"));
+    assert_non_null(strstr(text, "\"Authorization\": \"(not shown)\""));
+    assert_non_null(strstr(text, "\"Set-Cookie\": \"(not shown)\""));
+    for (usize i = 1; i <= 3; i++) {
+        char seen[8];
+        snprintf(seen, sizeof(seen), "seen%zu", i);
+        assert_non_null(strstr(text, seen));
+    }
+    struct loaded again = load_raw(text, NULL);
+    assert_non_null(again.config);
+    unload(&again);
     free(text);
     unload(&loaded);
 }
@@ -201,6 +276,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_all_keys),
+        cmocka_unit_test(test_names_of_secret_fields),
+        cmocka_unit_test(test_secrets_are_not_shown),
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_schema_up_to_date),
         cmocka_unit_test(test_reference_up_to_date),
