@@ -14,6 +14,7 @@ struct listeners {
     u32 set_count;
     struct socket_set *management[CONFIG_ADMIN_LISTENERS_MAX];
     u32 management_count; /* 0: the API is off */
+    struct listeners_voice voice;
 };
 
 /* The one that serves a listener of this name. */
@@ -96,9 +97,37 @@ static bool open_management(struct listeners *listeners, const struct config_adm
     return true;
 }
 
+/* Engines before this one have served with what the service manager gave: see supervisor_spawn().
+ */
+static bool is_first(const struct handover *from)
+{
+    return from->restarts == 0 && from->state < 0;
+}
+
+/* Those that no listener uses any more. */
+static void say_unused(const struct listeners *listeners)
+{
+    char line[512];
+    for (u32 i = 0; i < listeners->from->socket_count; i++) {
+        const struct handover_socket *it = &listeners->from->sockets[i];
+        if (it->used || !it->given)
+            continue;
+        socket_describe_unused(it, line, sizeof(line));
+        listeners->voice.say(listeners->voice.context, line);
+    }
+}
+
+static bool use_all_given(const struct listeners *listeners, char *why, usize why_bytes)
+{
+    if (is_first(listeners->from))
+        return socket_sets_use_all_given(listeners->from, why, why_bytes);
+    say_unused(listeners);
+    return true;
+}
+
 /* The management API first: who can reach a listener can reach it, too. */
-struct listeners *listeners_open(const struct config *config, struct handover *from, char *why,
-                                 usize why_bytes)
+struct listeners *listeners_open(const struct config *config, struct handover *from,
+                                 struct listeners_voice voice, char *why, usize why_bytes)
 {
     struct listeners *listeners = calloc(1, sizeof(*listeners));
     if (!listeners) {
@@ -106,9 +135,9 @@ struct listeners *listeners_open(const struct config *config, struct handover *f
         return NULL;
     }
     listeners->from = from;
+    listeners->voice = voice;
     if (open_management(listeners, &config->admin, why, why_bytes) &&
-        prepare(listeners, config, why, why_bytes) &&
-        socket_sets_use_all_given(from, why, why_bytes))
+        prepare(listeners, config, why, why_bytes) && use_all_given(listeners, why, why_bytes))
         return listeners;
     listeners_undo(listeners);
     for (u32 i = 0; i < listeners->management_count; i++)
@@ -257,6 +286,18 @@ void listeners_settle(struct listeners *listeners, const struct snapshot *snapsh
             begin_closing(listeners->sets[i], snapshot->version);
 }
 
+/* Nobody accepts from it any more. */
+static void end_set(struct listeners *listeners, struct socket_set *set, int channel)
+{
+    if (channel >= 0 && set->told > 0) /* control_furnish() sees that no other has the name */
+        forget(channel, set->name, 0);
+    if (set->given) {
+        socket_set_give_back(set, listeners->from);
+        say_unused(listeners);
+    }
+    socket_set_free(set);
+}
+
 u32 listeners_reap(struct listeners *listeners, u64 version, int channel)
 {
     u32 kept = 0, closing = 0;
@@ -267,9 +308,7 @@ u32 listeners_reap(struct listeners *listeners, u64 version, int channel)
             listeners->sets[kept++] = set;
             continue;
         }
-        if (channel >= 0 && set->told > 0) /* control_furnish() sees that no other has the name */
-            forget(channel, set->name, 0);
-        socket_set_free(set);
+        end_set(listeners, set, channel);
     }
     listeners->set_count = kept;
     return closing;

@@ -12,13 +12,21 @@
 
 struct listeners;
 
+/* What the log should say, as a warning. */
+struct listeners_voice {
+    void (*say)(void *context, const char *message);
+    void *context;
+};
+
 /* One socket per worker for each listener, and one for each of the management API. What `from` has
  * for them is used, and marked so there: from an earlier engine by the listener's name, from a
  * service manager by its address. NULL, with nothing left open that was opened here, and the reason
  * in `why` (WORKER_WHY_BYTES) when one cannot be opened, or the service manager gave one that is
- * for nobody. `from` outlives the listeners. */
+ * for nobody. Only the first engine refuses that: later, a reload may have removed the listener.
+ * `from` outlives the listeners. */
 MUST_CHECK struct listeners *listeners_open(const struct config *config, struct handover *from,
-                                            char *why, usize why_bytes);
+                                            struct listeners_voice voice, char *why,
+                                            usize why_bytes);
 /* The sockets of the management API, in the order of its listeners. Returns how many: 0 when it is
  * off. */
 u32 listeners_management(const struct listeners *listeners, int fds[CONFIG_ADMIN_LISTENERS_MAX]);

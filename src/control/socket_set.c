@@ -110,6 +110,17 @@ bool socket_sets_use_all_given(const struct handover *from, char *why, usize why
     return true;
 }
 
+void socket_describe_unused(const struct handover_socket *socket, char *out, usize bytes)
+{
+    char what[160];
+    describe(socket, what, sizeof(what));
+    (void)snprintf(out, bytes,
+                   "Nobody serves %s (FileDescriptorName=%s), which the service manager passed: no "
+                   "listener is configured there any more, and whoever connects waits; stop the "
+                   ".socket unit",
+                   what, socket->name);
+}
+
 /* ---- Opening ---- */
 
 static bool no_memory(char *why, usize why_bytes)
@@ -178,6 +189,15 @@ void socket_set_chmod(struct socket_set *set, u32 unix_mode)
     set->listener.unix_mode = unix_mode;
     if (socket_set_is_unix(set) && !set->given)
         (void)chmod(set->listener.address.local.sun_path, unix_mode);
+}
+
+void socket_set_give_back(struct socket_set *set, struct handover *from)
+{
+    for (u32 i = 0; i < from->socket_count; i++)
+        for (u32 k = 0; k < set->count; k++)
+            if (from->sockets[i].given && from->sockets[i].fd == set->fds[k])
+                from->sockets[i].used = false;
+    set->count = 0;
 }
 
 void socket_set_free(struct socket_set *set)

@@ -49,5 +49,9 @@ void socket_set_free(struct socket_set *set);
 /* What a service manager gives was asked for: to leave it unserved would only be seen by clients.
  * False, with the reason in `why`, when some of it is for no listener. */
 MUST_CHECK bool socket_sets_use_all_given(const struct handover *from, char *why, usize why_bytes);
+/* Of a set that a service manager gave: it may be wanted again, and nobody could open it then. */
+void socket_set_give_back(struct socket_set *set, struct handover *from);
+/* What the operator should know of one that no listener uses. */
+void socket_describe_unused(const struct handover_socket *socket, char *out, usize bytes);
 
 #endif

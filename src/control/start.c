@@ -205,6 +205,11 @@ static void watch_file(struct control *control, const struct control_options *op
     control_note(control, LOG_WARN, "reload", line);
 }
 
+static void warn_of_listeners(void *context, const char *message)
+{
+    control_note(context, LOG_WARN, "listener", message);
+}
+
 bool control_start(struct control *control, const struct control_options *options)
 {
     if (!file_limit_raise(control->config, control->why, sizeof(control->why)))
@@ -234,8 +239,9 @@ bool control_start(struct control *control, const struct control_options *option
         return refuse(control, no_memory);
     control_look_at_clock(control);
     control_obey(control);
-    control->listeners =
-        listeners_open(control->config, control->handover, control->why, sizeof(control->why));
+    const struct listeners_voice voice = {warn_of_listeners, control};
+    control->listeners = listeners_open(control->config, control->handover, voice, control->why,
+                                        sizeof(control->why));
     if (!control->listeners || !open_management(control))
         return false;
     health_follow(control->health, live_snapshot(control->live));

@@ -9,8 +9,10 @@ import time
 import pytest
 
 from lib.client import request
-from lib.engine import crash
+from lib.engine import crash, upgrade
 from lib.load import load_origin
+from lib.logs import messages
+from lib.origin import wait_until
 from lib.proxy import port_free
 from lib.reload import reload, reload_text
 from lib.service_manager import Manager
@@ -188,6 +190,34 @@ def test_other_listeners_are_opened(lab):
                          {"address": "127.0.0.1", "port": other}])
     for port in (sock.getsockname()[1], other):
         assert lab.ask(("127.0.0.1", port), request()).status == 200
+
+
+def test_a_reload_removes_the_listener_of_a_socket(lab):
+    """Neither a crash nor an upgrade fails for it, and another reload brings it back."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    stays, goes = [{"address": "127.0.0.1", "port": sock.getsockname()[1]} for sock in sockets]
+    proxy = lab.proxy(load_origin(lab), listeners=[stays, goes], how=passed(sockets))
+    for sock in sockets:
+        sock.close()
+
+    def warnings():
+        return [text for text in messages(proxy, "listener")
+                if f"127.0.0.1:{goes['port']} (FileDescriptorName=socket1)" in text]
+
+    reload(proxy, listeners=[stays])
+    wait_until(warnings, "the warning")
+    crash(proxy)
+    assert lab.ask(("127.0.0.1", stays["port"]), request()).status == 200
+    wait_until(lambda: len(warnings()) == 2, "the warning of the next engine")
+    upgrade(proxy)
+    wait_until(lambda: len(warnings()) == 3, "the warning of the new version")
+    assert lab.ask(("127.0.0.1", stays["port"]), request()).status == 200
+    reload(proxy, listeners=[stays, goes])
+    assert lab.ask(("127.0.0.1", goes["port"]), request()).status == 200
+    reload(proxy, listeners=[stays])
+    wait_until(lambda: len(warnings()) == 4, "the warning of the same engine")
+    reload(proxy, listeners=[stays, goes])
+    assert lab.ask(("127.0.0.1", goes["port"]), request()).status == 200
 
 
 @MODES
