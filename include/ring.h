@@ -38,7 +38,8 @@ int ring_socket(struct ring *ring, const struct sockaddr *address, i32 *error);
 /* Address of the peer of an accepted socket; false when it is gone already. */
 MUST_CHECK bool ring_peer_address(struct ring *ring, int fd, struct sockaddr *address,
                                   socklen_t *address_bytes);
-/* A connection that waits at a listening socket, as from ring_accept(); -1 when there is none. */
+/* A connection that waits at a listening socket, as from ring_accept(); -1 with errno: EAGAIN when
+ * there is none. */
 int ring_accept_now(struct ring *ring, int listen_fd);
 /* A figure that changes whenever the peer acknowledges bytes we sent. */
 u64 ring_bytes_acked(struct ring *ring, int fd);

@@ -20,6 +20,8 @@ enum { WORKER_WHY_BYTES = 512 };
 /* Opens the listening socket of one worker. TCP sockets share their port with the other workers'
  * (SO_REUSEPORT); a unix socket is opened once and used by all. -1 with what failed and what to do
  * about it in `why` (WORKER_WHY_BYTES). */
+/* Connections that wait at one socket, at most: net.core.somaxconn may make it less. */
+enum { LISTENER_QUEUE_MAX = 4096 };
 MUST_CHECK int listener_open(const struct config_listener *listener, char *why, usize why_bytes);
 
 /* The same for a socket that listens already, whoever has opened it. */

@@ -26,6 +26,9 @@ struct overload_budget {
     u32 memory_permille; /* in use, of limits.memoryBytes; 0 = not known */
 };
 void proxy_budget_changed(struct proxy *proxy, struct overload_budget budget);
+/* How many more connections it is to accept before it stops accepting: UINT32_MAX when it never
+ * does. */
+u32 proxy_room(const struct proxy *proxy);
 /* True while the worker is to accept nothing. */
 bool proxy_is_full(const struct proxy *proxy);
 

@@ -456,9 +456,10 @@ void client_drain(struct client *client)
         wheel_set(proxy->wheel, &client->timer, soon_ns);
 }
 
-bool client_close_idle(struct client *client)
+bool client_close_waiting(struct client *client)
 {
-    if (client->state != CLIENT_IDLE || client_input_waiting(client))
+    bool head = client->state == CLIENT_HEAD || client->state == CLIENT_PROXY_HEADER;
+    if (!head && (client->state != CLIENT_IDLE || client_input_waiting(client)))
         return false;
     client_close(client, false);
     return true;

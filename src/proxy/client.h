@@ -46,8 +46,8 @@ struct client {
 void client_start(struct proxy *proxy, int fd, const struct config_listener *listener,
                   bool proxy_header);
 void client_set_deadline(struct client *client, u32 timeout_ms);
-/* False when it is not idle. */
-bool client_close_idle(struct client *client);
+/* Closes a client that waits for a request or for the rest of its head. False when it does not. */
+bool client_close_waiting(struct client *client);
 /* A graceful stop: an idle client may ask once more, soon. */
 void client_drain(struct client *client);
 /* Sends a page that is not an exchange's, then closes. `page` is taken over. */

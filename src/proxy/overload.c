@@ -9,7 +9,8 @@
  *
  * Idle clients are closed by age without a list of them in order, which every request would have to
  * keep up: rounds over all clients, a few in each turn, close those older than a limit; a round
- * that does not find enough lowers the limit to a quarter.
+ * that does not find enough lowers the limit to a quarter. In the first round that is their
+ * timeout, so that only those are closed that have begun a head and do not end it.
  */
 #include <stdio.h>
 
@@ -35,7 +36,8 @@ static const struct {
 } stages[OVERLOAD_STAGES] = {
     [OVERLOAD_NONE] = {"none", "all is served as usual"},
     [OVERLOAD_NO_KEEP_ALIVE] = {"dropKeepAlive", "each response is its connection's last"},
-    [OVERLOAD_CLOSE_IDLE] = {"closeIdle", "clients that have been idle for longest are closed"},
+    [OVERLOAD_CLOSE_IDLE] =
+        {"closeIdle", "clients that do not end a head, or have been idle for longest, are closed"},
     [OVERLOAD_REFUSE] = {"refuse", "requests are answered 503"},
     [OVERLOAD_NO_ACCEPT] = {"stopAccepting", "new connections wait in the kernel's queue"},
 };
@@ -174,17 +176,23 @@ static u32 to_close(struct proxy *proxy)
 }
 
 /* A client that has not asked for anything yet is given a moment: its request is on its way, and it
- * would be at a loss, while one that comes back to a closed connection opens another. */
-static bool idle_too_long(const struct client *client, u32 age_limit_ms)
+ * would be at a loss, while one that comes back to a closed connection opens another. So is a head
+ * that has begun; but who takes longer for it has no claim to more. */
+static bool waits_too_long(const struct client *client, u32 age_limit_ms)
 {
     const struct config_timeouts *timeouts = &client->proxy->config->timeouts;
-    bool fresh = client->requests == 0;
-    u64 timeout_ns = (fresh ? timeouts->request_head_ms : timeouts->keep_alive_ms) * NS_PER_MS;
-    if (fresh)
+    bool begun = client->state == CLIENT_HEAD || client->state == CLIENT_PROXY_HEADER;
+    bool fresh = client->state == CLIENT_IDLE && client->requests == 0;
+    u64 timeout_ms = begun || fresh ? timeouts->request_head_ms : timeouts->keep_alive_ms;
+    if (begun)
+        age_limit_ms = FRESH_MS;
+    else if (client->state != CLIENT_IDLE)
+        return false;
+    else if (fresh)
         age_limit_ms = max_u32(age_limit_ms, FRESH_MS);
     u64 now_ns = proxy_now_ns(client->proxy);
     u64 left_ns = client->timer.deadline_ns > now_ns ? client->timer.deadline_ns - now_ns : 0;
-    return client->state == CLIENT_IDLE && left_ns + age_limit_ms * NS_PER_MS <= timeout_ns;
+    return left_ns + age_limit_ms * NS_PER_MS <= timeout_ms * NS_PER_MS;
 }
 
 /* Who was looked at goes to the end of the list, so that the next turn goes on where this ends. */
@@ -198,7 +206,7 @@ static void sweep(struct proxy *proxy)
         struct client *client = container_of(node, struct client, node);
         list_push_back(&proxy->connected, node);
         overload->looked_at++;
-        if (!idle_too_long(client, overload->age_limit_ms) || !client_close_idle(client))
+        if (!waits_too_long(client, overload->age_limit_ms) || !client_close_waiting(client))
             continue;
         client->shed = true;
         overload->closing++;
@@ -257,7 +265,7 @@ static void move(struct proxy *proxy, u32 stage)
     }
     record_overload(proxy, (enum overload_stage)stage, stages[stage].what, why);
     if (stage > overload->stage)
-        overload->age_limit_ms = proxy->config->timeouts.keep_alive_ms >> AGE_SHIFT;
+        overload->age_limit_ms = proxy->config->timeouts.keep_alive_ms;
     overload->stage = (u8)stage;
     choose_measures(overload);
     overload->moved_ns = proxy_now_ns(proxy);
@@ -296,6 +304,20 @@ void overload_after_turn(struct proxy *proxy)
         move(proxy, stage_below(overload, stage));
     if (overload_does(overload, OVERLOAD_CLOSE_IDLE))
         sweep(proxy);
+}
+
+/* Memory is not among them: it says nothing of how many. */
+u32 proxy_room(const struct proxy *proxy)
+{
+    static const enum overload_resource counted[] = {OVERLOAD_CLIENTS, OVERLOAD_FILES};
+    u32 room = UINT32_MAX;
+    for (u32 i = 0; i < ARRAY_COUNT(counted); i++) {
+        u32 bound = proxy->overload.bounds[counted[i]].enter[OVERLOAD_NO_ACCEPT];
+        u32 used = used_of(proxy, counted[i]);
+        if (bound != NEVER)
+            room = min_u32(room, bound - min_u32(bound, used));
+    }
+    return room;
 }
 
 bool proxy_is_full(const struct proxy *proxy)

@@ -1,4 +1,11 @@
-/* Accepting connections, and giving them to whichever worker has the least to do. */
+/*
+ * Accepting connections, and giving them to whichever worker has the least to do.
+ *
+ * As long as there is room for all that may wait in the kernel's queues, one op takes whatever
+ * comes. It takes all that wait before we hear of the first, so with less room a worker only asks
+ * to be told of them, and takes each itself: those that there is no room for stay in the queue.
+ */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -9,6 +16,9 @@ enum {
     ACCEPT_RETRY_MS = 50, /* after the process ran out of file descriptors */
     QUEUE_MAX = 65535,    /* net.core.somaxconn can be no larger */
 };
+
+static const struct ring_op_class accept_class;
+static const struct ring_op_class readable_class;
 
 /* ---- One socket ---- */
 
@@ -46,11 +56,35 @@ static void acceptor_leave(struct acceptor *acceptor)
         acceptor_end(acceptor);
 }
 
+static bool has_little_room(const struct worker *worker)
+{
+    u32 sockets = worker->with.snapshot->sockets[worker->with.index].count;
+    return UNLIKELY(proxy_room(worker->proxy) < sockets * LISTENER_QUEUE_MAX);
+}
+
+/* One that failed is armed by its timer. */
 static void acceptor_arm(struct acceptor *acceptor)
 {
     struct worker *worker = acceptor->worker;
-    if (worker->obeyed == WORKER_RUN && !worker->held && !acceptor->leaving && !acceptor->op.owed)
+    bool little = has_little_room(worker);
+    if (worker->obeyed != WORKER_RUN || worker->held || acceptor->leaving || acceptor->op.owed ||
+        acceptor->retry.deadline_ns != 0)
+        return;
+    ring_op_init(&acceptor->op, little ? &readable_class : &accept_class);
+    if (little)
+        ring_poll_readable(worker->ring, &acceptor->op, acceptor->fd);
+    else
         ring_accept(worker->ring, &acceptor->op, acceptor->fd);
+}
+
+static void acceptor_failed(struct acceptor *acceptor, i32 error)
+{
+    struct worker *worker = acceptor->worker;
+    if (worker->held)
+        return;
+    proxy_accept_failed(worker->proxy, error);
+    wheel_set(&worker->wheel, &acceptor->retry,
+              ring_now_ns(worker->ring) + ACCEPT_RETRY_MS * NS_PER_MS);
 }
 
 /* The kernel spreads connections over the workers without regard to what they are doing. */
@@ -91,14 +125,53 @@ static void on_accept(struct ring_op *op, struct ring_done done)
         acceptor_end(acceptor);
     } else if (done.status == RING_OK || done.status == RING_CANCELED) {
         acceptor_arm(acceptor); /* unless it is held: then let_go() does */
-    } else if (!worker->held) {
-        proxy_accept_failed(worker->proxy, done.error);
-        wheel_set(&worker->wheel, &acceptor->retry,
-                  ring_now_ns(worker->ring) + ACCEPT_RETRY_MS * NS_PER_MS);
+    } else {
+        acceptor_failed(acceptor, done.error);
     }
 }
 
+static bool others_have_room(const struct worker *worker)
+{
+    const struct worker_options *with = &worker->with;
+    return team_least_busy(with->team, with->index, proxy_clients(worker->proxy)) != TEAM_NONE;
+}
+
+/* As long as another worker has room, what the kernel gives to this one is handed over; when that
+ * is refused all the same, there is none. Returns 0, or why there is no more to take (errno). */
+static i32 take_waiting(struct acceptor *acceptor)
+{
+    struct worker *worker = acceptor->worker;
+    bool has_room = true;
+    while (has_room && (proxy_room(worker->proxy) > 0 || others_have_room(worker))) {
+        int fd = ring_accept_now(worker->ring, acceptor->fd);
+        if (fd < 0)
+            return errno;
+        if (give_away(acceptor, fd))
+            continue;
+        has_room = proxy_room(worker->proxy) > 0;
+        keep(acceptor, fd);
+    }
+    return 0;
+}
+
+static void on_readable(struct ring_op *op, struct ring_done done)
+{
+    struct acceptor *acceptor = container_of(op, struct acceptor, op);
+    if (acceptor->leaving) {
+        acceptor_end(acceptor);
+        return;
+    }
+    i32 error = done.status == RING_CANCELED ? 0 : done.error;
+    if (done.status == RING_OK && acceptor->worker->obeyed == WORKER_RUN)
+        error = take_waiting(acceptor);
+    if (error != 0 && error != EAGAIN)
+        acceptor_failed(acceptor, error);
+    else
+        acceptor_arm(acceptor);
+}
+
 static const struct ring_op_class accept_class = {"accept", on_accept};
+static const struct ring_op_class readable_class = {"readable", on_readable};
 
 static void on_retry(struct wheel_timer *timer)
 {
@@ -205,12 +278,9 @@ static void let_go(struct worker *worker)
         acceptor_arm(container_of(node, struct acceptor, node));
 }
 
-/* As long as another worker has room, what the kernel gives to this one is handed over. */
-void accept_follow_stage(struct worker *worker)
+static void follow_stage(struct worker *worker)
 {
-    const struct worker_options *with = &worker->with;
-    bool full = UNLIKELY(proxy_is_full(worker->proxy)) &&
-                team_least_busy(with->team, with->index, proxy_clients(worker->proxy)) == TEAM_NONE;
+    bool full = UNLIKELY(proxy_is_full(worker->proxy)) && !others_have_room(worker);
     if (LIKELY(full == worker->held) || worker->obeyed != WORKER_RUN)
         return;
     worker->held = full;
@@ -218,6 +288,20 @@ void accept_follow_stage(struct worker *worker)
         hold(worker);
     else
         let_go(worker);
+}
+
+void accept_follow_room(struct worker *worker)
+{
+    follow_stage(worker);
+    bool careful = has_little_room(worker);
+    if (LIKELY(careful == worker->careful))
+        return;
+    worker->careful = careful;
+    list_each (node, following, &worker->acceptors) {
+        struct acceptor *acceptor = container_of(node, struct acceptor, node);
+        if (careful && acceptor->op.class == &accept_class)
+            ring_cancel(worker->ring, &acceptor->op); /* behind it, it is armed the other way */
+    }
 }
 
 void accept_stop(struct worker *worker)

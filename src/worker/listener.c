@@ -11,10 +11,7 @@
 
 #include "worker.h"
 
-enum {
-    BACKLOG = 4096, /* the kernel caps it at net.core.somaxconn */
-    CURE_BYTES = 256,
-};
+enum { CURE_BYTES = 256 };
 
 /* Whether somebody listens on a unix socket: 0, or why connecting failed. */
 static int socket_probe(const struct address *address)
@@ -202,7 +199,7 @@ int listener_open(const struct config_listener *listener, char *why, usize why_b
         return failed(listener, fd, "bind", why, why_bytes);
     if (address.any.sa_family == AF_UNIX && chmod(address.local.sun_path, listener->unix_mode) != 0)
         return failed(listener, fd, "chmod", why, why_bytes);
-    if (listen(fd, BACKLOG) != 0)
+    if (listen(fd, LISTENER_QUEUE_MAX) != 0)
         return failed(listener, fd, "listen", why, why_bytes);
     return fd;
 }
@@ -214,5 +211,5 @@ void listener_adopt(int fd, const struct config_listener *listener)
         (void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
     if (listener->address.any.sa_family != AF_UNIX)
         set_connection_options(fd);
-    (void)listen(fd, BACKLOG); /* a service manager may have asked for less */
+    (void)listen(fd, LISTENER_QUEUE_MAX); /* a service manager may have asked for less */
 }

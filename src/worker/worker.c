@@ -105,7 +105,7 @@ static void turn(struct worker *worker)
     tell_deaf(worker);
     proxy_budget_changed(worker->proxy, team_budget(worker->with.team));
     proxy_after_turn(worker->proxy);
-    accept_follow_stage(worker);
+    accept_follow_room(worker);
     accept_tell(worker);
     atomic_store_explicit(&worker->turns,
                           atomic_load_explicit(&worker->turns, memory_order_relaxed) + 1,

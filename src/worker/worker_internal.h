@@ -36,6 +36,7 @@ struct worker {
     enum worker_command obeyed;
     bool settled;                     /* `version` is that of the snapshot in `with` */
     bool held;                        /* accepts nothing until there is room */
+    bool careful;                     /* takes connections from the kernel one by one */
     _Atomic int command;              /* enum worker_command */
     struct snapshot *_Atomic offered; /* by control, to be adopted */
     _Atomic u64 version; /* of the snapshot in `with`, when nothing of those before is in use */
@@ -58,8 +59,9 @@ void accept_stop(struct worker *worker);
 MUST_CHECK bool accept_follow(struct worker *worker, const struct snapshot *snapshot);
 /* True when all sockets are those of the snapshot that was followed last. */
 bool accept_settled(const struct worker *worker);
-/* Stops accepting for a while, or goes on, as the worker's overload stage wants it. */
-void accept_follow_stage(struct worker *worker);
+/* Stops accepting for a while, or goes on, or takes only as many as there is room for, as what the
+ * worker has left wants it; to be called in every turn, behind proxy_after_turn(). */
+void accept_follow_room(struct worker *worker);
 /* Takes what others have given to this worker; to be called in every turn. */
 void accept_given(struct worker *worker);
 /* Tells the others what has changed; to be called at the end of every turn. */

@@ -279,9 +279,10 @@ static enum step step_poll(struct sim *sim, struct sim_op *op)
         return step_room(sim, op);
     if (op->canceled)
         return finish(sim, op, -ECANCELED, 0);
-    if (!sim_readable(sim_socket(sim, op->fd)))
-        return STEP_NONE;
-    return finish(sim, op, POLLIN, 0);
+    const struct sim_peer *peer = sim_socket(sim, op->fd);
+    bool listens = peer->link == SIM_LINK_LISTENING;
+    bool ready = listens ? sim_waiting_client(sim, op->fd) != NULL : sim_readable(peer);
+    return ready ? finish(sim, op, POLLIN, 0) : STEP_NONE;
 }
 
 /* The ring's own wait for ring_wake(). */

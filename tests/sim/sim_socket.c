@@ -215,8 +215,14 @@ int ring_accept_now(struct ring *ring, int listen_fd)
 {
     (void)ring;
     struct sim_peer *peer = sim_waiting_client(sim_current, listen_fd);
+    errno = EAGAIN;
     if (!peer)
         return -1;
+    if (sim_current->accepts_fail) {
+        sim_current->accept_failures++;
+        errno = EMFILE;
+        return -1;
+    }
     peer->taken = true;
     return peer->fd;
 }
