@@ -103,7 +103,7 @@ def test_requests_are_refused_quickly(lab):
             assert go_on.wait(WAIT_SECONDS)
         return answer("done")
 
-    proxy = limited(lab, lab.origin(serve(respond)), overload={"stopAccepting": 0})
+    proxy = limited(lab, lab.origin(serve(respond)), overload={"closeIdle": 0, "stopAccepting": 0})
     busy = [lab.client(proxy) for _ in range(34)]
     for client in busy:
         client.send(request(path="/slow"))
