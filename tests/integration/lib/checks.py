@@ -3,7 +3,7 @@ from lib.logs import entries
 from lib.origin import answer, wait_until
 
 # Short, but for the timeout, which strikes only where a test is about it.
-CHECK = {"enabled": True, "path": "/health", "interval": 100, "timeout": 5000,
+CHECK = {"enabled": True, "path": "/health", "interval": 100, "timeout": 30_000,
          "healthyThreshold": 2, "unhealthyThreshold": 3}
 
 

@@ -77,7 +77,8 @@ class NameServer:
     def settings(self, **others):
         """The section `dns` for a proxy: quick, so that tests are, but for the timeout, which strikes
         only where a test is about it."""
-        return {"servers": [self.address], "timeout": 5000, "tries": 2, "minTtl": 100,
+        return {"servers": [self.address], "timeout": 20_000, "tries": 2,
+                "startWait": 60_000, "minTtl": 100,
                 "retryInterval": 100, "maxRetryInterval": 200, **others}
 
     # ---- Scripts ----
