@@ -44,8 +44,11 @@ static void on_impatient(struct wheel_timer *timer)
         (void)control_reload(control, LOG_INFO, false);
 }
 
+/* From the first time on: whoever asks again and again does not put it off. */
 void control_wait_for_names(struct control *control)
 {
+    if (is_waiting(control))
+        return;
     wheel_set(&control->wheel, &control->patience,
               ring_now_ns(control->ring) + live_patience_ms(control->live) * NS_PER_MS + 1);
 }

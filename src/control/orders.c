@@ -50,7 +50,6 @@ enum live_reload control_reload(struct control *control, enum log_severity same_
         management_event_begins(control->management, ADMIN_EVENT_RELOAD);
     control_tell(control, "RELOADING=1\nMONOTONIC_USEC=%llu",
                  (unsigned long long)(clock_monotonic_ns() / NS_PER_US));
-    wheel_clear(&control->wheel, &control->patience);
     enum live_reload result = live_reload(control->live, &workers, same_severity, patient);
     if (live_snapshot(control->live) != before) {
         health_follow(control->health, live_snapshot(control->live));
@@ -61,6 +60,7 @@ enum live_reload control_reload(struct control *control, enum log_severity same_
         control_wait_for_names(control);
         return result;
     }
+    wheel_clear(&control->wheel, &control->patience);
     control_tell(control, "READY=1\nSTATUS=%s, configuration version %llu",
                  result == LIVE_REFUSED ? "Serving, but the last reload was refused" : "Serving",
                  (unsigned long long)live_snapshot(control->live)->version);

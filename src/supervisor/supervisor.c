@@ -342,15 +342,22 @@ static void stop(struct supervisor *supervisor)
     }
 }
 
-static void on_signal(struct supervisor *supervisor, u32 number)
+/* One that is on its way may have read the file before it was changed. */
+static void tell_reload(struct supervisor *supervisor)
 {
-    struct engine *engine = supervisor_find(supervisor, ENGINE_SERVING);
-    switch (number) {
-    case SIGHUP:
-        if (!engine)
-            engine = supervisor_find(supervisor, ENGINE_STARTING);
+    static const enum engine_state states[] = {ENGINE_SERVING, ENGINE_STARTING, ENGINE_TRIAL};
+    for (u32 i = 0; i < ARRAY_COUNT(states); i++) {
+        const struct engine *engine = supervisor_find(supervisor, states[i]);
         if (engine)
             engine_tell(engine, ORDER_RELOAD);
+    }
+}
+
+static void on_signal(struct supervisor *supervisor, u32 number)
+{
+    switch (number) {
+    case SIGHUP:
+        tell_reload(supervisor);
         break;
     case SIGUSR2:
         supervisor_upgrade(supervisor);

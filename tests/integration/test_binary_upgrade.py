@@ -16,9 +16,10 @@ from lib.engine import crash, retirements, upgrade, wait_refusing
 from lib.held import Held
 from lib.load import Load, load_origin
 from lib.logs import messages
-from lib.origin import answer, wait_event, wait_until
+from lib.nameserver import A, NameServer, address, record, response
+from lib.origin import answer, named, wait_event, wait_until
 from lib.proxy import BINARY, connects, port_free
-from lib.reload import write_config
+from lib.reload import reload_entries, write_config
 from lib.tunnel import echo_tunnel, enter
 from lib.wire import Closed
 
@@ -369,3 +370,32 @@ def test_many_signals_at_once(lab):
         after = load.done
         wait_until(lambda: load.done > after + 50, "traffic")
     assert (load.failed, load.refused) == ([], [])
+
+
+def test_a_reload_while_the_new_engine_starts(lab):
+    """It has read the file already, and waits for a name when the file changes and SIGHUP comes."""
+    server, go_on = lab.keep(NameServer()), threading.Event()
+    old, new = lab.origin(named("old")), lab.origin(named("new"))
+
+    def script(query):
+        return response(query, [record(*address("127.0.0.1"), 3600)]) if go_on.is_set() else None
+    server.set("app.test", A, script)
+    go_on.set()
+
+    def backends(origin):
+        return [{"id": "b0", "url": origin.url},
+                {"id": "app", "url": f"http://app.test:{origin.address[1]}", "weight": 0}]
+    proxy = lab.proxy(*backends(old), reload={"watch": False},
+                      dns=server.settings(family="ipv4", timeout=200, tries=10, startWait=60_000))
+    assert lab.ask(proxy, request()).body == b"old"
+    go_on.clear()
+    asked, first = len(server.asked("app.test")), proxy.engine_pid
+    proxy.signal(signal.SIGUSR2)
+    wait_until(lambda: len(server.asked("app.test")) > asked, "the new engine's question")
+    write_config(proxy, json.dumps({**proxy.config, "backends": backends(new)}))
+    before = len(reload_entries(proxy))
+    proxy.signal(signal.SIGHUP)
+    wait_until(lambda: len(reload_entries(proxy)) > before, "the old engine to be told")
+    go_on.set()
+    wait_until(lambda: retirements(proxy) and proxy.engine_pid != first, "the upgrade")
+    wait_until(lambda: lab.ask(proxy, request()).body == b"new", "the file as it is now")

@@ -282,6 +282,21 @@ def test_a_reload_does_not_wait_for_ever(lab):
     assert bodies(lab, proxy, 3) == {"old"}
 
 
+def test_asking_again_does_not_make_a_reload_wait_longer(lab):
+    server, old, new = name_server(lab), lab.origin(named("old")), lab.origin(named("new"))
+    server.fail(NAME, None)
+    proxy = lab.proxy(old, dns=server.settings(timeout=20000, startWait=2000))
+    write_config(proxy, json.dumps({**proxy.config, "backends": [{"url": new.url}, at(new)]}))
+
+    def asked_and_done():
+        waits = len(reload_entries(proxy))
+        proxy.signal(signal.SIGHUP)
+        wait_until(lambda: len(reload_entries(proxy)) > waits, "what became of it")
+        return any(text.startswith("Reloaded: version 2") for text in verdicts(proxy))
+    wait_until(asked_and_done, "the reload, however often it is asked for")
+    assert bodies(lab, proxy, 3) == {"new"}
+
+
 def test_a_reload_keeps_what_is_known(lab):
     server, origin = name_server(lab), lab.origin(named("here"))
     server.point(NAME, "127.0.0.1", ttl=3600)
