@@ -59,7 +59,7 @@ struct upstreams_environment {
     struct ring *ring;
     struct wheel *wheel;
     struct transport_reaper *reaper;
-    u32 connections_max;                  /* in any state */
+    u32 connections_max;                  /* without those that are being closed */
     const struct upstream_events *events; /* of whoever acquires */
 };
 
@@ -80,8 +80,9 @@ void upstreams_adopt(struct upstreams *upstreams, const struct config_upstream *
                      const u32 *slots, u32 count);
 
 /* An idle connection to the backend (ACTIVE, `reused`), or a new one (CONNECTING: on_connected
- * follows, with RING_OK or the reason why not). `fresh` declines idle ones. NULL with *error
- * (errno) when no socket or no slot is left. */
+ * follows, with RING_OK or the reason why not); an idle one is closed for it when there are as many
+ * as there may be. `fresh` declines idle ones. NULL with *error (errno) when no socket is left, or
+ * all connections are in use. */
 MUST_CHECK struct upstream *upstream_acquire(struct upstreams *upstreams,
                                              struct upstream_target target, bool fresh, void *user,
                                              i32 *error);
@@ -98,6 +99,8 @@ void upstream_discard(struct upstream *upstream, bool reset);
 u32 upstreams_shed(struct upstreams *upstreams, u32 count);
 /* Closes all idle connections. */
 void upstreams_drain(struct upstreams *upstreams);
+/* Memory for how many is reserved: as many may be in the course of being closed. */
+u32 upstreams_places(u32 connections_max);
 /* Live connections in any state. */
 u32 upstreams_count(const struct upstreams *upstreams);
 

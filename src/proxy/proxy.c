@@ -70,7 +70,7 @@ void proxy_budget(const struct config *config, struct proxy_budget_row rows[PROX
         {"replays", limits->replays_max, replay_bytes(config),
          "requests with larger bodies are sent once only"},
         {"rivals", limits->exchanges_max, hedge_rival_bytes(), "there is one for each exchange"},
-        {"upstreams", config->upstream.connections_max, sizeof(struct upstream),
+        {"upstreams", upstreams_places(config->upstream.connections_max), sizeof(struct upstream),
          "requests are answered 503"},
         {"leases", proxy_leases(config), LEASE_BYTES, "receiving waits until some are free"},
     };

@@ -25,6 +25,8 @@ struct upstreams {
     u32 idle_end;            /* above the highest slot seen so far */
     u32 idle_total;          /* those that settle included */
     u32 adoptions;
+    u32 closing;   /* of those in the slab */
+    u32 next_shed; /* where the search for an idle one goes on */
     bool draining;
 };
 
@@ -79,11 +81,35 @@ static void on_connected(struct ring_op *op, struct ring_done done)
 
 static const struct ring_op_class connect_class = {"connect", on_connected};
 
+/* Backends take turns in giving one up: the one that was idle for longest there. */
+static bool shed_one(struct upstreams *upstreams)
+{
+    for (u32 i = 0; i < upstreams->idle_end && upstreams->idle_total > 0; i++) {
+        u32 slot = upstreams->next_shed++ % upstreams->idle_end;
+        struct idle_stack *idle = &upstreams->idle[slot];
+        if (idle->count == 0)
+            continue;
+        upstream_discard(container_of(idle->connections.previous, struct upstream, node), false);
+        return true;
+    }
+    return false;
+}
+
+/* A place for a new connection, in that of an idle one if need be: what is being closed has a place
+ * of its own until the kernel lets go. */
+static struct upstream *take_place(struct upstreams *upstreams)
+{
+    u32 alive = upstreams->slab.in_use - upstreams->closing;
+    if (UNLIKELY(alive >= upstreams->with.connections_max) && !shed_one(upstreams))
+        return NULL;
+    return slab_acquire(&upstreams->slab);
+}
+
 static struct upstream *connect_new(struct upstreams *upstreams, struct upstream_target target,
                                     void *user, i32 *error)
 {
     const struct address *address = target.address;
-    struct upstream *upstream = slab_acquire(&upstreams->slab);
+    struct upstream *upstream = take_place(upstreams);
     if (!upstream) {
         *error = EMFILE;
         return NULL;
@@ -240,6 +266,7 @@ static void on_sweep(struct wheel_timer *timer)
 static void on_closed(struct transport *transport)
 {
     struct upstream *upstream = upstream_of(transport);
+    upstream->owner->closing--;
     slab_release(&upstream->owner->slab, upstream);
 }
 
@@ -251,6 +278,7 @@ void upstream_discard(struct upstream *upstream, bool reset)
         return;
     bool connecting = upstream->state == UPSTREAM_CONNECTING && upstream->connect_op.owed;
     move(upstream, UPSTREAM_CLOSING);
+    upstream->owner->closing++;
     serve(upstream, &closing_events, NULL);
     if (connecting)
         ring_cancel(upstream->owner->with.ring, &upstream->connect_op);
@@ -302,6 +330,11 @@ void upstreams_adopt(struct upstreams *upstreams, const struct config_upstream *
             discard_idle(&upstreams->idle[slot]);
 }
 
+u32 upstreams_places(u32 connections_max)
+{
+    return 2 * connections_max;
+}
+
 u32 upstreams_count(const struct upstreams *upstreams)
 {
     return upstreams->slab.in_use;
@@ -317,7 +350,8 @@ struct upstreams *upstreams_create(struct arena *arena,
     upstreams->idle = region_reserve(IDLE_STACKS_BYTES);
     if (!upstreams->idle)
         return NULL;
-    if (slab_init(&upstreams->slab, sizeof(struct upstream), environment->connections_max))
+    u32 places = upstreams_places(environment->connections_max);
+    if (slab_init(&upstreams->slab, sizeof(struct upstream), places))
         return upstreams;
     region_release(upstreams->idle, IDLE_STACKS_BYTES);
     return NULL;

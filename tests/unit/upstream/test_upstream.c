@@ -257,6 +257,43 @@ static void without_idle_ones_each_request_has_its_own(void **state)
     lab_close(&lab);
 }
 
+/* Idle ones of other backends make room, and of the same one for whoever wants none of them. */
+static void idle_ones_make_room(void **state)
+{
+    struct lab lab;
+    struct user users[6];
+    int peers[6];
+    lab_open(&lab, state, "\"maxConnections\":4,\"idleConnections\":4");
+    for (u32 i = 0; i < 3; i++)
+        peers[i] = acquire_connected(&lab, 0, &users[i]);
+    for (u32 i = 0; i < 3; i++)
+        upstream_release(users[i].upstream);
+    acquire(&lab, 1, &users[3]); /* all at once: nothing that closes is gone yet */
+    acquire(&lab, 1, &users[4]);
+    acquire(&lab, 1, &users[5]);
+    UNTIL(&lab, users[3].connected + users[4].connected + users[5].connected == 3);
+    UNTIL(&lab, upstreams_count(lab.upstreams) == 4);
+    assert_int_equal(users[2].upstream->state, UPSTREAM_IDLE); /* the one used last */
+    for (u32 i = 3; i < 6; i++) {
+        peers[i] = accept(lab.listeners[1], NULL, NULL);
+        assert_true(peers[i] >= 0);
+    }
+    i32 error = 0;
+    users[0] = (struct user){.connected = 0};
+    users[0].upstream = upstream_acquire(lab.upstreams, target(&lab, 0), true, &users[0], &error);
+    assert_non_null(users[0].upstream);
+    assert_int_equal(users[2].upstream->state, UPSTREAM_CLOSING);
+    assert_null(upstream_acquire(lab.upstreams, target(&lab, 0), false, &users[1], &error));
+    assert_int_equal(error, EMFILE);
+    UNTIL(&lab, users[0].connected == 1);
+    upstream_release(users[0].upstream);
+    for (u32 i = 3; i < 6; i++)
+        upstream_release(users[i].upstream);
+    lab_close(&lab);
+    for (u32 i = 0; i < 6; i++)
+        close(peers[i]);
+}
+
 static void a_full_house_is_an_error(void **state)
 {
     struct lab lab;
@@ -419,6 +456,7 @@ int main(void)
         cmocka_unit_test(a_connection_is_retired_after_its_requests),
         cmocka_unit_test(only_so_many_idle_ones_are_kept),
         cmocka_unit_test(without_idle_ones_each_request_has_its_own),
+        cmocka_unit_test(idle_ones_make_room),
         cmocka_unit_test(a_full_house_is_an_error),
         cmocka_unit_test(nobody_listens),
         cmocka_unit_test(discarding_while_connecting_leaves_nothing),
