@@ -74,6 +74,9 @@ def fixture_start(tmp_path):
     yield start
     for one in started:
         if one.process.poll() is None:
+            one.process.terminate()  # with all that it has started
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                one.process.wait(lib_proxy.WAIT_SECONDS)
             one.process.kill()
             one.process.wait()
 
