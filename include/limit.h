@@ -83,6 +83,7 @@ struct limit_window {
     u64 now_ns;
     u32 latency_us;  /* the average of those that began and ended in it; > 0 */
     u32 most_active; /* requests at the same time */
+    bool given_up;   /* so many did not wait for the answer that latency is only a lower bound */
 };
 
 /* The limit to begin with. */

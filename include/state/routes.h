@@ -113,8 +113,9 @@ u32 state_route_limit_known(const struct state_routes *routes, u32 slot);
 struct state_sample {
     u64 began_ns;
     u64 now_ns;
+    bool unanswered; /* its client did not wait any longer: it would have taken longer than this */
 };
-/* A request of the route was answered. True when the limit is another one now. */
+/* A request of the route was answered, or given up. True when the limit is another one now. */
 bool state_route_sample(struct state_routes *routes, u32 slot,
                         const struct limit_gradient_settings *settings,
                         const struct state_sample *sample);

@@ -68,10 +68,13 @@ static void learn(struct limit_gradient *gradient, double latency_us)
     gradient->baseline_us += gain * (latency_us - gradient->baseline_us);
 }
 
+/* Without a baseline, which what was given up cannot give, it is too slow for somebody. */
 static void adapt(struct limit_gradient *gradient, const struct limit_gradient_settings *settings,
-                  double latency_us)
+                  const struct limit_window *window)
 {
-    if (gradient->baseline_us <= 0 || latency_us < gradient->baseline_us)
+    double latency_us = window->latency_us;
+    bool lower = gradient->baseline_us <= 0 || latency_us < gradient->baseline_us;
+    if (lower && !window->given_up)
         gradient->baseline_us = latency_us;
     double tolerated_us = gradient->baseline_us * settings->tolerance_percent / 100;
     double slope = within(tolerated_us / latency_us, SHRINK_MOST, 1);
@@ -84,15 +87,18 @@ u32 limit_gradient_next(struct limit_gradient *gradient,
                         const struct limit_gradient_settings *settings,
                         const struct limit_window *window)
 {
+    if (window->given_up)
+        gradient->probing = false;
     if (gradient->probing)
         go_on_probing(gradient, settings, window->latency_us);
-    else if (window->most_active < gradient->limit / 2)
+    else if (window->most_active < gradient->limit / 2 && !window->given_up)
         learn(gradient, window->latency_us);
     else
-        adapt(gradient, settings, window->latency_us);
+        adapt(gradient, settings, window);
     gradient->limit = bounded(gradient->limit, settings); /* they may be new */
     bool mattered = window->most_active >= gradient->limit / 2;
-    if (!gradient->probing && mattered && window->now_ns >= gradient->probe_at_ns)
+    if (!gradient->probing && !window->given_up && mattered &&
+        window->now_ns >= gradient->probe_at_ns)
         begin_probe(gradient, settings, window);
     return (u32)gradient->limit;
 }

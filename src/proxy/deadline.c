@@ -5,14 +5,19 @@
 #include "base/clock.h"
 #include "proxy/proxy_internal.h"
 
-/* True when the exchange cannot go on before the client sends more of its request. */
-static bool waits_for_body(const struct exchange *exchange)
+/* There is more to come of the request, and nothing of it to be sent. */
+static bool lacks_body(const struct exchange *exchange)
+{
+    return exchange->request.state == RELAY_FLOWING && !relay_pending(&exchange->request);
+}
+
+bool exchange_waits_for_body(const struct exchange *exchange)
 {
     const struct relay *response = &exchange->response;
     bool invited = response->sent_bytes > 0 || relay_pending(response); /* 100 Continue */
     if (exchange->expect_continue && exchange->request.body_bytes == 0 && !invited)
         return false; /* the client waits for the backend as we do */
-    return exchange->request.state == RELAY_FLOWING && !relay_pending(&exchange->request);
+    return lacks_body(exchange);
 }
 
 static u32 phase_timeout_ms(const struct exchange *exchange)
@@ -24,8 +29,8 @@ static u32 phase_timeout_ms(const struct exchange *exchange)
     case EXCHANGE_BACKING_OFF:
         return exchange->route->retry.backoff_max_ms;
     case EXCHANGE_RESPONSE_HEAD:
-        return waits_for_body(exchange) ? timeouts->request_body_idle_ms
-                                        : timeouts->response_head_ms;
+        return exchange_waits_for_body(exchange) ? timeouts->request_body_idle_ms
+                                                 : timeouts->response_head_ms;
     case EXCHANGE_RELAYING:
     case EXCHANGE_REPLYING:
         return timeouts->response_idle_ms;
@@ -56,8 +61,7 @@ static bool try_limited(const struct exchange *exchange)
            retry_conceivable(exchange);
 }
 
-/* The attempt's beginning, or the last send of a body that the client was still sending then. */
-static u64 try_since_ns(const struct exchange *exchange)
+u64 exchange_asked_ns(const struct exchange *exchange)
 {
     const struct relay *request = &exchange->request;
     bool streamed = exchange->phase == EXCHANGE_RESPONSE_HEAD &&
@@ -73,7 +77,7 @@ static u32 ms_until(u64 until_ns, u64 now_ns)
 
 static u32 try_left_ms(const struct exchange *exchange)
 {
-    u64 since_ns = try_since_ns(exchange), now_ns = proxy_now_ns(exchange->proxy);
+    u64 since_ns = exchange_asked_ns(exchange), now_ns = proxy_now_ns(exchange->proxy);
     u64 try_ns =
         max_u64(since_ns, exchange->extended_ns) + exchange->route->timeouts.per_try_ms * NS_PER_MS;
     u64 until_ns = min_u64(try_ns, since_ns + phase_timeout_ms(exchange) * NS_PER_MS);
@@ -180,18 +184,31 @@ static bool phase_goes_on(struct exchange *exchange)
     if (exchange->route->timeouts.per_try_ms == 0 || !(connecting || asked) ||
         patience_is_short(exchange))
         return false;
-    u64 until_ns = try_since_ns(exchange) + phase_timeout_ms(exchange) * NS_PER_MS;
+    u64 until_ns = exchange_asked_ns(exchange) + phase_timeout_ms(exchange) * NS_PER_MS;
     u32 left_ms = ms_until(until_ns, proxy_now_ns(exchange->proxy));
     if (left_ms > 0)
         client_set_deadline(exchange->client, left_ms);
     return left_ms > 0;
 }
 
+/* A backend is not to blame for the silence of one who has not been asked all of it. */
 static void response_timed_out(struct exchange *exchange)
 {
+    if (lacks_body(exchange)) {
+        exchange_fail(exchange, FAULT_BODY_TIMEOUT);
+        return;
+    }
     if (exchange->route->limited)
         queue_sample(exchange);
     attempt_failed(exchange, FAULT_RESPONSE_TIMEOUT, (struct ring_done){0});
+}
+
+/* Whose silence it is. */
+static enum fault relaying_fault(const struct exchange *exchange)
+{
+    if (relay_pending(&exchange->response))
+        return FAULT_CLIENT_STALLED;
+    return lacks_body(exchange) ? FAULT_BODY_TIMEOUT : FAULT_RESPONSE_STALLED;
 }
 
 void exchange_on_timeout(struct exchange *exchange)
@@ -219,14 +236,10 @@ void exchange_on_timeout(struct exchange *exchange)
         ASSERT(false); /* dealt with above */
         return;
     case EXCHANGE_RESPONSE_HEAD:
-        if (waits_for_body(exchange))
-            exchange_fail(exchange, FAULT_BODY_TIMEOUT);
-        else
-            response_timed_out(exchange);
+        response_timed_out(exchange);
         return;
     case EXCHANGE_RELAYING:
-        exchange_fail(exchange, relay_pending(&exchange->response) ? FAULT_CLIENT_STALLED
-                                                                   : FAULT_RESPONSE_STALLED);
+        exchange_fail(exchange, relaying_fault(exchange));
         return;
     case EXCHANGE_REPLYING:
         exchange_cancel(exchange, FAULT_CLIENT_STALLED);

@@ -135,6 +135,8 @@ static void cut(struct exchange *exchange, enum fault fault)
     client->proxy->counters.faults[fault]++;
     if (exchange->phase == EXCHANGE_QUEUED)
         queue_abandon(exchange);
+    if (exchange->route->limited)
+        queue_sample_unanswered(exchange);
     hedge_call_off(exchange);
     attempt_end(exchange, false);
     record_access(exchange);
@@ -289,7 +291,9 @@ void exchange_on_client_sent(struct exchange *exchange)
     struct proxy *proxy = exchange->proxy;
     proxy->counters.bytes_to_clients += exchange->response.sending_bytes;
     relay_sent(&exchange->response, proxy);
-    exchange_step(exchange);
+    /* The backend does not get more time for the final response with each interim one. */
+    if (exchange->phase != EXCHANGE_RESPONSE_HEAD || exchange_waits_for_body(exchange))
+        exchange_step(exchange);
 }
 
 void exchange_on_client_paused(struct exchange *exchange)

@@ -147,6 +147,11 @@ void exchange_set_deadline(struct exchange *exchange);
 /* The same at the beginning of an attempt. */
 void exchange_begin_deadline(struct exchange *exchange);
 void exchange_on_timeout(struct exchange *exchange);
+/* True when it cannot go on before the client sends more of its request, and the client knows. */
+bool exchange_waits_for_body(const struct exchange *exchange);
+/* When the backend's time began: with the attempt, or with the last send of a body that the client
+ * was still sending then. */
+u64 exchange_asked_ns(const struct exchange *exchange);
 /* What its phase has left since it began, on a timer that was set to something earlier. */
 void exchange_resume_deadline(struct exchange *exchange);
 

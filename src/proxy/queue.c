@@ -305,14 +305,26 @@ void queue_leave(struct exchange *exchange)
 
 /* ---- Whose turn it is ---- */
 
-void queue_sample(struct exchange *exchange)
+static void add_sample(struct exchange *exchange, bool unanswered)
 {
     struct proxy *proxy = exchange->proxy;
     struct queue *queue = queue_at(&proxy->queues, exchange_route_slot(exchange));
-    const struct state_sample sample = {exchange->attempt_ns, proxy_now_ns(proxy)};
+    const struct state_sample sample = {exchange_asked_ns(exchange), proxy_now_ns(proxy),
+                                        unanswered};
     if (queue->adaptive.least > 0 && exchange->route_entered &&
         state_route_sample(proxy->queues.routes, queue->slot, &queue->adaptive, &sample))
         set_due(&proxy->queues, queue); /* there may be more places */
+}
+
+void queue_sample(struct exchange *exchange)
+{
+    add_sample(exchange, false);
+}
+
+void queue_sample_unanswered(struct exchange *exchange)
+{
+    if (exchange->phase == EXCHANGE_RESPONSE_HEAD && relay_handed_over(&exchange->request))
+        add_sample(exchange, true);
 }
 
 void queue_room_freed(struct proxy *proxy)

@@ -73,6 +73,8 @@ void queue_leave(struct exchange *exchange);
 
 /* The exchange's request was answered, or should have been: a sample for the route's limit. */
 void queue_sample(struct exchange *exchange);
+/* The exchange ends before that, because its client is gone or for another reason. */
+void queue_sample_unanswered(struct exchange *exchange);
 /* There is one request less at a backend. */
 void queue_room_freed(struct proxy *proxy);
 

@@ -128,7 +128,7 @@ static bool tried_again(struct exchange *exchange, const struct http_response *r
 
 static void note_for_route(struct exchange *exchange, u64 latency_us)
 {
-    if (exchange->route->limited)
+    if (exchange->route->limited && exchange->request.state != RELAY_FLOWING)
         queue_sample(exchange);
     if (exchange->route->hedged)
         hedge_sample(exchange, latency_us);
@@ -139,9 +139,10 @@ static void note_first_byte(struct exchange *exchange, u32 status)
     struct proxy *proxy = exchange->proxy;
     struct state_tally *tally = exchange_tally(exchange);
     exchange->first_byte_ns = proxy_now_ns(proxy);
-    u64 latency_us = (exchange->first_byte_ns - exchange->attempt_ns) / NS_PER_US;
-    state_backend_latency(proxy->state, exchange_backend_slot(exchange),
-                          (u32)min_u64(latency_us, UINT32_MAX), exchange->first_byte_ns);
+    u64 latency_us = (exchange->first_byte_ns - exchange_asked_ns(exchange)) / NS_PER_US;
+    if (LIKELY(exchange->request.state != RELAY_FLOWING)) /* else the client's pace is in it */
+        state_backend_latency(proxy->state, exchange_backend_slot(exchange),
+                              (u32)min_u64(latency_us, UINT32_MAX), exchange->first_byte_ns);
     state_tally_add(&tally->responses[status / 100 - 1], 1);
     state_tally_add(&tally->latency_us_sum, latency_us);
     state_latency_add(&proxy->latencies[exchange_backend_slot(exchange)], latency_us);

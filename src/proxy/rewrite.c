@@ -47,6 +47,14 @@ struct request_rewrite {
     bool own_host;        /* the Host line is written by us */
 };
 
+/* X-Forwarded-Port and the like, which Connection must not be able to remove. */
+static bool is_forwarding(const struct http_request *request, u32 index)
+{
+    const struct slice prefix = SLICE("x-forwarded-");
+    struct slice name = http_field_name(&request->fields, index);
+    return name.len > prefix.len && slice_equal_nocase(slice_of(name.data, prefix.len), prefix);
+}
+
 static bool request_drops(const struct request_rewrite *rewrite, u32 index)
 {
     const struct http_field *field = &rewrite->request->fields.at[index];
@@ -56,7 +64,7 @@ static bool request_drops(const struct request_rewrite *rewrite, u32 index)
         return true;
     enum http_field_id id = (enum http_field_id)field->id;
     if (id == HTTP_FIELD_OTHER)
-        return field->named_by_connection;
+        return field->named_by_connection && !is_forwarding(rewrite->request, index);
     u8 flags = http_field_info(id)->flags;
     /* The body is forwarded in this framing, whatever Connection says of it. */
     if (id == HTTP_FIELD_TRANSFER_ENCODING || id == HTTP_FIELD_CONTENT_LENGTH)

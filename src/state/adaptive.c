@@ -5,15 +5,18 @@
 #include "state/places.h"
 
 enum { WINDOW_SAMPLES = 50, WINDOW_MS = 100 }; /* at least */
+enum { GIVEN_UP_PERCENT = 10 };                /* of them, or more */
 
 /* What changes with every sample, and what with every window. */
 struct adaptive {
     u64 from_ns; /* when the window began: what began earlier is none of its samples */
     u64 latency_us;
     u32 samples;
+    u32 given_up; /* of these */
     u32 most_active;
-    u32 limit; /* 0 = none was asked for yet */
-    bool busy; /* somebody works on the gradient */
+    u32 limit;       /* 0 = none was asked for yet */
+    u32 baseline_us; /* the gradient's */
+    bool busy;       /* somebody works on the gradient */
     struct limit_gradient gradient;
 } __attribute__((aligned(CACHE_LINE_BYTES)));
 
@@ -52,6 +55,7 @@ static void begin_window(struct adaptive *adaptive, u32 limit, u64 now_ns)
 {
     __atomic_store_n(&adaptive->latency_us, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&adaptive->samples, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&adaptive->given_up, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&adaptive->most_active, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&adaptive->from_ns, now_ns, __ATOMIC_RELAXED);
     __atomic_store_n(&adaptive->limit, limit, __ATOMIC_SEQ_CST);
@@ -100,13 +104,28 @@ static bool end_window(struct adaptive *adaptive, const struct limit_gradient_se
             .now_ns = now_ns,
             .latency_us = (u32)min_u64(max_u64(latency_us, 1), UINT32_MAX),
             .most_active = __atomic_load_n(&adaptive->most_active, __ATOMIC_RELAXED),
+            .given_up = __atomic_load_n(&adaptive->given_up, __ATOMIC_RELAXED) * 100ull >=
+                        samples * (u64)GIVEN_UP_PERCENT,
         };
         u32 limit = limit_gradient_next(&adaptive->gradient, settings, &window);
         changed = limit != adaptive->limit;
+        __atomic_store_n(&adaptive->baseline_us, (u32)adaptive->gradient.baseline_us,
+                         __ATOMIC_RELAXED);
         begin_window(adaptive, limit, now_ns);
     }
     unlock(adaptive);
     return changed;
+}
+
+/* One that was given up while it took no longer than it may says nothing. */
+static bool add_given_up(struct adaptive *adaptive, const struct limit_gradient_settings *settings,
+                         u64 latency_us)
+{
+    u64 baseline_us = __atomic_load_n(&adaptive->baseline_us, __ATOMIC_RELAXED);
+    if (latency_us * 100 <= baseline_us * settings->tolerance_percent)
+        return false;
+    __atomic_fetch_add(&adaptive->given_up, 1, __ATOMIC_RELAXED);
+    return true;
 }
 
 /* A sample that is lost to the end of a window, or counted in the next one, does no harm. */
@@ -124,6 +143,8 @@ bool state_route_sample(struct state_routes *routes, u32 slot,
     if (sample->began_ns < from_ns)
         return false;
     u64 latency_us = (sample->now_ns - sample->began_ns) / NS_PER_US;
+    if (sample->unanswered && !add_given_up(adaptive, settings, latency_us))
+        return false;
     __atomic_fetch_add(&adaptive->latency_us, latency_us, __ATOMIC_RELAXED);
     u32 samples = __atomic_add_fetch(&adaptive->samples, 1, __ATOMIC_RELAXED);
     return samples >= WINDOW_SAMPLES && sample->now_ns - from_ns >= WINDOW_MS * NS_PER_MS &&

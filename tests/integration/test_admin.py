@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -97,6 +98,20 @@ def test_failures_by_the_backend(lab):
     assert (first["requests"], first["failures"]) == (1, 1)
     assert sum(first["responses"].values()) == 0
     assert (second["requests"], second["failures"], second["responses"]["5xx"]) == (1, 0, 1)
+
+
+def test_latency_is_the_backends(lab):
+    """Not that of a client who takes three seconds to send a body."""
+    proxy = managed(lab, lab.origin(serve(lambda _: answer())))
+    client = lab.client(proxy)
+    client.send(request("PUT", "/", "Content-Length: 3"))
+    for _ in range(3):
+        time.sleep(1)
+        client.send(b"a")
+    assert client.read_response("PUT").status == 200
+    backend = settled(lab, proxy)["backends"][0]
+    assert 0 < backend["latencyUs"] < 2_900_000
+    assert 0 < backend["responseHeadUs"]["p99"] < 2_900_000
 
 
 def test_latency_percentiles(lab):

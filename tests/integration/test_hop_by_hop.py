@@ -64,6 +64,13 @@ def test_connection_cannot_remove_essentials(lab, name, value):
     assert seen.body == b"body"
 
 
+@pytest.mark.parametrize("name", ["X-Forwarded-Port", "x-forwarded-PREFIX"])
+def test_connection_cannot_remove_forwarding_fields_that_are_not_ours(lab, name):
+    """Who comes through another proxy must not be able to unsay what that one has said."""
+    seen = forwarded(lab, f"Connection: {name}, X-Forwarded-", f"{name}: 8443", "X-Forwarded-: 1")
+    assert (seen.get(name), seen.get("X-Forwarded-")) == ("8443", None)
+
+
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host",
                                   "X-Real-IP", "X-Request-ID", "Via"])
 def test_connection_cannot_remove_what_the_proxy_says(lab, name):

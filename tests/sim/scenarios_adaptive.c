@@ -1,7 +1,8 @@
 /*
  * A limit that follows the latency, in front of a backend that can do so much and no more: requests
  * come three times as fast, whatever becomes of the earlier ones. (Issue: "at 3x the origin's
- * capacity, goodput stays >= 90 % of capacity and admitted p99 <= 3x the unloaded one".)
+ * capacity, goodput stays >= 90 % of capacity and admitted p99 <= 3x the unloaded one".) And what
+ * the limit makes of clients that do not wait for their answers.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +45,10 @@ struct world {
     u32 due; /* hundredths of requests that are still to be made */
     u32 served;
     u32 refused;
-    u32 missed; /* no client was idle */
+    u32 given_up;
+    u32 patience_ms; /* of the clients; 0 = they wait */
+    bool frozen;     /* the backend takes requests, and does not answer */
+    u32 missed;      /* no client was idle */
     u32 latencies_us[SAMPLES_MAX];
 };
 
@@ -74,7 +78,8 @@ static void serve(struct world *world)
         if (connection->done_ns == 0 && head > 0) {
             sim_take(connection->peer, head);
             take_request(world, connection);
-        } else if (connection->done_ns != 0 && connection->done_ns <= sim_now_ns(world->sim)) {
+        } else if (connection->done_ns != 0 && !world->frozen &&
+                   connection->done_ns <= sim_now_ns(world->sim)) {
             connection->done_ns = 0;
             sim_say(connection->peer, "HTTP/1.1 204 OK\r\n\r\n");
         }
@@ -129,6 +134,19 @@ static void take_answer(struct world *world, struct client *client)
     client->asked_ns = 0;
 }
 
+static void lose_patience(struct world *world)
+{
+    u64 patience_ns = world->patience_ms * 1000000ull, now_ns = sim_now_ns(world->sim);
+    for (u32 i = 0; i < CLIENTS && world->patience_ms > 0; i++) {
+        struct client *client = &world->clients[i];
+        if (client->asked_ns == 0 || now_ns < client->asked_ns + patience_ns)
+            continue;
+        sim_reset(client->peer);
+        *client = (struct client){0};
+        world->given_up++;
+    }
+}
+
 /* At so many percent of what the backend can do. */
 static void run(struct world *world, u32 load_percent, u32 seconds)
 {
@@ -141,6 +159,7 @@ static void run(struct world *world, u32 load_percent, u32 seconds)
         serve(world);
         for (u32 i = 0; i < CLIENTS; i++)
             take_answer(world, &world->clients[i]);
+        lose_patience(world);
     }
 }
 
@@ -178,14 +197,50 @@ static void overload(u64 seed)
     sim_destroy(sim);
 }
 
+/* Requests that the proxy has let through and that the backend owes an answer. */
+static u32 at_backend(const struct world *world)
+{
+    u32 count = 0;
+    for (u32 i = 0; i < world->connection_count; i++)
+        count += world->connections[i].done_ns != 0 && !sim_gone(world->connections[i].peer);
+    return count;
+}
+
+/* No request is answered any more, and nobody waits for that: the limit falls all the same, so that
+ * the backend is not busy with what nobody wants. */
+static void impatient(u64 seed)
+{
+    static struct world world;
+    struct sim *sim = sim_create(&(struct sim_options){.seed = seed, .config = CONFIG});
+    sim_set_title("impatient", seed);
+    world = (struct world){.sim = sim};
+    run(&world, 80, 20);
+    world.frozen = true;
+    world.patience_ms = 1000;
+    run(&world, 400, 3);
+    u32 before = at_backend(&world);
+    run(&world, 400, 40);
+    u32 after = at_backend(&world);
+    printf("# seed %llu: %u given up, %u then %u at the backend\n", (unsigned long long)seed,
+           world.given_up, before, after);
+    SIM_CHECK(world.given_up > 100 && before > 12 && after <= 10);
+    sim_destroy(sim);
+}
+
 int main(void)
 {
     enum { SEEDS_DEFAULT = 4 };
     struct sim_seeds seeds = sim_seeds(SEEDS_DEFAULT);
     sim_print_on_abort();
-    printf("1..1\n");
-    for (u64 seed = seeds.first; seed <= seeds.last; seed++)
-        overload(seed);
-    printf("ok 1 - overload\n");
+    static const struct {
+        const char *name;
+        void (*run)(u64 seed);
+    } rows[] = {{"overload", overload}, {"impatient clients", impatient}};
+    printf("1..%zu\n", ARRAY_COUNT(rows));
+    for (usize i = 0; i < ARRAY_COUNT(rows); i++) {
+        for (u64 seed = seeds.first; seed <= seeds.last; seed++)
+            rows[i].run(seed);
+        printf("ok %zu - %s\n", i + 1, rows[i].name);
+    }
     return 0;
 }

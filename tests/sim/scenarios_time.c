@@ -58,6 +58,53 @@ static void response_head(struct sim *sim)
     (void)scenario_get(sim, client); /* the client's connection is sound */
 }
 
+/* However many interim ones come before it. */
+static void response_head_behind_others(struct sim *sim)
+{
+    struct sim_peer *client = sim_connect(sim);
+    struct sim_peer *backend = scenario_get(sim, client);
+    u64 since_ns = sim_now_ns(sim);
+    for (u32 i = 0; i < 3; i++) {
+        sim_say(backend, "HTTP/1.1 102 Processing\r\n\r\n");
+        EXPECT_HEAD(sim, client, "HTTP/1.1 102 Processing");
+        sim_pass(sim, 1000);
+    }
+    scenario_expect_page(sim, client, "504");
+    scenario_check_after(sim, since_ns, 4000);
+}
+
+/* Its body may be what the backend waits for, which is not to blame then. */
+static void uninvited_body(struct sim *sim)
+{
+    struct sim_peer *client = sim_connect(sim);
+    sim_say(client,
+            "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    struct sim_peer *backend = scenario_accept(sim, 0);
+    EXPECT_HEAD(sim, backend, "PUT / HTTP/1.1");
+    u64 since_ns = sim_now_ns(sim);
+    scenario_expect_page(sim, client, "408");
+    scenario_check_after(sim, since_ns, 4000);
+    SIM_CHECK(sim_counters(sim)->faults[FAULT_BODY_TIMEOUT] == 1);
+    SIM_CHECK(sim_counters(sim)->faults[FAULT_RESPONSE_TIMEOUT] == 0);
+    scenario_drop(sim, backend);
+}
+
+static void body_idle_in_a_response(struct sim *sim)
+{
+    struct sim_peer *client = sim_connect(sim);
+    sim_say(client, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n");
+    struct sim_peer *backend = scenario_accept(sim, 0);
+    EXPECT_HEAD(sim, backend, "PUT / HTTP/1.1");
+    sim_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc");
+    EXPECT_HEAD(sim, client, "HTTP/1.1 200 OK");
+    scenario_expect(sim, client, "abc");
+    u64 since_ns = sim_now_ns(sim);
+    scenario_drop(sim, client);
+    scenario_check_after(sim, since_ns, 5000);
+    SIM_CHECK(sim_counters(sim)->faults[FAULT_BODY_TIMEOUT] == 1);
+    SIM_CHECK(sim_counters(sim)->faults[FAULT_RESPONSE_STALLED] == 0);
+}
+
 static void response_idle(struct sim *sim)
 {
     struct sim_peer *client = sim_connect(sim);
@@ -165,6 +212,9 @@ static const struct scenario scenarios[] = {
     {.name = "a head that does not end", .run = slow_head},
     {.name = "a request body that stops", .run = body_idle},
     {.name = "a response that does not begin", .run = response_head},
+    {.name = "interim responses without a final one", .run = response_head_behind_others},
+    {.name = "a request body that nobody asks for", .run = uninvited_body},
+    {.name = "a request body that stops in a response", .run = body_idle_in_a_response},
     {.name = "a response body that stops", .run = response_idle},
     {.name = "a client that stops reading", .run = client_stalled},
     {.name = "a slow reader", .run = slow_reader},

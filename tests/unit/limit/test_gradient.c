@@ -273,12 +273,32 @@ static void one_bad_window(void **state)
     struct limit_gradient gradient;
     u32 before = limit_gradient_begin(&gradient, &settings, NS_PER_S);
     for (u32 i = 0; i < 30; i++)
-        before = limit_gradient_next(&gradient, &settings,
-                                     &(struct limit_window){NS_PER_S, 1000, (u32)gradient.limit});
+        before =
+            limit_gradient_next(&gradient, &settings,
+                                &(struct limit_window){NS_PER_S, 1000, (u32)gradient.limit, false});
     assert_true(before > 120); /* nobody waits: more and more */
     u32 after = limit_gradient_next(&gradient, &settings,
-                                    &(struct limit_window){NS_PER_S, UINT32_MAX, before});
+                                    &(struct limit_window){NS_PER_S, UINT32_MAX, before, false});
     assert_in_range(after, before / 2, before);
+}
+
+/* What was given up teaches nothing about an idle backend, probed or not. */
+static void given_up(void **state)
+{
+    (void)state;
+    struct limit_gradient_settings settings = {1, 1000, 150, 2 * NS_PER_S};
+    struct limit_gradient gradient;
+    u32 limit = limit_gradient_begin(&gradient, &settings, NS_PER_S);
+    for (u32 i = 0; i < 100; i++) {
+        const struct limit_window window = {i * NS_PER_S, 5000, limit, true};
+        limit = limit_gradient_next(&gradient, &settings, &window);
+    }
+    assert_true(gradient.baseline_us == 0.0 && limit < 10);
+    for (u32 i = 100; i < 300; i++) {
+        const struct limit_window window = {i * NS_PER_S, 1000, limit, false};
+        limit = limit_gradient_next(&gradient, &settings, &window);
+    }
+    assert_true(gradient.baseline_us == 1000.0 && limit > 100); /* it is as quick as ever */
 }
 
 int main(void)
@@ -289,6 +309,7 @@ int main(void)
         cmocka_unit_test(the_limit_follows_the_backend),
         cmocka_unit_test(the_limit_stays_within_its_bounds),
         cmocka_unit_test(one_bad_window),
+        cmocka_unit_test(given_up),
     };
     return cmocka_run_group_tests_name("limits that follow latency", tests, NULL, NULL);
 }
