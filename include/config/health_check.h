@@ -39,7 +39,7 @@ struct config_health_check {
     u32 type;                     /* enum config_probe */
     u32 method;                   /* enum config_probe_method */
     u32 interval_ms;
-    u32 fast_interval_ms; /* while a change is being confirmed */
+    u32 fast_interval_ms; /* while a change is being confirmed, and of one just down */
     u32 interval_max_ms;  /* for a backend that stays down; without effect below interval_ms */
     u32 timeout_ms;
     u32 healthy_threshold;

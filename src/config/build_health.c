@@ -77,6 +77,15 @@ static void body_judge(struct reader *reader, const struct path *check,
                         "is not allowed with the method HEAD: its response has no body");
 }
 
+static void intervals_judge(struct reader *reader, const struct path *check,
+                            const struct config_health_check *values)
+{
+    struct path path = path_key(check, SLICE("fastInterval"));
+    if (values->fast_interval_ms > values->interval_ms)
+        reader_complain(reader, &path, "%u is not allowed: no more than `interval`, which is %u",
+                        values->fast_interval_ms, values->interval_ms);
+}
+
 /* ---- The command ---- */
 
 static void program_judge(struct reader *reader, const struct config_world *world,
@@ -142,6 +151,7 @@ void health_check_judge(struct reader *reader, const struct config_world *world,
 {
     headers_judge(reader, path, from);
     body_judge(reader, path, &from->values);
+    intervals_judge(reader, path, &from->values);
     command_judge(reader, world, path, from);
 }
 

@@ -35,7 +35,8 @@ static const struct setting health_check_rows[] = {
      MEMBER(struct settings_health_check, values.fast_interval_ms),
      .min = 100, .max = MS_MAX, .unit = MS, .inherits = "`interval`",
      .text = "The same while a change is being confirmed: after a failed probe of a backend that "
-             "is up, or a good one of a backend that is down."},
+             "is up, or a good one of a backend that is down. Also for the first probes of one "
+             "that is down. No more than `interval`."},
     {.key = "maxInterval", .type = SETTING_INTEGER,
      MEMBER(struct settings_health_check, values.interval_max_ms),
      .min = 100, .max = MS_MAX, .unit = MS, .fallback = "60000",

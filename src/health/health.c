@@ -165,11 +165,12 @@ static void check_begin(struct health *health, struct check *check)
                   health_spread_ns(config->backend_count, interval_ms, &health->rng));
 }
 
-/* A shorter interval counts from now on, not after the longer one has passed. */
+/* A shorter interval counts from now on, not after the longer one has passed. First probes stay
+ * spread as they are. */
 static void check_hasten(struct check *check)
 {
     u64 next_ns = check->timer.deadline_ns;
-    if (check->probe || next_ns == 0)
+    if (check->probe || next_ns == 0 || check->started_ns == 0)
         return; /* is scheduled by the new settings when that is over */
     schedule(check);
     if (check->timer.deadline_ns > next_ns)

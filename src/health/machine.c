@@ -48,7 +48,7 @@ u32 health_machine_wait_ms(const struct health_machine *machine,
     if (machine->against > 0)
         return check->fast_interval_ms;
     if (machine->lasting <= BACKOFF_AFTER)
-        return check->interval_ms;
+        return machine->state == HEALTH_UNHEALTHY ? check->fast_interval_ms : check->interval_ms;
     u32 doublings = min_u32(machine->lasting - BACKOFF_AFTER, BACKOFF_DOUBLINGS_MAX);
     u64 wait_ms = (u64)check->interval_ms << doublings;
     return (u32)min_u64(wait_ms, max_u32(check->interval_ms, check->interval_max_ms));

@@ -15,6 +15,9 @@ static const struct bad bad_contradictions[] = {
      "c.json:1:96: backends[2].id: \"a\" is not allowed: backends[1] has this id\n"},
     {"{'backends':[{'id':'backend-2','url':'http://127.0.0.1:1'},{'url':'http://127.0.0.1:2'}]}",
      "c.json:1:60: backends[1].id: \"backend-2\" is not allowed: backends[0] has this id\n"},
+    {"{'backends':[{'url':'http://127.0.0.1:1','healthCheck':{'fastInterval':10001}}]}",
+     "c.json:1:72: backends[0].healthCheck.fastInterval: 10001 is not allowed: no more than "
+     "`interval`, which is 10000\n"},
     {"{'routes':[{'id':'default'}]," BACKENDS "}",
      "c.json:1:18: routes[0].id: \"default\" is not allowed: it is the route of all requests "
      "that no other route matches\n"},

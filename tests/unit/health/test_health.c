@@ -225,6 +225,18 @@ static void following_again_and_again_loses_nothing(void **state)
     lab_close(&lab);
 }
 
+/* Else each reload in the first interval would start all of them at once. */
+static void first_probes_stay_spread(void **state)
+{
+    struct lab lab;
+    lab_open(&lab, *state);
+    follow(&lab, (struct wanted){.n = 0, .first = 0, .count = 100, .check = PATIENT_CHECK});
+    u64 earliest_ns = health_deadline_ns(lab.health);
+    follow(&lab, (struct wanted){.n = 1, .first = 0, .count = 100, .check = PATIENT_CHECK});
+    assert_int_equal(health_deadline_ns(lab.health), earliest_ns);
+    lab_close(&lab);
+}
+
 static struct health_last last_of(const struct lab *lab, u32 backend)
 {
     struct health_last last;
@@ -366,6 +378,7 @@ int main(void)
         cmocka_unit_test(a_backend_that_is_gone_leaves_no_mark),
         cmocka_unit_test(a_check_that_is_turned_off_leaves_the_backend_usable),
         cmocka_unit_test(following_again_and_again_loses_nothing),
+        cmocka_unit_test(first_probes_stay_spread),
         cmocka_unit_test(what_is_restored_keeps_its_age_until_a_probe_has_ended),
         cmocka_unit_test(a_script_decides_by_its_exit_status),
         cmocka_unit_test(scripts_at_once_are_bounded_and_killed_at_the_end),

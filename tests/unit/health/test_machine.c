@@ -87,7 +87,7 @@ static void a_change_is_confirmed_faster(void **state)
     assert_int_equal(wait_after("+-"), 2000);
     assert_int_equal(wait_after("+--"), 2000);
     assert_int_equal(wait_after("+--+"), 10000);
-    assert_int_equal(wait_after("---"), 10000);
+    assert_int_equal(wait_after("---"), 2000);
     assert_int_equal(wait_after("---+"), 2000);
     assert_int_equal(wait_after("---++"), 10000);
 }
@@ -95,7 +95,7 @@ static void a_change_is_confirmed_faster(void **state)
 static void one_that_stays_down_is_asked_less_and_less(void **state)
 {
     (void)state;
-    static const u32 waits_ms[] = {10000, 10000, 10000, 10000, 20000, 40000, 60000, 60000};
+    static const u32 waits_ms[] = {2000, 2000, 2000, 2000, 20000, 40000, 60000, 60000};
     struct health_machine machine = {.state = HEALTH_UNKNOWN};
     step(&machine, "---");
     for (u32 i = 0; i < ARRAY_COUNT(waits_ms); i++) {
@@ -109,7 +109,7 @@ static void one_that_stays_down_is_asked_less_and_less(void **state)
     step(&machine, "-");
     assert_int_equal(health_machine_wait_ms(&machine, &check), 60000);
     step(&machine, "+-");
-    assert_int_equal(health_machine_wait_ms(&machine, &check), 10000);
+    assert_int_equal(health_machine_wait_ms(&machine, &check), 2000);
 }
 
 static void without_room_to_back_off_the_interval_stays(void **state)
