@@ -7,11 +7,10 @@
 BUILD    ?= build
 PREFIX   ?= /usr/local
 WERROR   ?= 1
-# OPT replaces the optimisation flags; SANITIZE is a list for -fsanitize=; LTO=1 turns on link-time
-# optimisation; SEED replays one simulator run; FUZZ_SECONDS bounds each fuzz target.
+# OPT replaces the optimisation flags; SANITIZE is a list for -fsanitize=; LTO is 1 or 0, see
+# tools/make/flags.mk; SEED replays one simulator run; FUZZ_SECONDS bounds each fuzz target.
 OPT      ?= -O2 -g
 SANITIZE ?=
-LTO      ?= 0
 FUZZ_SECONDS ?= 20
 ifeq ($(origin CC),default)
 CC := gcc

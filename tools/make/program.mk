@@ -25,7 +25,7 @@ run: ## install build packages, build, start the demo backends and the proxy on 
 ifneq ($(filter src/main.c,$(SOURCES)),)
 $(PROGRAM): $(MAIN_OBJECT) $(LIBRARY)
 	@echo "  LD $@"
-	@$(CC) $(NP_LDFLAGS) -o $@ $(MAIN_OBJECT) $(LIBRARY) $(NP_LDLIBS)
+	@$(CC) $(HARDENING) $(LTO_LDFLAGS) $(NP_LDFLAGS) -o $@ $(MAIN_OBJECT) $(LIBRARY) $(NP_LDLIBS)
 else
 # Without a main there is nothing to link yet; the modules still build.
 .PHONY: $(PROGRAM)
@@ -43,6 +43,7 @@ $(BUILD)/sources: FORCE
 	@mkdir -p $(@D)
 	@echo '$(LIB_OBJECTS)' | cmp -s - $@ || echo '$(LIB_OBJECTS)' > $@
 
+$(BUILD)/obj/src/%.o: private TARGET_CFLAGS := $(LTO_CFLAGS)
 $(BUILD)/obj/%.o: %.c $(FLAGS_STAMP)
 	@mkdir -p $(@D)
 	@echo '  CC $<'

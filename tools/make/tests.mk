@@ -37,7 +37,7 @@ unit: $(UNIT_PROGRAMS) $(if $(filter src/main.c,$(SOURCES)),$(PROGRAM)) ## build
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBRARY) $(HELPERS)
 	@mkdir -p $(@D)
 	@echo '  LD $@'
-	@$(CC) $(NP_LDFLAGS) $(call link_flags,tests/unit/$*.c) -o $@ $< $(HELPERS) $(LIBRARY) \
+	@$(CC) $(NP_LDFLAGS) $(TEST_LDFLAGS) $(call link_flags,tests/unit/$*.c) -o $@ $< $(HELPERS) $(LIBRARY) \
 	  -lcmocka $(NP_LDLIBS)
 
 # --- Simulator: tests/sim supplies the kernel, the sockets and the clock; the rest is the real code -
@@ -63,7 +63,7 @@ sim: $(SIM_PROGRAMS) ## run the proxy on the simulated kernel (SEED=n replays on
 $(BUILD)/sim/%: $(BUILD)/obj/tests/sim/%.o $(SIM_LIBRARY) $(LIBRARY) $(HELPERS)
 	@mkdir -p $(@D)
 	@echo '  LD $@'
-	@$(CC) $(NP_LDFLAGS) $(call link_flags,tests/sim/$*.c) -o $@ $< $(HELPERS) $(SIM_LIBRARY) \
+	@$(CC) $(NP_LDFLAGS) $(TEST_LDFLAGS) $(call link_flags,tests/sim/$*.c) -o $@ $< $(HELPERS) $(SIM_LIBRARY) \
 	  $(LIBRARY) -lcmocka $(NP_LDLIBS)
 
 # --- Integration and conformance: pytest on the real binary -----------------------------------------
@@ -119,7 +119,7 @@ FUZZ_LIBRARIES := $(SIM_LIBRARY) $(LIBRARY)
 $(BUILD)/bin/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(FUZZ_LIBRARIES) $(HELPERS)
 	@mkdir -p $(@D)
 	@echo '  LD $@'
-	@$(CC) $(NP_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(HELPERS) $(FUZZ_LIBRARIES) -lcmocka $(NP_LDLIBS)
+	@$(CC) $(NP_LDFLAGS) $(TEST_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(HELPERS) $(FUZZ_LIBRARIES) -lcmocka $(NP_LDLIBS)
 
 # --- Sanitizers: the same suites in a build of their own --------------------------------------------
 # clang by default, so that a test run has seen both compilers.
