@@ -135,6 +135,7 @@ struct channel_message {
     char text[CHANNEL_TEXT_BYTES];
     u32 fd_count;
     int fds[CHANNEL_FDS_MAX]; /* closed to further programs; the receiver's from now on */
+    bool cut;                 /* there were more, which we were not allowed to have */
 };
 
 enum channel_result { CHANNEL_MESSAGE, CHANNEL_NOTHING, CHANNEL_ENDED };

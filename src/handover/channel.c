@@ -83,6 +83,7 @@ enum channel_result channel_receive(int channel, struct channel_message *out)
     if (len <= 0) /* no message is empty */
         return CHANNEL_ENDED;
     out->text[len] = '\0';
+    out->cut = (message.msg_flags & MSG_CTRUNC) != 0;
     take_fds(&message, out);
     return CHANNEL_MESSAGE;
 }

@@ -199,6 +199,9 @@ static void on_message(struct supervisor *supervisor, struct engine *engine,
                        const struct channel_message *message)
 {
     const char *text = message->text;
+    if (message->cut)
+        supervisor_say("nextproxy: too few file descriptors for the supervisor: not all listening "
+                       "sockets outlive a restart; raise the limit (ulimit -n, LimitNOFILE=)");
     if (begins_with(text, MESSAGE_KEEP)) {
         keep(supervisor, engine, message);
     } else if (begins_with(text, MESSAGE_FAILED)) {

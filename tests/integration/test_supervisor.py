@@ -19,7 +19,7 @@ from lib.held import Held
 from lib.load import Load, load_origin
 from lib.logs import entries, messages
 from lib.origin import wait_until
-from lib.proxy import BINARY, children, connects
+from lib.proxy import BINARY, children, connects, port_free
 from lib.reload import write_config
 from lib.wire import WAIT_SECONDS
 
@@ -272,3 +272,14 @@ def test_process_1_restarts_and_stops(contained):
     proxy.signal()
     assert proxy.wait_exit() == 0
     assert not pathlib.Path(f"/proc/{first}").exists()
+
+
+def test_more_sockets_than_the_soft_limit_of_files(lab):
+    """The supervisor keeps all of them."""
+    listeners = [{"address": "127.0.0.1", "port": port_free()} for _ in range(20)]
+    proxy = lab.proxy(load_origin(lab), listeners=listeners, workers=4,
+                      how={"before": ["/bin/sh", "-c", 'ulimit -Sn 64; exec "$@"', "sh"]})
+    wait_until(lambda: len(os.listdir(f"/proc/{proxy.pid}/fd")) > 80, "the sockets")
+    crash(proxy)
+    for listener in listeners:
+        assert lab.ask(("127.0.0.1", listener["port"]), request()).status == 200
