@@ -133,6 +133,17 @@ static inline bool transport_reading(const struct transport *transport)
     return ring_recv_owed(&transport->recv);
 }
 
+/* Leases that a send under way reads from, and those that an armed receive is to fill. */
+static inline u32 transport_leases_out(const struct transport *transport)
+{
+    return ring_chain_leases(transport->ring, &transport->sending_leases);
+}
+
+static inline u32 transport_leases_in(const struct transport *transport)
+{
+    return ring_chain_leases(transport->ring, &transport->recv.into);
+}
+
 /* True while the peer may still send. */
 static inline bool transport_readable(const struct transport *transport)
 {

@@ -54,13 +54,20 @@ MUST_CHECK bool ring_chain_write(struct ring *ring, struct lease_chain *chain, c
                                  u32 bytes);
 /* Copies the first `bytes` (<= chain->bytes) out without taking them. */
 void ring_chain_peek(struct ring *ring, const struct lease_chain *chain, char *out, u32 bytes);
-/* How many bytes one connection should hold at most, now: a share of what is free, so that many
- * slow connections get little each and there is always some left for the next one (dynamic
- * thresholds, Choudhury and Hahne 1998). At least one lease. */
+/* Leases in a chain. Its length in bytes does not say: they may be filled in part. */
+u32 ring_chain_leases(const struct ring *ring, const struct lease_chain *chain);
+/* How many bytes one connection should hold at most, now: a share of what is left above a quarter
+ * of all, so that many slow connections get little each (dynamic thresholds, Choudhury and Hahne
+ * 1998). At least one lease. */
 u32 ring_lease_allowance_bytes(const struct ring *ring);
 /* True when so few leases are free that bytes which need not be kept should not be. */
 bool ring_leases_scarce(const struct ring *ring);
-/* Leases held by anyone at the moment: 0 when nothing is in flight. For tests. */
+/* True when more than seven eighths are held: what is left is for those who hold nothing yet, and
+ * whoever holds much has to give it back. */
+bool ring_leases_short(const struct ring *ring);
+/* Leases held by anyone at the moment: 0 when nothing is in flight. */
 u32 ring_leases_held(const struct ring *ring);
+/* All that there are. */
+u32 ring_lease_count(const struct ring *ring);
 
 #endif

@@ -33,7 +33,7 @@ struct ring_recv_class {
 };
 
 struct ring_recv {
-    struct ring_op op; /* private to ring from here on, apart from `mode` and `ended` to read */
+    struct ring_op op; /* private to ring from here on; `mode`, `ended` and `into` may be read */
     const struct ring_recv_class *class;
     /* Set by the owner, never read: fetched into the cache before on_data. */
     const void *next_touched;

@@ -151,6 +151,7 @@ struct proxy *proxy_create(const struct proxy_environment *environment)
         !create_upstreams(proxy))
         return NULL;
     removal_init(proxy);
+    scarcity_init(proxy);
     proxy_adopt(proxy, environment->snapshot);
     return proxy;
 }
@@ -181,6 +182,7 @@ void proxy_destroy(struct proxy *proxy)
 {
     ASSERT(proxy_quiet(proxy));
     removal_stop(proxy);
+    scarcity_stop(proxy);
     overload_deinit(proxy);
     snapshot_unpin(proxy->snapshot, proxy->worker);
     upstreams_destroy(proxy->upstreams);
@@ -248,6 +250,7 @@ void proxy_after_turn(struct proxy *proxy)
     queues_run(proxy);
     transport_reap(&proxy->reaper);
     overload_after_turn(proxy);
+    scarcity_after_turn(proxy);
     proxy->last_responses =
         proxy->draining || overload_does(&proxy->overload, OVERLOAD_NO_KEEP_ALIVE);
     if (proxy_now_ns(proxy) >= proxy->wall_refresh_ns)

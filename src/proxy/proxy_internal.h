@@ -185,6 +185,8 @@ struct proxy {
     struct http_response response;
     struct overload overload;
     struct wheel_timer removal; /* when the first of what was removed has had its time */
+    struct wheel_timer
+        scarcity; /* when leases are short, and somebody may have to give some back */
 };
 
 /* ---- What is not configured any more (removal.c) ---- */
@@ -198,6 +200,12 @@ u64 removal_due_ns(const struct exchange *exchange, u32 backend);
 /* It may be there from now on, and its time ends then. */
 void removal_watch(struct proxy *proxy, u64 end_ns);
 void removal_stop(struct proxy *proxy);
+
+/* ---- Too few leases (scarcity.c) ---- */
+
+void scarcity_init(struct proxy *proxy);
+void scarcity_after_turn(struct proxy *proxy);
+void scarcity_stop(struct proxy *proxy);
 
 static inline u64 proxy_now_ns(const struct proxy *proxy)
 {

@@ -16,7 +16,12 @@
  *
  * The window is what may wait for the sink. It grows while the sink is quick, because few large
  * pieces cost less than many small ones, and shrinks when it is slow, so that slow readers hold
- * little memory.
+ * little memory. It is never more than ring_lease_allowance_bytes(), which is one lease when many
+ * hold some: a relay of which nothing waits may always ask for so much, so each goes on as fast as
+ * its sink takes it, and what has come for a sink that takes nothing is kept, but no more is asked
+ * for. A request of which much is to come, or nobody knows how much, is received lease by lease as
+ * long as there is no sink: until there is one (connecting, a queue, a pause) all of it waits.
+ * Where that is not enough, see scarcity.c.
  */
 #include "base/clock.h"
 #include "proxy/proxy_internal.h"
@@ -274,6 +279,21 @@ static void send_queued(struct relay *relay, struct proxy *proxy)
             .iov = iov, .count = count, .fixed = fixed, .leases = &sent, .hold = relay->hold});
 }
 
+/* Single receives pay: much is coming, and it has begun to; or it would only wait. */
+static bool wants_singles(const struct relay *relay)
+{
+    bool large = relay->bulk || relay->body == HTTP_BODY_CHUNKED;
+    return relay->sink ? relay->bulk && relay->body_bytes >= LEASE_BYTES : large;
+}
+
+/* Its leases are taken when a receive is armed: no more than the source has shown to fill. */
+static u32 single_bytes(const struct relay *relay, u32 room)
+{
+    u64 shown = max_u64(relay->body_bytes, LEASE_BYTES);
+    u64 to_come = relay->body == HTTP_BODY_LENGTH ? relay->remaining : room;
+    return (u32)min_u64(min_u64(to_come, room), shown);
+}
+
 /* Asks the source for what the window has room for. */
 static void pace(struct relay *relay, struct proxy *proxy)
 {
@@ -289,11 +309,8 @@ static void pace(struct relay *relay, struct proxy *proxy)
     } else if (room < window / 2) {
         relay->bulk = true;
         transport_read(relay->source, RECV_OFF, 0);
-    } else if (relay->bulk && relay->body_bytes >= LEASE_BYTES) {
-        /* Its leases are taken when it is armed: no more than the source has shown to fill. */
-        bool sized = relay->body == HTTP_BODY_LENGTH;
-        u32 bytes = (u32)min_u64(sized ? min_u64(relay->remaining, room) : room, relay->body_bytes);
-        transport_read(relay->source, RECV_ONCE, bytes);
+    } else if (wants_singles(relay)) {
+        transport_read(relay->source, RECV_ONCE, single_bytes(relay, room));
     } else {
         transport_read(relay->source, RECV_STREAM, 0);
     }

@@ -7,6 +7,17 @@
  * bundle. So the order is kept: position_of[] says where a lease was offered, and the entries
  * behind it in the ring are the rest of the bundle. At most half of the leases are offered at a
  * time, which keeps an entry in place until its completion has been seen.
+ *
+ * Some are always left, however many connections wait or are slow:
+ *   - A connection may hold a share of what is left above a quarter of all (dynamic thresholds,
+ *     Choudhury and Hahne 1998), and one lease when that is gone.
+ *   - What is received without being asked for lease by lease may be more: a multishot receive
+ *     that takes bundles brings all that lies in the socket before its owner can stop it. It is
+ *     bounded by what is offered, which is at most half of what is not held; and when half of all
+ *     are held, streams are armed for one lease at a time (recv.c).
+ *   - Small pieces are then merged into one lease, whatever it costs to copy them.
+ *   - One lease each may be too much for very many, and so may be what was taken before. When
+ *     ring_leases_short(), the owners have to give some back (proxy/scarcity.c).
  */
 #include <stdlib.h>
 
@@ -86,9 +97,10 @@ void leases_offer(struct ring *ring)
 {
     if (!ring_has(ring, RING_CAP_BUFFER_RING))
         return;
-    u32 most = min_u32(LEASES_OFFERED_MAX, ring->lease_count / 2);
+    u32 left = ring->lease_count - ring_leases_held(ring);
+    u32 most = min_u32(LEASES_OFFERED_MAX, (left + 1) / 2);
     u32 useful = min_u32(max_u32(2 * ring->receives, LEASES_OFFERED_MIN), most);
-    if (useful > ring->offered_target)
+    if (useful > ring->offered_target || ring->offered_target > most)
         ring->offered_target = useful;
     else
         ring->offered_target -= (ring->offered_target - useful) / 16;
@@ -174,7 +186,7 @@ void ring_chain_return(struct ring *ring, struct lease_chain *chain)
 static bool merge_small(struct ring *ring, struct lease_chain *chain, struct lease_chain *more)
 {
     enum { SMALL_BYTES = 2048 };
-    if (more->bytes > SMALL_BYTES)
+    if (more->bytes > SMALL_BYTES && !leases_half_held(ring))
         return false;
     struct lease *last = ring_lease(ring, chain->last);
     const char *end = lease_memory(ring, chain->last) + LEASE_BYTES;
@@ -332,6 +344,14 @@ void ring_chain_peek(struct ring *ring, const struct lease_chain *chain, char *o
     }
 }
 
+u32 ring_chain_leases(const struct ring *ring, const struct lease_chain *chain)
+{
+    u32 count = 0;
+    for (u16 id = chain->first; id != LEASE_NONE; id = ring->leases[id].next)
+        count++;
+    return count;
+}
+
 u32 ring_leases_held(const struct ring *ring)
 {
     return ring->lease_count - ring->free_count - ring->offered;
@@ -344,8 +364,25 @@ bool ring_leases_scarce(const struct ring *ring)
     return ring->free_count < ring->lease_count / 4;
 }
 
+bool leases_half_held(const struct ring *ring)
+{
+    return ring_leases_held(ring) > ring->lease_count / 2;
+}
+
+bool ring_leases_short(const struct ring *ring)
+{
+    return ring_leases_held(ring) > ring->lease_count - ring->lease_count / 8;
+}
+
+u32 ring_lease_count(const struct ring *ring)
+{
+    return ring->lease_count;
+}
+
 u32 ring_lease_allowance_bytes(const struct ring *ring)
 {
-    enum { SHARE = 32 };
-    return max_u32(ring->free_count / SHARE, 1) * LEASE_BYTES;
+    enum { SHARE = 16 };
+    u32 most = ring->lease_count - ring->lease_count / 4;
+    u32 left = most - min_u32(ring_leases_held(ring), most);
+    return max_u32(left / SHARE, 1) * LEASE_BYTES;
 }

@@ -9,6 +9,10 @@
  *
  *   READY            | poll; whoever asked takes the bytes from the socket (see pipe.h)
  *
+ * A multishot receive may bring more than its owner wants before it is stopped: all that is in the
+ * socket, as long as leases are offered. While more than half of the leases are held, streams are
+ * single receives of one lease, too: what comes next is asked for when its owner has seen this.
+ *
  * A receiver that finds no lease ends with ENOBUFS. That is flow control, not an error: it joins
  * the starved FIFO, and is armed again when there are leases (recv_rearm_starved).
  */
@@ -67,7 +71,7 @@ static void arm_ready(struct ring *ring, struct ring_recv *recv)
 static void arm_stream(struct ring *ring, struct ring_recv *recv)
 {
     if (ring_has(ring, RING_CAP_BUFFER_RING))
-        arm_offered(ring, recv, ring_has(ring, RING_CAP_MULTISHOT_RECV));
+        arm_offered(ring, recv, ring_has(ring, RING_CAP_MULTISHOT_RECV) && !leases_half_held(ring));
     else
         arm_poll(ring, recv);
 }

@@ -93,6 +93,8 @@ void leases_deinit(struct ring *ring);
 void leases_offer(struct ring *ring);
 /* The chain of leases that a completion filled: `bytes` from buffer `id` on, in offered order. */
 void leases_taken(struct ring *ring, u16 id, u32 bytes, struct lease_chain *chain);
+/* True when more than half of all are held: then none is to be taken that is not needed. */
+bool leases_half_held(const struct ring *ring);
 /* A free lease for the caller to fill, or LEASE_NONE. */
 u16 lease_take(struct ring *ring);
 

@@ -15,6 +15,7 @@
  *   scenarios_limits.c     what is used up, row by row of the memory plan, and what is too large
  *   scenarios_overload.c   what goes when much is used up, and that it comes back
  *   scenarios_crowd.c      many clients at once: few leases, a completion queue that overflows
+ *   scenarios_scarcity.c   few leases, and many who would hold all of them
  *   scenarios_time.c       each timeout
  *   scenarios_machine.c    what happens to the machine: network, clock, disk, descriptors
  *   scenarios_stop.c       drain and stop

@@ -1,5 +1,5 @@
 /* Everything has an end: each row of the memory plan (src/README.md), used up and free again; and
- * what is too large. Leases that are used up: scenarios_crowd.c. */
+ * what is too large. Leases that are used up: scenarios_scarcity.c, scenarios_crowd.c. */
 #include <stdio.h>
 
 #include "scenario.h"
@@ -18,10 +18,6 @@
 #define CONFIG_INBOXES                                                                             \
     "{'backends':[{'url':'http://127.0.0.1:9000'}],"                                               \
     "'limits':{'clients':2,'exchanges':2,'headBytes':1024},'upstream':{'maxConnections':8}}"
-
-#define CONFIG_PATIENT                                                                             \
-    "{'backends':[{'url':'http://127.0.0.1:9000'}],'limits':{'headBytes':8192},"                   \
-    "'timeouts':{'requestHead':200000,'responseHead':200000,'responseIdle':200000}}"
 
 /* ---- Leases ---- */
 
@@ -43,43 +39,6 @@ static void slow_reader_holds_little(struct sim *sim)
         EXPECT_HEAD(sim, clients[i], "HTTP/1.1 200 OK");
         scenario_expect_body(sim, clients[i], i, LEN);
     }
-}
-
-/* Readers that take nothing hold as many leases as there are, or nearly: whoever sends meanwhile
- * has to wait, and nobody is refused. When they read on, all of it comes, and the others' turn with
- * it: a head that holds a lease does not wait for another lease to get its rest (SEED=44). */
-static void leases_used_up(struct sim *sim)
-{
-    enum { LEN = 200000, READERS = 60, WAITING = 20 };
-    struct sim_peer *readers[READERS], *backends[READERS], *waiting[WAITING];
-    for (u32 i = 0; i < READERS; i++) {
-        readers[i] = sim_connect(sim);
-        backends[i] = scenario_get(sim, readers[i]);
-        sim_window(readers[i], 10);
-    }
-    for (u32 i = 0; i < READERS; i++) {
-        sim_say(backends[i],
-                "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 200000\r\n\r\n");
-        scenario_send_body(backends[i], i, 0, LEN);
-    }
-    sim_pass(sim, 500);
-    SIM_CHECK(sim_leases_held(sim) >= 32);
-    for (u32 i = 0; i < WAITING; i++) {
-        waiting[i] = sim_connect(sim);
-        sim_say(waiting[i], "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    }
-    sim_pass(sim, 500);
-    for (u32 i = 0; i < READERS; i++)
-        sim_window(readers[i], 1 << 20);
-    for (u32 i = 0; i < READERS; i++) {
-        EXPECT_HEAD(sim, readers[i], "HTTP/1.1 200 OK");
-        scenario_expect_body(sim, readers[i], i, LEN);
-    }
-    SIM_UNTIL(sim, sim_counters(sim)->requests == READERS + WAITING);
-    SIM_UNTIL(sim, sim_leases_held(sim) == 0);
-    SIM_CHECK(sim_counters(sim)->faults[FAULT_EXHAUSTED] == 0);
-    for (u32 i = 0; i < WAITING; i++)
-        SIM_CHECK(sim_end(waiting[i]) == SIM_OPEN);
 }
 
 /* Who pipelines without reading the answers is held back by TCP. */
@@ -279,7 +238,6 @@ static void too_large(struct sim *sim)
 
 static const struct scenario scenarios[] = {
     {.name = "slow readers hold little", .run = slow_reader_holds_little},
-    {.name = "all leases used up", .run = leases_used_up, .config = CONFIG_PATIENT, .leases = 64},
     {.name = "pipelining without reading", .run = pipelining_without_reading},
     {.name = "too many clients", .run = too_many_clients, .config = CONFIG_SMALL},
     {.name = "too many exchanges", .run = too_many_exchanges, .config = CONFIG_EXCHANGES},

@@ -216,6 +216,26 @@ static void a_few_held_leases_are_no_scarcity(void **state)
     assert_false(ring_leases_scarce(ring));
 }
 
+/* The more are held, the less one connection may; in the end one lease. */
+static void what_one_may_hold_shrinks(void **state)
+{
+    struct lease_chain taken[LEASES];
+    u32 all = ring_lease_count(ring);
+    u32 at_first = ring_lease_allowance_bytes(ring);
+    assert_int_equal(at_first, max_u32(all * 3 / 4 / 16, 1) * LEASE_BYTES);
+    u32 count = take_all_but(all / 8, taken);
+    assert_false(ring_leases_short(ring));
+    assert_int_equal(ring_lease_allowance_bytes(ring), LEASE_BYTES);
+    struct lease_chain one = text("x");
+    assert_true(ring_leases_short(ring));
+    assert_int_equal(ring_chain_leases(ring, &one), 1);
+    ring_chain_return(ring, &one);
+    while (count > 0)
+        ring_chain_return(ring, &taken[--count]);
+    assert_int_equal(ring_lease_allowance_bytes(ring), at_first);
+    assert_int_equal(ring_chain_leases(ring, &one), 0);
+}
+
 /* ---- Anything, against a model ---- */
 
 enum { CHAINS = 4, MODEL_BYTES_MAX = 1 << 20, STEPS = 20000 };
@@ -353,6 +373,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_a_free_lease_nothing_changes, create, destroy),
         cmocka_unit_test_setup_teardown(a_dribble_holds_one_lease, create, destroy),
         cmocka_unit_test_setup_teardown(a_few_held_leases_are_no_scarcity, create, destroy),
+        cmocka_unit_test_setup_teardown(what_one_may_hold_shrinks, create, destroy),
         cmocka_unit_test_setup_teardown(chains_do_what_plain_strings_do, create, destroy),
     };
     return cmocka_run_group_tests_name("ring leases", tests, NULL, NULL);
