@@ -105,6 +105,13 @@ void transport_open(struct transport *transport, struct ring *ring, struct trans
  * way may still arrive). Where the current way has to end first, on_paused tells when to ask again.
  * Calling it again with the same wish costs nothing. */
 void transport_read(struct transport *transport, enum recv_mode mode, u32 bytes_max);
+/* The wish that is repeated most. */
+static inline void transport_stream(struct transport *transport)
+{
+    bool streaming = transport->recv.mode == RECV_STREAM && ring_recv_owed(&transport->recv);
+    if (UNLIKELY(!streaming))
+        transport_read(transport, RECV_STREAM, 0);
+}
 /* An on_paused for those who read whatever comes, all the time. */
 void transport_read_on(struct transport *transport);
 /* Sends all of it, then on_sent. One send at a time: ASSERTs that none is under way. When the peer

@@ -35,8 +35,17 @@ struct wheel {
 
 void wheel_init(struct wheel *wheel, u64 now_ns);
 void wheel_timer_init(struct wheel_timer *timer, void (*on_expire)(struct wheel_timer *));
+/* wheel_set() for a timer that may have to move. */
+void wheel_place(struct wheel *wheel, struct wheel_timer *timer);
 /* Sets the deadline (> 0), replacing an earlier one. May be called from the callback. */
-void wheel_set(struct wheel *wheel, struct wheel_timer *timer, u64 deadline_ns);
+static inline void wheel_set(struct wheel *wheel, struct wheel_timer *timer, u64 deadline_ns)
+{
+    ASSERT(deadline_ns > 0);
+    timer->deadline_ns = deadline_ns;
+    /* As a rule it sits in a slot that comes up before that, which will do. */
+    if (UNLIKELY(list_empty(&timer->node) || timer->slot_tick > deadline_ns >> WHEEL_TICK_BITS))
+        wheel_place(wheel, timer);
+}
 /* Forgets the deadline; the callback will not run. Must be called before the owner is freed. */
 void wheel_clear(struct wheel *wheel, struct wheel_timer *timer);
 /* Runs the callbacks of all timers whose deadline is at or before now_ns. */

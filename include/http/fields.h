@@ -68,6 +68,12 @@ struct http_field_info {
 
 extern const struct http_field_info http_field_infos[HTTP_FIELD_COUNT];
 
+/* A set of enum http_field_id, one bit each; and those with these flags. */
+#define HTTP_FIELD_BIT(id) (1u << (id))
+extern const u32 http_fields_hop_by_hop;
+extern const u32 http_fields_end_to_end;
+extern const u32 http_fields_forwarding;
+
 /* What is known of a field; HTTP_FIELD_OTHER and HTTP_FIELD_UNDERSCORED have no name. */
 static inline const struct http_field_info *http_field_info(enum http_field_id id)
 {

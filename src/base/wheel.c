@@ -51,14 +51,13 @@ void wheel_timer_init(struct wheel_timer *timer, void (*on_expire)(struct wheel_
     list_init(&timer->node);
 }
 
-void wheel_set(struct wheel *wheel, struct wheel_timer *timer, u64 deadline_ns)
+void wheel_place(struct wheel *wheel, struct wheel_timer *timer)
 {
-    ASSERT(deadline_ns > 0);
     ASSERT(timer->on_expire != NULL);
-    timer->deadline_ns = deadline_ns;
     if (timer_linked(timer)) {
         /* A slot that has come up already is being run: its timers are looked at in any case. */
-        if (timer->slot_tick <= wheel->tick || timer->slot_tick <= deadline_tick(deadline_ns))
+        if (timer->slot_tick <= wheel->tick ||
+            timer->slot_tick <= deadline_tick(timer->deadline_ns))
             return;
         wheel_unlink(wheel, timer);
     }

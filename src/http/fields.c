@@ -64,11 +64,20 @@ enum { SLOTS = 128, NAME_BYTES_MAX = 24 };
     [HTTP_FIELD_##row_id] = {.name = {text, TEXT_LEN(text)}, .flags = (row_flags)},
 #define SLOT_ROW(row_id, first, text, row_flags)                                                   \
     [SLOT(TEXT_LEN(text), first)] = HTTP_FIELD_##row_id,
+#define HOP_ROW(row_id, first, text, row_flags)                                                    \
+    | (((row_flags)&HOP) != 0 ? HTTP_FIELD_BIT(HTTP_FIELD_##row_id) : 0)
+#define END_ROW(row_id, first, text, row_flags)                                                    \
+    | (((row_flags)&END) != 0 ? HTTP_FIELD_BIT(HTTP_FIELD_##row_id) : 0)
+#define FORWARD_ROW(row_id, first, text, row_flags)                                                \
+    | (((row_flags)&FORWARD) != 0 ? HTTP_FIELD_BIT(HTTP_FIELD_##row_id) : 0)
 #define CHECK_ROW(row_id, first, text, row_flags)                                                  \
     static_assert(TEXT_LEN(text) >= 2 && TEXT_LEN(text) <= NAME_BYTES_MAX, "see name_equal");
 
 const struct http_field_info http_field_infos[HTTP_FIELD_COUNT] = {
     [HTTP_FIELD_UNDERSCORED] = {.flags = HEAD}, FIELD_ROWS(INFO_ROW)};
+const u32 http_fields_hop_by_hop = 0 FIELD_ROWS(HOP_ROW);
+const u32 http_fields_end_to_end = 0 FIELD_ROWS(END_ROW);
+const u32 http_fields_forwarding = 0 FIELD_ROWS(FORWARD_ROW);
 static const u8 field_slots[SLOTS] = {FIELD_ROWS(SLOT_ROW)};
 FIELD_ROWS(CHECK_ROW)
 

@@ -114,6 +114,13 @@ static inline bool note_known(struct http_head *head, u32 singles, struct http_f
     return (singles & HTTP_FIELD_BIT(id)) == 0;
 }
 
+static const char *skip_space(const char *at, const char *end)
+{
+    while (at < end && (*at == ' ' || *at == '\t'))
+        at++;
+    return at;
+}
+
 static inline enum http_parse read_field(struct http_head *head, u32 singles,
                                          struct http_fields *fields)
 {
@@ -125,8 +132,10 @@ static inline enum http_parse read_field(struct http_head *head, u32 singles,
     if (UNLIKELY(*colon != ':' || colon == line))
         return http_head_reject(head, name_fault(line, colon));
     const char *value = colon + 1;
-    while (value < end && (*value == ' ' || *value == '\t'))
+    if (LIKELY(end - value > 1 && value[0] == ' ' && value[1] > ' ')) /* as nearly everybody */
         value++;
+    else
+        value = skip_space(value, end);
     const char *stop = http_scan_value(value, end);
     head->at = stop + 2;
     if (UNLIKELY(end - stop < 2 || stop[0] != '\r' || stop[1] != '\n')) {

@@ -16,8 +16,6 @@ struct http_head {
     u32 repeated; /* bit per enum http_field_id that came more than once */
 };
 
-/* A set of enum http_field_id, one bit each. */
-#define HTTP_FIELD_BIT(id) (1u << (id))
 static_assert(HTTP_FIELD_COUNT <= 32, "field ids are used as bits of a u32");
 
 /* Field ids that may come only once. In a request those with HTTP_FIELD_SINGLE in the table (held

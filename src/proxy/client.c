@@ -445,7 +445,7 @@ void client_exchange_ended(struct client *client, bool keep)
         client_inbox_release(client);
     }
     if (transport_readable(&client->transport) && client->state != CLIENT_EXCHANGING)
-        transport_read(&client->transport, RECV_STREAM, 0);
+        transport_stream(&client->transport);
 }
 
 void client_drain(struct client *client)

@@ -14,6 +14,8 @@ static bool lacks_body(const struct exchange *exchange)
 bool exchange_waits_for_body(const struct exchange *exchange)
 {
     const struct relay *response = &exchange->response;
+    if (LIKELY(exchange->request.state != RELAY_FLOWING))
+        return false;
     bool invited = response->sent_bytes > 0 || relay_pending(response); /* 100 Continue */
     if (exchange->expect_continue && exchange->request.body_bytes == 0 && !invited)
         return false; /* the client waits for the backend as we do */

@@ -40,18 +40,17 @@ static void on_free(struct transport_hold *hold)
 void exchange_init(struct exchange *exchange, struct client *client)
 {
     struct proxy *proxy = client->proxy;
-    *exchange = (struct exchange){
-        .proxy = proxy,
-        .client = client,
-        .snapshot = proxy->snapshot,
-        .start_ns = client->request_start_ns,
-        .head_ns = proxy_now_ns(proxy),
-        .backend = BALANCE_NONE,
-        .route = &proxy->config->routes[proxy->config->route_count - 1],
-        .client_minor = 1,
-        .key = client->key,
-        .request_block = (char *)(exchange + 1),
-    };
+    memset(exchange, 0, offsetof(struct exchange, tried));
+    exchange->proxy = proxy;
+    exchange->client = client;
+    exchange->snapshot = proxy->snapshot;
+    exchange->start_ns = client->request_start_ns;
+    exchange->head_ns = proxy_now_ns(proxy);
+    exchange->backend = BALANCE_NONE;
+    exchange->route = &proxy->config->routes[proxy->config->route_count - 1];
+    exchange->client_minor = 1;
+    exchange->key = client->key;
+    exchange->request_block = (char *)(exchange + 1);
     transport_hold_init(&exchange->hold, on_free);
     relay_init(&exchange->request, &client->transport, &exchange->hold);
     relay_init(&exchange->response, NULL, &exchange->hold);

@@ -35,43 +35,42 @@ enum exchange_hedge {
     HEDGE_WON,      /* ... and its response is the one that is sent */
 };
 
+/* What every request needs comes first, in the order in which it is touched. */
 struct exchange {
     struct transport_hold hold;
-    struct relay request;
-    struct relay response;
     struct proxy *proxy;
     struct client *client;            /* may be gone before the exchange's memory is, see `hold` */
     struct upstream *upstream;        /* NULL when there is none (yet, any more) */
     struct snapshot *snapshot;        /* pinned: `route` and `backend` are of its configuration */
     const struct config_route *route; /* the default one until `routed` */
     struct lease_chain response_head; /* pieces of a response head until it is complete */
-    u64 start_ns;                     /* first byte of the request */
-    u64 head_ns;                      /* its head was complete */
-    u64 attempt_ns;                   /* this attempt began */
-    u64 connected_ns;                 /* ... its connection was there */
-    u64 first_byte_ns;                /* final response head */
-    u64 acked_bytes;         /* what the peer of a long send had acknowledged at the last timeout */
-    u64 own_ns;              /* spent in our own handlers */
-    u32 tried[TRIED_MAX];    /* indexes into the pool */
+    struct relay request;
+    struct relay response;
+    u64 start_ns;        /* first byte of the request */
+    u64 head_ns;         /* its head was complete */
+    u64 attempt_ns;      /* this attempt began */
+    u64 connected_ns;    /* ... its connection was there */
+    u64 first_byte_ns;   /* final response head */
+    u64 own_ns;          /* spent in our own handlers */
+    u64 key;             /* hash of what must stay together, for BALANCE_IP_HASH */
+    char *request_block; /* rewritten request head and inline body */
+    /* Rewritten response head, or our own page; NULL when there is none. Taken late and given back
+     * early: a few blocks serve all exchanges, and stay in the cache. */
+    char *response_block;
     u32 backend;             /* index into config.backends, BALANCE_NONE before one is chosen */
     u32 received_head_bytes; /* of the request head, as it came */
     u32 head_len;            /* of the rewritten request head */
     u32 inline_body_len;     /* request body bytes copied behind it */
-    struct slice path;       /* these lie in the request block, for the log and the pages */
-    struct slice host;
-    struct slice method_name;
-    struct slice request_id;
-    struct slice client_ip; /* of the client behind a trusted proxy; empty = the peer's */
-    u64 key;                /* hash of what must stay together, for BALANCE_IP_HASH */
-    u16 status;             /* sent to the client; 0 = none yet */
-    u8 reject;              /* enum http_reject: with FAULT_BAD_REQUEST, what was wrong */
-    u8 method;              /* enum http_method */
+    u16 status;              /* sent to the client; 0 = none yet */
+    u8 reject;               /* enum http_reject: with FAULT_BAD_REQUEST, what was wrong */
+    u8 method;               /* enum http_method */
     u8 phase;
     u8 fault;
     u8 attempts;
     u8 tried_count;
     u8 priority; /* enum config_priority_level, on routes with limits */
     u8 client_minor;
+    u8 hedge; /* enum exchange_hedge */
     bool retried_stale;
     bool keep_client;    /* after this exchange the client may send another request */
     bool keep_upstream;  /* the upstream may serve another exchange */
@@ -87,25 +86,27 @@ struct exchange {
     bool last_hop;        /* Max-Forwards: 0: the answer is ours to give */
     bool trial;           /* decides whether the backend's circuit closes, see state/circuit.h */
     bool budgeted;        /* one of the retries that the pool's budget counts */
-    bool cut;            /* the response ended early: the client gets what there is, then the cut */
-    u32 session;         /* the client's backend in the pool, or BALANCE_NONE; see sticky.c */
-    bool session_renew;  /* its cookie is to be set again */
-    bool secure;         /* the client's connection is encrypted */
-    u8 hedge;            /* enum exchange_hedge */
-    u64 extended_ns;     /* timeouts.perTry was given to this attempt once more; 0 = it was not */
-    char *request_block; /* rewritten request head and inline body */
-    /* Rewritten response head, or our own page; NULL when there is none. Taken late and given back
-     * early: a few blocks serve all exchanges, and stay in the cache. */
-    char *response_block;
+    bool cut;           /* the response ended early: the client gets what there is, then the cut */
+    bool session_renew; /* its cookie is to be set again */
+    bool secure;        /* the client's connection is encrypted */
+    u32 session;        /* the client's backend in the pool, or BALANCE_NONE; see sticky.c */
+    struct slice path;  /* these lie in the request block, for the log and the pages */
+    struct slice host;
+    struct slice method_name;
+    struct slice request_id;
+    struct slice client_ip; /* of the client behind a trusted proxy; empty = the peer's */
+    u64 extended_ns;      /* timeouts.perTry was given to this attempt once more; 0 = it was not */
+    u64 acked_bytes;      /* what the peer of a long send had acknowledged at the last timeout */
+    struct rival *rival;  /* another attempt under way, or NULL; see hedge.c. Looked at only where
+                           * the route is hedged, or something has failed */
+    u32 queue_us;         /* how long it was EXCHANGE_QUEUED */
+    u32 tried[TRIED_MAX]; /* indexes into the pool. This and what follows begins with any value */
     struct queue_waiter waiter; /* while EXCHANGE_QUEUED */
-    u32 queue_us;               /* how long it was that */
-    struct rival *rival; /* another attempt under way, or NULL; see hedge.c. Looked at only where
-                          * the route is hedged, or something has failed */
 };
 
 /* With its snapshot pinned; the client's from now on. NULL when all exchanges are in use. */
 MUST_CHECK struct exchange *exchange_create(struct client *client);
-/* The fields' first values; all the rest is zero. The blocks stay to be set. */
+/* The fields' first values; all the rest that is looked at is zero. The blocks stay to be set. */
 void exchange_init(struct exchange *exchange, struct client *client);
 /* While it waits in a queue: goes on by the proxy's configuration, in which its route is this one
  * and may have other backends. When that leads other requests now, it stays with the one it began

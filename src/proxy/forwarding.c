@@ -12,6 +12,10 @@ static void write_forwarded_for(const struct client *client, const struct http_f
                                 struct http_writer *writer)
 {
     struct slice before = SLICE("X-Forwarded-For: ");
+    if (LIKELY(!client->trusted && !client->local)) {
+        http_write_field(writer, SLICE("X-Forwarded-For"), client_ip(client));
+        return;
+    }
     for (u32 i = 0; client->trusted && i < fields->count; i++) {
         if (fields->at[i].id != HTTP_FIELD_X_FORWARDED_FOR || fields->at[i].value_len == 0)
             continue;
@@ -55,12 +59,14 @@ static struct slice real_ip(const struct client *client, const struct http_field
     return best;
 }
 
-static void write_claim(const struct client *client, const struct http_fields *fields,
-                        enum http_field_id id, struct slice own, struct http_writer *writer)
+/* What a trusted proxy says in its field, or else our own word. */
+static struct slice believe(const struct client *client, const struct http_fields *fields,
+                            enum http_field_id id, struct slice own)
 {
+    if (LIKELY(!client->trusted))
+        return own;
     struct slice claimed = http_field_first(fields, id);
-    bool believed = client->trusted && claimed.len > 0;
-    http_write_field(writer, http_field_info(id)->name, believed ? claimed : own);
+    return claimed.len > 0 ? claimed : own;
 }
 
 bool forwarding_client_secure(const struct client *client, const struct http_fields *fields)
@@ -108,9 +114,9 @@ static void write_request_id(struct exchange *exchange, const struct http_fields
 {
     char made[REQUEST_ID_BYTES];
     struct slice id = choose_request_id(exchange->proxy, fields, made);
-    http_write(writer, SLICE("X-Request-ID: "));
-    exchange->request_id = write_noted(writer, id);
-    http_write(writer, SLICE("\r\n"));
+    http_write_field(writer, SLICE("X-Request-ID"), id);
+    if (!writer->full)
+        exchange->request_id = slice_of(writer->at - id.len - 2, id.len);
 }
 
 /* The route has its own idea of the field. The id is for our logs and pages then, and lies at the
@@ -184,9 +190,11 @@ void forwarding_write(struct exchange *exchange, const struct http_request *requ
     if (says(exchange, HTTP_FIELD_X_REAL_IP))
         write_real_ip(exchange, fields, writer);
     if (says(exchange, HTTP_FIELD_X_FORWARDED_PROTO))
-        write_claim(client, fields, HTTP_FIELD_X_FORWARDED_PROTO, SLICE("http"), writer);
+        http_write_field(writer, SLICE("X-Forwarded-Proto"),
+                         believe(client, fields, HTTP_FIELD_X_FORWARDED_PROTO, SLICE("http")));
     if (request->authority.len > 0 && says(exchange, HTTP_FIELD_X_FORWARDED_HOST))
-        write_claim(client, fields, HTTP_FIELD_X_FORWARDED_HOST, request->authority, writer);
+        http_write_field(writer, SLICE("X-Forwarded-Host"),
+                         believe(client, fields, HTTP_FIELD_X_FORWARDED_HOST, request->authority));
     if (says(exchange, HTTP_FIELD_VIA))
         http_write(writer, request->minor == 0 ? SLICE("Via: 1.0 nextproxy\r\n")
                                                : SLICE("Via: 1.1 nextproxy\r\n"));
@@ -198,29 +206,32 @@ void forwarding_write(struct exchange *exchange, const struct http_request *requ
         write_max_forwards(request->max_forwards, writer);
 }
 
-/* Eight hexadecimal digits, all at once: a byte for each nibble, then from 0..15 to its digit. */
-static void write_hex32(char out[8], u32 value)
+typedef u8 u8x16 __attribute__((vector_size(16)));
+
+/* 32 hexadecimal digits, all at once: a byte for each nibble, then from 0..15 to its digit. */
+static void write_hex(char out[32], u64 first, u64 second)
 {
-    u64 nibbles = __builtin_bswap32(value); /* the first digit is the lowest byte */
-    nibbles = (nibbles | nibbles << 16) & 0x0000ffff0000ffffull;
-    nibbles = (nibbles | nibbles << 8) & 0x00ff00ff00ff00ffull;
-    nibbles = (nibbles >> 4 | nibbles << 8) & 0x0f0f0f0f0f0f0f0full;
-    u64 letters = (nibbles + 0x0606060606060606ull) >> 4 & 0x0101010101010101ull;
-    u64 digits = htole64(nibbles + 0x3030303030303030ull + letters * ('a' - '0' - 10));
-    memcpy(out, &digits, sizeof(digits));
+    const u64 words[2] = {htobe64(first), htobe64(second)};
+    u8x16 bytes, digits[2];
+    memcpy(&bytes, words, sizeof(bytes));
+    u8x16 high = bytes >> 4, low = bytes & 15;
+    digits[0] =
+        __builtin_shufflevector(high, low, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    digits[1] = __builtin_shufflevector(high, low, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14,
+                                        30, 15, 31);
+    for (u32 i = 0; i < ARRAY_COUNT(digits); i++)
+        digits[i] += '0' + ((u8x16)(digits[i] > 9) & ('a' - '0' - 10));
+    memcpy(out, digits, sizeof(digits));
 }
 
 void request_id_make(struct rng *rng, u64 wall_ns, char out[REQUEST_ID_BYTES])
 {
-    const u32 version = 7u << 12, variant = 2u << 30;
+    const u64 version = 7u << 12, variant = 1ull << 63;
     u64 wall_ms = wall_ns / 1000000;
     u64 random = rng_next(rng);
     u64 more = rng_next(rng);
     char groups[32];
-    write_hex32(groups, (u32)(wall_ms >> 16));
-    write_hex32(groups + 8, (u32)wall_ms << 16 | version | (u32)(random & 0xfff));
-    write_hex32(groups + 16, variant | (u32)(more >> 34));
-    write_hex32(groups + 24, (u32)more);
+    write_hex(groups, wall_ms << 16 | version | (random & 0xfff), variant | more >> 2);
     memcpy(out, groups, 8);
     out[8] = '-';
     memcpy(out + 9, groups + 8, 4);

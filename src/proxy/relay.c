@@ -23,6 +23,8 @@
  * long as there is no sink: until there is one (connecting, a queue, a pause) all of it waits.
  * Where that is not enough, see scarcity.c.
  */
+#include <assert.h>
+
 #include "base/clock.h"
 #include "proxy/proxy_internal.h"
 
@@ -36,8 +38,10 @@ enum {
 
 void relay_init(struct relay *relay, struct transport *source, struct transport_hold *hold)
 {
-    *relay = (struct relay){
-        .source = source, .hold = hold, .state = RELAY_FLOWING, .window_bytes = WINDOW_BYTES_MIN};
+    static_assert(RELAY_FLOWING == 0, "it flows from the beginning");
+    relay->source = source;
+    relay->hold = hold;
+    relay->window_bytes = WINDOW_BYTES_MIN;
     lease_chain_init(&relay->queue);
 }
 
@@ -299,20 +303,27 @@ static void pace(struct relay *relay, struct proxy *proxy)
 {
     if (!transport_readable(relay->source))
         return;
+    if (relay->state != RELAY_FLOWING) { /* the next message, or the peer's end */
+        if (UNLIKELY(relay->held_back))
+            transport_read(relay->source, RECV_OFF, 0);
+        else
+            transport_stream(relay->source);
+        return;
+    }
+    if (relay_splices(relay)) {
+        transport_read(relay->source, relay_pending(relay) ? RECV_OFF : RECV_READY, 0);
+        return;
+    }
     u32 waiting = relay->queue.bytes + relay->sending_bytes;
     u32 window = min_u32(relay->window_bytes, ring_lease_allowance_bytes(proxy->ring));
     u32 room = window - min_u32(window, waiting);
-    if (relay->state != RELAY_FLOWING) { /* the next message, or the peer's end */
-        transport_read(relay->source, relay->held_back ? RECV_OFF : RECV_STREAM, 0);
-    } else if (relay_splices(relay)) {
-        transport_read(relay->source, relay_pending(relay) ? RECV_OFF : RECV_READY, 0);
-    } else if (room < window / 2) {
+    if (room < window / 2) {
         relay->bulk = true;
         transport_read(relay->source, RECV_OFF, 0);
     } else if (wants_singles(relay)) {
         transport_read(relay->source, RECV_ONCE, single_bytes(relay, room));
     } else {
-        transport_read(relay->source, RECV_STREAM, 0);
+        transport_stream(relay->source);
     }
 }
 
@@ -329,8 +340,8 @@ static void adapt_window(struct relay *relay, const struct proxy *proxy)
 void relay_pump(struct relay *relay, struct proxy *proxy)
 {
     bool waiting = relay->head.len > 0 || relay->queue.bytes > 0;
-    bool can_send = relay->sink && transport_is_open(relay->sink) && !relay->sink->sending;
-    if (relay->state != RELAY_BROKEN && waiting && can_send)
+    if (waiting && relay->state != RELAY_BROKEN && relay->sink && transport_is_open(relay->sink) &&
+        !relay->sink->sending)
         send_queued(relay, proxy);
     if (UNLIKELY(relay_splices(relay)))
         relay_splice(relay, proxy);

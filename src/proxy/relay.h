@@ -31,6 +31,7 @@ struct replay {
     char data[];
 };
 
+/* What every message needs fills two cache lines. */
 struct relay {
     struct transport *source;
     struct transport *sink;      /* NULL until there is one that may be sent to */
@@ -42,25 +43,25 @@ struct relay {
     u64 body_bytes_max; /* 0 = no limit */
     u64 sent_bytes;     /* with the kernel, heads included */
     u64 sending_since_ns;
-    u32 sending_bytes; /* in the send under way; 0 = none is */
-    u32 window_bytes;  /* how much may wait for the sink */
-    struct http_chunked chunked;
-    char *trailer; /* an inbox while a trailer section is read, or NULL */
-    u16 trailer_len;
-    u8 body;        /* enum http_body */
-    u8 state;       /* enum relay_state */
-    bool decode;    /* take the chunk framing off, for an HTTP/1.0 client */
-    bool bulk;      /* so much is coming that single, paced receives are cheaper */
-    bool held_back; /* the source is ahead of us with its next message: it has to wait */
-    bool to_client;
-    u8 small_moves;
-    bool no_splice;         /* one side cannot, or there is no pipe */
+    u32 sending_bytes;      /* in the send under way; 0 = none is */
+    u32 window_bytes;       /* how much may wait for the sink */
+    struct replay *replay;  /* what was sent and is kept; NULL = nothing has to be */
     struct ring_pipe *pipe; /* through which the rest of the body goes, or NULL (splice.c) */
-    bool lost;              /* some of what was sent is not kept */
-    struct replay *replay;  /* what is; NULL = nothing has to be */
+    char *trailer;          /* an inbox while a trailer section is read, or NULL */
+    u8 body;                /* enum http_body */
+    u8 state;               /* enum relay_state */
+    bool decode;            /* take the chunk framing off, for an HTTP/1.0 client */
+    bool bulk;              /* so much is coming that single, paced receives are cheaper */
+    bool held_back;         /* the source is ahead of us with its next message: it has to wait */
+    bool to_client;
+    bool no_splice; /* one side cannot, or there is no pipe */
+    bool lost;      /* some of what was sent is not in `replay` */
+    struct http_chunked chunked;
+    u16 trailer_len;
+    u8 small_moves;
 };
 
-/* A relay without a message yet; what is queued is sent. */
+/* A relay without a message yet; what is queued is sent. Its memory is all zero. */
 void relay_init(struct relay *relay, struct transport *source, struct transport_hold *hold);
 /* The message's framing is known: bytes may be fed. */
 void relay_begin(struct relay *relay, struct http_framing framing);

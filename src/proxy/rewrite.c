@@ -33,9 +33,14 @@ static void run_extend(struct run *run, const struct http_field *field, struct h
     run->to = field->line_end;
 }
 
-static bool named_away(const struct http_field *field, u8 flags)
+/* `left_out` is a set of ids. A field that Connection names goes as well, unless it is end-to-end;
+ * but the body is forwarded in its framing, whatever Connection says of that. */
+static bool leaves_out(const struct http_field *field, u32 left_out)
 {
-    return field->named_by_connection && !(flags & HTTP_FIELD_END_TO_END);
+    const u32 stays = http_fields_end_to_end | HTTP_FIELD_BIT(HTTP_FIELD_TRANSFER_ENCODING);
+    if (UNLIKELY(field->named_by_connection))
+        left_out |= ~stays;
+    return left_out >> field->id & 1;
 }
 
 /* ---- Requests ---- */
@@ -43,8 +48,8 @@ static bool named_away(const struct http_field *field, u8 flags)
 struct request_rewrite {
     const struct exchange *exchange;
     const struct http_request *request;
-    bool keep_forwarding; /* from a trusted proxy: its forwarding fields are believed */
-    bool own_host;        /* the Host line is written by us */
+    bool own_host; /* the Host line is written by us */
+    u32 left_out;  /* ids */
 };
 
 /* X-Forwarded-Port and the like, which Connection must not be able to remove. */
@@ -55,34 +60,36 @@ static bool is_forwarding(const struct http_request *request, u32 index)
     return name.len > prefix.len && slice_equal_nocase(slice_of(name.data, prefix.len), prefix);
 }
 
+/* The ids of the fields that are not forwarded as they came. */
+static u32 request_left_out(const struct request_rewrite *rewrite)
+{
+    u32 ids = http_fields_hop_by_hop | http_fields_forwarding;
+    ids |= HTTP_FIELD_BIT(HTTP_FIELD_X_REQUEST_ID); /* forwarding.c writes it, anew or not */
+    ids &= ~HTTP_FIELD_BIT(HTTP_FIELD_TRANSFER_ENCODING);
+    ids &= ~HTTP_FIELD_BIT(HTTP_FIELD_VIA); /* only ever appended to */
+    if (rewrite->own_host)
+        ids |= HTTP_FIELD_BIT(HTTP_FIELD_HOST);
+    if (rewrite->request->has_max_forwards) /* one less is written by forwarding.c */
+        ids |= HTTP_FIELD_BIT(HTTP_FIELD_MAX_FORWARDS);
+    if (rewrite->exchange->client->trusted) /* its forwarding fields are believed */
+        ids &= ~HTTP_FIELD_BIT(HTTP_FIELD_FORWARDED);
+    return ids;
+}
+
 static bool request_drops(const struct request_rewrite *rewrite, u32 index)
 {
-    const struct http_field *field = &rewrite->request->fields.at[index];
-    const struct config_header_edits *edits = &rewrite->exchange->route->request_headers;
-    if (edits->count > 0 &&
-        header_edits_drop(edits, http_field_name(&rewrite->request->fields, index)))
+    const struct http_fields *fields = &rewrite->request->fields;
+    const struct config_route *route = rewrite->exchange->route;
+    if (UNLIKELY(route->request_headers.count > 0) &&
+        header_edits_drop(&route->request_headers, http_field_name(fields, index)))
         return true;
-    enum http_field_id id = (enum http_field_id)field->id;
-    if (id == HTTP_FIELD_OTHER)
-        return field->named_by_connection && !is_forwarding(rewrite->request, index);
-    u8 flags = http_field_info(id)->flags;
-    /* The body is forwarded in this framing, whatever Connection says of it. */
-    if (id == HTTP_FIELD_TRANSFER_ENCODING || id == HTTP_FIELD_CONTENT_LENGTH)
-        return false;
-    if (id == HTTP_FIELD_HOST)
-        return rewrite->own_host;
-    if (id == HTTP_FIELD_VIA) /* only ever appended to */
-        return false;
-    if (id == HTTP_FIELD_MAX_FORWARDS) /* one less is written by forwarding.c */
-        return rewrite->request->has_max_forwards;
-    if (id == HTTP_FIELD_FORWARDED)
-        return !rewrite->keep_forwarding;
-    if (id == HTTP_FIELD_COOKIE && rewrite->exchange->route->sticky_cookie)
-        return sticky_holds(rewrite->exchange, http_field_value(&rewrite->request->fields, index));
-    if (id == HTTP_FIELD_X_REQUEST_ID) /* forwarding.c writes it, as it came or anew */
-        return true;
-    return named_away(field, flags) || (flags & (HTTP_FIELD_HOP_BY_HOP | HTTP_FIELD_FORWARDING));
+    if (leaves_out(&fields->at[index], rewrite->left_out))
+        return fields->at[index].id != HTTP_FIELD_OTHER || !is_forwarding(rewrite->request, index);
+    return UNLIKELY(route->sticky_cookie) && fields->at[index].id == HTTP_FIELD_COOKIE &&
+           sticky_holds(rewrite->exchange, http_field_value(fields, index));
 }
+
+static const struct slice line_end_1_1 = {" HTTP/1.1\r\n", 11};
 
 static void write_request_line(struct exchange *exchange, const struct http_request *request,
                                struct http_writer *writer)
@@ -95,22 +102,7 @@ static void write_request_line(struct exchange *exchange, const struct http_requ
     http_write(writer, request->path);
     http_write(writer, request->query);
     exchange->path = slice_of(at, (usize)(writer->at - at));
-    http_write(writer, SLICE(" HTTP/1.1\r\n"));
-}
-
-/* Notes where the Host value lies in the block, for the log. */
-static void write_request_fields(struct exchange *exchange, const struct request_rewrite *rewrite,
-                                 struct http_writer *writer)
-{
-    const struct http_fields *fields = &rewrite->request->fields;
-    struct slice authority = rewrite->request->authority;
-    struct run run = {.base = fields->base, .watched = authority.data};
-    for (u32 i = 0; i < fields->count; i++)
-        if (!request_drops(rewrite, i))
-            run_extend(&run, &fields->at[i], writer);
-    run_flush(&run, writer);
-    if (run.copied)
-        exchange->host = slice_of(run.copied, authority.len);
+    http_write(writer, line_end_1_1);
 }
 
 static void write_host(struct exchange *exchange, struct slice authority,
@@ -126,6 +118,40 @@ static void write_host(struct exchange *exchange, struct slice authority,
     http_write(writer, SLICE("\r\n"));
 }
 
+/* True when the line is in the head as we would write it, with the fields that are forwarded right
+ * behind it. */
+static bool request_line_stands(const struct request_rewrite *rewrite)
+{
+    const struct http_request *request = rewrite->request;
+    const char *minor = request->target.data + request->target.len + line_end_1_1.len - 3;
+    return !rewrite->own_host && *minor == '1';
+}
+
+/* Notes where the values lie in the block, for the log. */
+static void write_request_fields(struct exchange *exchange, const struct request_rewrite *rewrite,
+                                 struct http_writer *writer)
+{
+    const struct http_request *request = rewrite->request;
+    const struct http_fields *fields = &request->fields;
+    struct run run = {.base = fields->base, .watched = request->authority.data};
+    if (LIKELY(request_line_stands(rewrite))) {
+        u32 method_len = request->method_name.len, target_len = request->target.len;
+        exchange->method_name = slice_of(writer->at, method_len);
+        exchange->path = slice_of(writer->at + method_len + 1, target_len);
+        run.to = method_len + 1 + target_len + line_end_1_1.len;
+    } else {
+        write_request_line(exchange, request, writer);
+        if (rewrite->own_host)
+            write_host(exchange, request->authority, writer);
+    }
+    for (u32 i = 0; i < fields->count; i++)
+        if (!request_drops(rewrite, i))
+            run_extend(&run, &fields->at[i], writer);
+    run_flush(&run, writer);
+    if (run.copied)
+        exchange->host = slice_of(run.copied, request->authority.len);
+}
+
 bool rewrite_request(struct exchange *exchange, const struct http_request *request,
                      struct http_writer *writer)
 {
@@ -134,12 +160,9 @@ bool rewrite_request(struct exchange *exchange, const struct http_request *reque
     struct request_rewrite rewrite = {
         .exchange = exchange,
         .request = request,
-        .keep_forwarding = exchange->client->trusted,
         .own_host = absolute || request->fields.first[HTTP_FIELD_HOST] == 0,
     };
-    write_request_line(exchange, request, writer);
-    if (rewrite.own_host)
-        write_host(exchange, request->authority, writer);
+    rewrite.left_out = request_left_out(&rewrite);
     write_request_fields(exchange, &rewrite, writer);
     if (UNLIKELY(exchange->route->sticky_cookie))
         sticky_write_cookies(exchange, &request->fields, writer);
@@ -156,23 +179,28 @@ bool rewrite_request(struct exchange *exchange, const struct http_request *reque
 
 /* ---- Responses ---- */
 
-static bool response_drops(const struct exchange *exchange, const struct http_response *response,
-                           u32 index)
+/* The ids of the fields that are not forwarded. */
+static u32 response_left_out(const struct exchange *exchange, const struct http_response *response)
 {
-    const struct http_field *field = &response->fields.at[index];
-    const struct config_header_edits *edits = &exchange->route->response_headers;
-    if (edits->count > 0 && header_edits_drop(edits, http_field_name(&response->fields, index)))
-        return true;
-    enum http_field_id id = (enum http_field_id)field->id;
-    if (id == HTTP_FIELD_OTHER)
-        return field->named_by_connection;
-    u8 flags = http_field_info(id)->flags;
-    bool bodiless = http_status_is_bodiless(response->status);
-    if (id == HTTP_FIELD_CONTENT_LENGTH) /* RFC 9110 §8.6: none where no body can be */
-        return bodiless;
-    if (id == HTTP_FIELD_TRANSFER_ENCODING) /* also with HEAD: it says what GET would send */
-        return bodiless || exchange->client_minor == 0;
-    return named_away(field, flags) || (flags & HTTP_FIELD_HOP_BY_HOP);
+    const u32 length = HTTP_FIELD_BIT(HTTP_FIELD_CONTENT_LENGTH);
+    const u32 coding = HTTP_FIELD_BIT(HTTP_FIELD_TRANSFER_ENCODING);
+    u32 ids = http_fields_hop_by_hop & ~coding;    /* also with HEAD: it says what GET would send */
+    if (http_status_is_bodiless(response->status)) /* RFC 9110 §8.6: none where no body can be */
+        ids |= length | coding;
+    if (exchange->client_minor == 0)
+        ids |= coding;
+    return ids;
+}
+
+/* The status line, when it is not in the head as we would write it; else its length. */
+static u32 write_status_line(const struct http_response *response, struct http_writer *writer)
+{
+    const char *base = response->fields.base;
+    enum { MINOR_AT = 7, REASON_AT = 13 }; /* "HTTP/1.1 200 OK" */
+    if (LIKELY(base[MINOR_AT] == '1' && base[REASON_AT - 1] == ' '))
+        return REASON_AT + response->reason.len + 2;
+    http_write_status_line(writer, response->status, response->reason);
+    return 0;
 }
 
 static void write_connection(const struct exchange *exchange, const struct http_response *response,
@@ -194,18 +222,21 @@ static void write_connection(const struct exchange *exchange, const struct http_
 bool rewrite_response(struct exchange *exchange, const struct http_response *response,
                       struct http_framing framing, struct http_writer *writer)
 {
-    http_write_status_line(writer, response->status, response->reason);
-    struct run run = {.base = response->fields.base};
-    for (u32 i = 0; i < response->fields.count; i++)
-        if (!response_drops(exchange, response, i))
-            run_extend(&run, &response->fields.at[i], writer);
+    const struct http_fields *fields = &response->fields;
+    const struct config_header_edits *edits = &exchange->route->response_headers;
+    u32 left_out = response_left_out(exchange, response);
+    struct run run = {.base = fields->base, .to = write_status_line(response, writer)};
+    for (u32 i = 0; i < fields->count; i++)
+        if (!leaves_out(&fields->at[i], left_out) &&
+            !(UNLIKELY(edits->count > 0) && header_edits_drop(edits, http_field_name(fields, i))))
+            run_extend(&run, &fields->at[i], writer);
     run_flush(&run, writer);
-    if (response->fields.first[HTTP_FIELD_DATE] == 0 && response->status >= HTTP_STATUS_OK)
+    if (fields->first[HTTP_FIELD_DATE] == 0 && response->status >= HTTP_STATUS_OK)
         http_write_field(writer, SLICE("Date"), proxy_date(exchange->proxy)); /* RFC 9110 §6.6.1 */
     write_connection(exchange, response, framing, writer);
     if (UNLIKELY(exchange->route->sticky_cookie) && http_status_is_final(response->status))
         sticky_write_session(exchange, writer);
-    header_edits_write(&exchange->route->response_headers, writer);
+    header_edits_write(edits, writer);
     http_write(writer, SLICE("\r\n"));
     return !writer->full;
 }

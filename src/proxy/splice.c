@@ -21,7 +21,7 @@ enum {
 /* What is kept to be sent again has to be seen. */
 static bool wanted(const struct relay *relay)
 {
-    return (!relay->replay || relay->lost) && relay->bulk && !relay->no_splice &&
+    return relay->bulk && (!relay->replay || relay->lost) && !relay->no_splice &&
            relay->body == HTTP_BODY_LENGTH && relay->state == RELAY_FLOWING &&
            relay->remaining >= SPLICE_BYTES_MIN && relay->body_bytes >= LEASE_BYTES &&
            relay->source && relay->sink;

@@ -263,6 +263,10 @@ bool ring_chain_split(struct ring *ring, struct lease_chain *from, u32 bytes,
                       struct lease_chain *to)
 {
     ASSERT(bytes <= from->bytes);
+    if (bytes == from->bytes) {
+        ring_chain_append(ring, to, from);
+        return true;
+    }
     struct lease_chain moved = {.first = from->first, .last = LEASE_NONE, .bytes = bytes};
     u32 left = bytes;
     u16 id = from->first;

@@ -175,7 +175,7 @@ static void wait_as(struct upstream *upstream, enum upstream_state state)
     struct upstreams *upstreams = upstream->owner;
     move(upstream, state);
     serve(upstream, &idle_events, NULL);
-    transport_read(&upstream->transport, RECV_STREAM, 0);
+    transport_stream(&upstream->transport);
     upstream->idle_since_ns = ring_now_ns(upstreams->with.ring);
     if (upstreams->idle_total++ == 0)
         wheel_set(upstreams->with.wheel, &upstreams->sweep, upstream->idle_since_ns + SWEEP_NS);
