@@ -24,6 +24,8 @@ enum balance_strategy {
 
 /* "round-robin", "power-of-two-choices" ...; used in config, logs and the API. Static. */
 const char *balance_strategy_name(enum balance_strategy strategy);
+/* True when it looks at how many requests the backends have. */
+bool balance_looks_at_load(enum balance_strategy strategy);
 /* Accepts "round-robin" and "ROUND_ROBIN" alike. False when unknown. */
 MUST_CHECK bool balance_strategy_find(struct slice name, enum balance_strategy *out);
 

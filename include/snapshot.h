@@ -73,9 +73,10 @@ struct snapshot_sockets {
 struct snapshot {
     const struct config *config; /* outlives the snapshot */
     const u32 *backend_slots;    /* by index into config.backends */
-    const u32 *route_slots;      /* by index into config.routes */
-    const u32 *url_slots;        /* as backend_slots, of STATE_URL */
-    const u32 *pattern_slots;    /* as route_slots, of STATE_PATTERN */
+    const bool *watched;      /* ... how many requests it has is looked at: state_backend_watch() */
+    const u32 *route_slots;   /* by index into config.routes */
+    const u32 *url_slots;     /* as backend_slots, of STATE_URL */
+    const u32 *pattern_slots; /* as route_slots, of STATE_PATTERN */
     struct snapshot_pool *pools;
     struct snapshot_worker *workers;
     struct snapshot_sockets *sockets; /* by worker; none until snapshot_set_sockets() */

@@ -45,19 +45,25 @@ u32 state_slots(const struct state *state, enum state_kind kind);
 
 /* ---- Backends, by slot ---- */
 
-/* The figures as arrays, for balance_load. They live as long as the state. */
+/* The figures as arrays, for balance_load. They live as long as the state. In the first are those
+ * requests of a slot that are with workers which watch it. */
 const u32 *state_active(const struct state *state);
 const u32 *state_latency_us(const struct state *state);
 
-/* A request is given to a backend, and is over. */
-void state_backend_begin(struct state *state, u32 slot);
-void state_backend_end(struct state *state, u32 slot);
-/* The same at a backend with a limit: false, and nothing is done, when there are `most` already. It
- * ends with state_backend_end(), and state_room_free() is to be called after that: see
- * state/routes.h. */
-MUST_CHECK bool state_backend_enter(struct state *state, u32 slot, u32 most);
+/* A request is given to a backend, and is over. By the worker itself, which has asked for its
+ * tallies before. */
+void state_backend_begin(struct state *state, u32 worker, u32 slot);
+void state_backend_end(struct state *state, u32 worker, u32 slot);
+/* The same at a backend with a limit: false, and nothing is done, when there are `most` already,
+ * over all workers. It ends with state_backend_end(), and state_room_free() is to be called after
+ * that: see state/routes.h. */
+MUST_CHECK bool state_backend_enter(struct state *state, u32 worker, u32 slot, u32 most);
+/* Whether state_active() is to have this worker's requests: for strategies that look at the load,
+ * and for limits. By the worker itself; at first it does not watch. */
+void state_backend_watch(struct state *state, u32 worker, u32 slot, bool watched);
 /* A response head arrived sample_us after its request was sent. */
 void state_backend_latency(struct state *state, u32 slot, u32 sample_us, u64 now_ns);
+/* Over all workers, whether they watch or not. */
 u32 state_backend_active(const struct state *state, u32 slot);
 u32 state_backend_latency_us(const struct state *state, u32 slot);
 

@@ -21,6 +21,12 @@ const char *balance_strategy_name(enum balance_strategy strategy)
     return strategies[strategy]->name;
 }
 
+bool balance_looks_at_load(enum balance_strategy strategy)
+{
+    ASSERT(strategy < BALANCE_STRATEGY_COUNT);
+    return strategies[strategy]->looks_at_load;
+}
+
 /* Both spellings are folded to the one with small letters and hyphens. */
 static bool strategy_name_matches(const char *name, struct slice spelled)
 {

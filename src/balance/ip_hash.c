@@ -127,4 +127,5 @@ const struct strategy strategy_ip_hash = {
     .name = "ip-hash",
     .create = ip_hash_create,
     .pick = ip_hash_pick,
+    .looks_at_load = true,
 };

@@ -16,4 +16,5 @@ const struct strategy strategy_least_connections = {
     .name = "least-connections",
     .create = least_create,
     .pick = least_connections_pick,
+    .looks_at_load = true,
 };

@@ -32,6 +32,7 @@ const struct strategy strategy_least_latency = {
     .name = "least-latency",
     .create = least_create,
     .pick = least_latency_pick,
+    .looks_at_load = true,
 };
 
 u32 balance_latency_update(u32 latency_us, u32 sample_us, u64 elapsed_ns, u64 decay_ns)

@@ -38,4 +38,5 @@ const struct strategy strategy_power_of_two = {
     .name = "power-of-two-choices",
     .create = power_of_two_create,
     .pick = power_of_two_pick,
+    .looks_at_load = true,
 };

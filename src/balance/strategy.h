@@ -9,6 +9,7 @@ struct strategy {
     const char *name;
     struct balance *(*create)(struct arena *, const struct balance_backend *, u32 count);
     u32 (*pick)(struct balance *, const struct balance_request *);
+    bool looks_at_load; /* at balance_load.active */
 };
 
 /* Begins every strategy's own struct. */

@@ -26,7 +26,7 @@ void attempt_begin(struct exchange *exchange, bool fresh)
     exchange->attempts++;
     exchange->attempt_ns = proxy_now_ns(proxy);
     if (LIKELY(!exchange->has_room)) /* else it is counted already */
-        state_backend_begin(proxy->state, target.slot);
+        state_backend_begin(proxy->state, proxy->worker, target.slot);
     exchange->has_room = false;
     state_tally_add(&proxy->tallies[target.slot].requests, 1);
     exchange->counted = true;
@@ -101,7 +101,7 @@ void attempt_connected(struct exchange *exchange)
 static void leave_backend(struct exchange *exchange)
 {
     struct proxy *proxy = exchange->proxy;
-    state_backend_end(proxy->state, exchange_backend_slot(exchange));
+    state_backend_end(proxy->state, proxy->worker, exchange_backend_slot(exchange));
     if (UNLIKELY(proxy->queues.rooms))
         queue_room_freed(proxy);
     exchange->counted = false;

@@ -142,9 +142,10 @@ static bool take_room(struct exchange *exchange, u32 member)
     u32 most = backend_at(exchange, member)->connections_max;
     u32 slot = exchange->snapshot->pools[exchange->route->pool].load.slots[member];
     struct state *state = exchange->proxy->state;
-    exchange->has_room = most == 0 || state_backend_enter(state, slot, most);
+    u32 worker = exchange->proxy->worker;
+    exchange->has_room = most == 0 || state_backend_enter(state, worker, slot, most);
     if (most == 0)
-        state_backend_begin(state, slot);
+        state_backend_begin(state, worker, slot);
     if (!exchange->has_room && exchange->trial) {
         state_circuit_untried(state, slot);
         exchange->trial = false;

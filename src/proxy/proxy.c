@@ -156,6 +156,14 @@ struct proxy *proxy_create(const struct proxy_environment *environment)
     return proxy;
 }
 
+static void watch_backends(struct proxy *proxy)
+{
+    const struct snapshot *snapshot = proxy->snapshot;
+    for (u32 i = 0; i < snapshot->config->backend_count; i++)
+        state_backend_watch(proxy->state, proxy->worker, snapshot->backend_slots[i],
+                            snapshot->watched[i]);
+}
+
 bool proxy_adoptable(const struct config *first, const struct config *next)
 {
     return block_bytes(next) <= block_bytes(first);
@@ -174,6 +182,7 @@ void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot)
     overload_adopt(proxy);
     upstreams_adopt(proxy->upstreams, &config->upstream, snapshot->backend_slots,
                     config->backend_count);
+    watch_backends(proxy);
     queues_adopt(proxy);
     removal_adopt(proxy);
 }

@@ -197,9 +197,10 @@ bool retry_stale(struct exchange *exchange, const struct retry_reason *reason)
         !retry_repeatable(exchange) || !whole(exchange))
         return false;
     /* Its place at the backend stays its own. */
-    state_backend_begin(exchange->proxy->state, exchange_backend_slot(exchange));
+    struct proxy *proxy = exchange->proxy;
+    state_backend_begin(proxy->state, proxy->worker, exchange_backend_slot(exchange));
     retry_give_up(exchange, reason);
-    exchange->proxy->counters.retries++;
+    proxy->counters.retries++;
     exchange->has_room = true;
     exchange->retried_stale = true;
     attempt_begin(exchange, true);

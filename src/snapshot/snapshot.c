@@ -101,6 +101,20 @@ static void create_load(struct snapshot *snapshot, const struct config_pool *con
     };
 }
 
+static void note_watched(struct snapshot *snapshot)
+{
+    const struct config *config = snapshot->config;
+    bool *watched = arena_alloc(&snapshot->arena, config->backend_count * sizeof(bool));
+    for (u32 i = 0; i < config->backend_count; i++)
+        watched[i] = config->backends[i].connections_max > 0;
+    for (u32 i = 0; i < config->pool_count; i++) {
+        const struct config_pool *pool = &config->pools[i];
+        for (u32 at = 0; balance_looks_at_load(pool->strategy) && at < pool->backend_count; at++)
+            watched[pool->backends[at]] = true;
+    }
+    snapshot->watched = watched;
+}
+
 static struct balance_backend *list_members(struct snapshot *snapshot,
                                             const struct config_pool *config)
 {
@@ -172,6 +186,7 @@ struct snapshot *snapshot_create(const struct config *config, struct state *stat
     }
     snapshot->workers = alloc_lines(&snapshot->arena, worker_count * sizeof(*snapshot->workers));
     snapshot->sockets = arena_alloc(&snapshot->arena, worker_count * sizeof(*snapshot->sockets));
+    note_watched(snapshot);
     create_pools(snapshot, previous);
     sessions_create(snapshot);
     seats_create(snapshot);

@@ -105,29 +105,9 @@ u32 state_slots(const struct state *state, enum state_kind kind)
 
 /* ---- Backends ---- */
 
-const u32 *state_active(const struct state *state)
-{
-    return state->figures->active;
-}
-
 const u32 *state_latency_us(const struct state *state)
 {
     return state->figures->latency_us;
-}
-
-void state_backend_begin(struct state *state, u32 slot)
-{
-    __atomic_fetch_add(&state->figures->active[slot], 1, __ATOMIC_RELAXED);
-}
-
-void state_backend_end(struct state *state, u32 slot)
-{
-    place_leave(&state->figures->active[slot]);
-}
-
-bool state_backend_enter(struct state *state, u32 slot, u32 most)
-{
-    return place_enter(&state->figures->active[slot], most);
 }
 
 void state_backend_latency(struct state *state, u32 slot, u32 sample_us, u64 now_ns)
@@ -140,11 +120,6 @@ void state_backend_latency(struct state *state, u32 slot, u32 sample_us, u64 now
     u64 elapsed_ns = now_ns > before_ns ? now_ns - before_ns : 0;
     u32 figure = balance_latency_update(old, max_u32(sample_us, 1), elapsed_ns, LATENCY_DECAY_NS);
     __atomic_store_n(&figures->latency_us[slot], figure, __ATOMIC_RELAXED);
-}
-
-u32 state_backend_active(const struct state *state, u32 slot)
-{
-    return __atomic_load_n(&state->figures->active[slot], __ATOMIC_RELAXED);
 }
 
 u32 state_backend_latency_us(const struct state *state, u32 slot)

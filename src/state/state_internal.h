@@ -15,7 +15,7 @@ struct hedge_figures {
 };
 
 struct figures {
-    u32 active[STATE_SLOTS_MAX];
+    u32 active[STATE_SLOTS_MAX]; /* of the workers that watch the slot */
     u32 latency_us[STATE_SLOTS_MAX];
     u64 latency_at_ns[STATE_SLOTS_MAX];
     u32 retries[STATE_SLOTS_MAX];
@@ -33,6 +33,7 @@ struct tallies {
     struct state_classes routes[STATE_SLOTS_MAX];
     struct state_hedges hedges[STATE_SLOTS_MAX];
     struct state_waits waits[STATE_SLOTS_MAX];
+    u32 active[STATE_SLOTS_MAX]; /* requests in flight, and ACTIVE_WATCHED: see active.c */
 };
 
 struct state {

@@ -8,9 +8,10 @@ struct state_tally *state_tallies(struct state *state, u32 worker)
         return NULL;
     marks_lock(state); /* workers that serve already add them up when a backend fails */
     if (!state->tallies[worker])
-        state->tallies[worker] = region_reserve(sizeof(struct tallies));
-    if (state->tallies[worker])
-        state->workers = max_u32(state->workers, worker + 1);
+        __atomic_store_n(&state->tallies[worker], region_reserve(sizeof(struct tallies)),
+                         __ATOMIC_RELEASE);
+    if (state->tallies[worker]) /* others add up without the lock: active.c */
+        __atomic_store_n(&state->workers, max_u32(state->workers, worker + 1), __ATOMIC_RELEASE);
     marks_unlock(state);
     return state->tallies[worker] ? state->tallies[worker]->by_slot : NULL;
 }

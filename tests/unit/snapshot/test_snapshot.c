@@ -28,6 +28,7 @@ static int setup(void **state)
     fixture.config[0] = config_fixture(first_json);
     fixture.config[1] = config_fixture(second_json);
     assert_non_null(fixture.state);
+    assert_non_null(state_tallies(fixture.state, 0));
     fixture.first = snapshot_create(fixture.config[0], fixture.state, WORKERS, 1, NULL);
     assert_non_null(fixture.first);
     *state = &fixture;
@@ -79,7 +80,8 @@ static void mark(const struct fixture *f, const char *id, enum state_mark mark, 
 static void the_pools_show_the_figures_of_their_backends(void **state)
 {
     struct fixture *f = *state;
-    state_backend_begin(f->state, slot(f->first, "a"));
+    state_backend_watch(f->state, 0, slot(f->first, "a"), true);
+    state_backend_begin(f->state, 0, slot(f->first, "a"));
     state_backend_latency(f->state, slot(f->first, "a"), 500, 1000);
     for (u32 p = 0; p < f->first->config->pool_count; p++) {
         const struct balance_load *load = &f->first->pools[p].load;
@@ -87,7 +89,25 @@ static void the_pools_show_the_figures_of_their_backends(void **state)
         assert_int_equal(balance_latency_us(load, member(f->first, p, "a")), 500);
         assert_int_equal(balance_active(load, member(f->first, p, "c")), 0);
     }
-    state_backend_end(f->state, slot(f->first, "a"));
+    state_backend_end(f->state, 0, slot(f->first, "a"));
+}
+
+static void who_is_watched_is_in_a_pool_that_looks_or_has_a_limit(void **state)
+{
+    static const char json[] = "{\"backends\":[" BACKEND("a", "1") "," BACKEND(
+        "b", "2") ",{\"id\":\"c\",\"url\":"
+                  "\"http://127.0.0.1:3\",\"maxConnections\":5}],"
+                  "\"loadBalancing\":{\"strategy\":\"round-robin\"},"
+                  "\"routes\":[{\"id\":\"x\",\"path\":\"/x\",\"strategy\":\"least-connections\","
+                  "\"backends\":[\"b\"]}]}";
+    const struct fixture *f = *state;
+    struct config *config = config_fixture(json);
+    struct snapshot *snapshot = snapshot_create(config, f->state, WORKERS, 2, f->first);
+    assert_non_null(snapshot);
+    for (u32 i = 0; i < config->backend_count; i++)
+        assert_int_equal(snapshot->watched[i], !slice_equal(config->backends[i].id, SLICE("a")));
+    snapshot_destroy(snapshot);
+    config_destroy(config);
 }
 
 static void an_unusable_backend_is_so_in_every_pool(void **state)
@@ -107,7 +127,8 @@ static void an_unusable_backend_is_so_in_every_pool(void **state)
 static void what_stays_keeps_its_figures_and_its_mark(void **state)
 {
     struct fixture *f = *state;
-    state_backend_begin(f->state, slot(f->first, "c"));
+    state_backend_watch(f->state, 0, slot(f->first, "c"), true);
+    state_backend_begin(f->state, 0, slot(f->first, "c"));
     mark(f, "c", STATE_DOWN, true);
     mark(f, "b", STATE_DOWN, true);
     struct snapshot *second = snapshot_create(f->config[1], f->state, WORKERS, 2, f->first);
@@ -122,7 +143,7 @@ static void what_stays_keeps_its_figures_and_its_mark(void **state)
     f->first = NULL;
     assert_int_equal(state_slots(f->state, STATE_BACKEND), 3);
     assert_int_equal(state_slots(f->state, STATE_ROUTE), 1); /* the default route */
-    state_backend_end(f->state, slot(second, "c"));
+    state_backend_end(f->state, 0, slot(second, "c"));
     snapshot_destroy(second);
 }
 
@@ -216,6 +237,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_pools_show_the_figures_of_their_backends, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(who_is_watched_is_in_a_pool_that_looks_or_has_a_limit,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(an_unusable_backend_is_so_in_every_pool, setup, teardown),
         cmocka_unit_test_setup_teardown(what_stays_keeps_its_figures_and_its_mark, setup, teardown),
         cmocka_unit_test_setup_teardown(a_mark_shows_in_every_snapshot_there_is, setup, teardown),

@@ -205,14 +205,34 @@ static void all_who_wait_for_room_look_in_turn(void **state)
 static void a_backend_takes_exactly_as_many_as_it_may(void **state)
 {
     struct state *shared = ((struct lab *)*state)->state;
-    assert_true(state_backend_enter(shared, 7, 2));
-    state_backend_begin(shared, 7); /* by a route that does not know of the limit */
-    assert_false(state_backend_enter(shared, 7, 2));
-    state_backend_end(shared, 7);
-    assert_true(state_backend_enter(shared, 7, 2));
-    state_backend_end(shared, 7);
-    state_backend_end(shared, 7);
+    for (u32 worker = 0; worker < 2; worker++)
+        assert_non_null(state_tallies(shared, worker));
+    state_backend_watch(shared, 0, 7, true);
+    assert_true(state_backend_enter(shared, 0, 7, 2));
+    state_backend_begin(shared, 1, 7); /* by a worker that does not know of the limit */
+    assert_false(state_backend_enter(shared, 0, 7, 2));
+    state_backend_end(shared, 1, 7);
+    assert_true(state_backend_enter(shared, 0, 7, 2));
+    state_backend_watch(shared, 1, 7, true);
+    assert_false(state_backend_enter(shared, 1, 7, 2));
+    state_backend_end(shared, 0, 7);
+    assert_true(state_backend_enter(shared, 1, 7, 2));
+    state_backend_end(shared, 0, 7);
+    state_backend_end(shared, 1, 7);
     assert_int_equal(state_backend_active(shared, 7), 0);
+    assert_int_equal(state_active(shared)[7], 0);
+}
+
+static void a_limit_that_was_abolished_leaves_nothing_behind(void **state)
+{
+    struct state *shared = ((struct lab *)*state)->state;
+    assert_non_null(state_tallies(shared, 0));
+    assert_true(state_backend_enter(shared, 0, 7, 1)); /* the exchange is older */
+    assert_false(state_backend_enter(shared, 0, 7, 1));
+    assert_int_equal(state_backend_active(shared, 7), 1);
+    state_backend_end(shared, 0, 7);
+    assert_int_equal(state_backend_active(shared, 7), 0);
+    assert_int_equal(state_active(shared)[7], 0);
 }
 
 static void tallies_of_all_workers_are_added_up(void **state)
@@ -338,6 +358,7 @@ int main(void)
         TEST(who_waits_for_room_is_not_called_for_a_place),
         TEST(all_who_wait_for_room_look_in_turn),
         TEST(a_backend_takes_exactly_as_many_as_it_may),
+        TEST(a_limit_that_was_abolished_leaves_nothing_behind),
         TEST(tallies_of_all_workers_are_added_up),
         TEST(no_place_is_given_twice_and_no_waiter_is_forgotten),
     };

@@ -157,15 +157,43 @@ static void a_slot_that_is_anothers_is_not_removed(void **state)
 
 static void requests_are_counted_by_slot(void **state)
 {
-    state_backend_begin(*state, 4);
-    state_backend_begin(*state, 4);
-    state_backend_begin(*state, 5);
-    assert_int_equal(state_active(*state)[4], 2);
+    assert_non_null(state_tallies(*state, 0));
+    assert_non_null(state_tallies(*state, 3));
+    state_backend_begin(*state, 0, 4);
+    state_backend_begin(*state, 3, 4);
+    state_backend_begin(*state, 0, 5);
+    assert_int_equal(state_backend_active(*state, 4), 2);
     assert_int_equal(state_backend_active(*state, 5), 1);
     assert_int_equal(state_backend_active(*state, 6), 0);
-    state_backend_end(*state, 4);
-    state_backend_end(*state, 4);
-    state_backend_end(*state, 5);
+    state_backend_end(*state, 3, 4);
+    state_backend_end(*state, 0, 4);
+    state_backend_end(*state, 0, 5);
+    assert_int_equal(state_backend_active(*state, 4), 0);
+}
+
+static void who_watches_counts_for_all(void **state)
+{
+    const u32 *all = state_active(*state);
+    assert_non_null(state_tallies(*state, 0));
+    assert_non_null(state_tallies(*state, 1));
+    state_backend_begin(*state, 0, 4);
+    assert_int_equal(all[4], 0);
+    state_backend_watch(*state, 0, 4, true); /* what began before counts as well */
+    state_backend_watch(*state, 0, 4, true);
+    state_backend_begin(*state, 0, 4);
+    state_backend_begin(*state, 1, 4);
+    assert_int_equal(all[4], 2);
+    state_backend_watch(*state, 1, 4, true);
+    assert_int_equal(all[4], 3);
+    assert_int_equal(state_backend_active(*state, 4), 3);
+    state_backend_end(*state, 0, 4);
+    assert_int_equal(all[4], 2);
+    state_backend_watch(*state, 0, 4, false);
+    assert_int_equal(all[4], 1);
+    assert_int_equal(state_backend_active(*state, 4), 2);
+    state_backend_end(*state, 0, 4);
+    state_backend_end(*state, 1, 4);
+    assert_int_equal(all[4], 0);
     assert_int_equal(state_backend_active(*state, 4), 0);
 }
 
@@ -289,6 +317,7 @@ enum { LIMIT = 3, ROUNDS = 200000 };
 
 struct racer {
     struct state *state;
+    u32 worker;
     _Atomic u32 *inside;
     _Atomic u32 *too_many;
     u64 entered;
@@ -305,12 +334,12 @@ static void *race(void *argument)
         while (places < 2 && state_route_enter(routes, 0, LIMIT)) {
             if (atomic_fetch_add(racer->inside, 1) >= LIMIT)
                 atomic_fetch_add(racer->too_many, 1);
-            state_backend_begin(state, a);
+            state_backend_begin(state, racer->worker, a);
             places++;
         }
         racer->entered += places;
         for (; places > 0; places--) {
-            state_backend_end(state, a);
+            state_backend_end(state, racer->worker, a);
             atomic_fetch_sub(racer->inside, 1);
             state_route_leave(routes, 0);
         }
@@ -321,8 +350,12 @@ static void *race(void *argument)
 static void the_limit_and_the_counts_hold_between_threads(void **state)
 {
     _Atomic u32 inside = 0, too_many = 0;
-    struct racer racers[2] = {{*state, &inside, &too_many, 0}, {*state, &inside, &too_many, 0}};
+    struct racer racers[2] = {{*state, 0, &inside, &too_many, 0},
+                              {*state, 1, &inside, &too_many, 0}};
     pthread_t threads[2];
+    for (u32 i = 0; i < 2; i++)
+        assert_non_null(state_tallies(*state, i));
+    state_backend_watch(*state, 1, 9, true); /* both ways of counting */
     for (u32 i = 0; i < 2; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, race, &racers[i]), 0);
     for (u32 i = 0; i < 2; i++)
@@ -358,6 +391,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(slots_are_what_a_list_of_keys_says, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_removed_is_known_since_then, setup, teardown),
         cmocka_unit_test_setup_teardown(a_slot_that_is_anothers_is_not_removed, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_watches_counts_for_all, setup, teardown),
         cmocka_unit_test_setup_teardown(requests_are_counted_by_slot, setup, teardown),
         cmocka_unit_test_setup_teardown(latency_is_known_after_the_first_sample, setup, teardown),
         cmocka_unit_test_setup_teardown(a_backend_is_usable_when_no_judge_is_against_it, setup,
