@@ -132,7 +132,7 @@ enum http_field_id http_field_find_token(const char *name, u32 len)
 {
     u32 id = field_slots[SLOT(len, name[0])];
     const struct http_field_info *info = &http_field_infos[id];
-    if (info->name.len != len || id == HTTP_FIELD_OTHER)
+    if (id == HTTP_FIELD_OTHER || info->name.len != len)
         return HTTP_FIELD_OTHER;
     if (LIKELY(name_equal(name, info->name.data, len)))
         return (enum http_field_id)id;

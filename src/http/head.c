@@ -121,41 +121,49 @@ static const char *skip_space(const char *at, const char *end)
     return at;
 }
 
+/* Of the bytes that a value may have only SP and HTAB are not above SP. */
+static const char *trim_space(const char *value, const char *stop)
+{
+    while (stop > value && (u8)stop[-1] <= ' ')
+        stop--;
+    return stop;
+}
+
 static inline enum http_parse read_field(struct http_head *head, u32 singles,
                                          struct http_fields *fields)
 {
     const char *line = head->at;
     const char *end = head->end;
+    struct http_field *field = &fields->at[fields->count];
     const char *colon = http_scan_name(line, end);
     if (UNLIKELY(colon == end))
         return HTTP_PARSE_PARTIAL;
     if (UNLIKELY(*colon != ':' || colon == line))
         return http_head_reject(head, name_fault(line, colon));
+    field->name_at = (u16)(line - head->base);
+    field->name_len = (u16)(colon - line);
     const char *value = colon + 1;
     if (LIKELY(end - value > 1 && value[0] == ' ' && value[1] > ' ')) /* as nearly everybody */
         value++;
     else
         value = skip_space(value, end);
+    field->value_at = (u16)(value - head->base);
     const char *stop = http_scan_value(value, end);
-    head->at = stop + 2;
-    if (UNLIKELY(end - stop < 2 || stop[0] != '\r' || stop[1] != '\n')) {
+    if (UNLIKELY(end - stop < 2 || memcmp(stop, "\r\n", 2) != 0)) {
         head->at = stop;
         return http_head_line_end(head, HTTP_REJECT_FIELD_VALUE);
     }
-    while (stop > value && (stop[-1] == ' ' || stop[-1] == '\t'))
-        stop--;
-    u32 name_len = (u32)(colon - line);
-    enum http_field_id id = http_field_find_token(line, name_len);
+    head->at = stop + 2;
+    field->line_end = (u16)(head->at - head->base);
+    if (UNLIKELY((u8)stop[-1] <= ' '))
+        stop = trim_space(value, stop);
+    field->value_len = (u16)(stop - value);
+    enum http_field_id id = http_field_find_token(line, (u32)(colon - line));
     if (id != HTTP_FIELD_OTHER && UNLIKELY(!note_known(head, singles, fields, id)))
         return http_head_reject(head, single_fault(id));
-    fields->at[fields->count++] = (struct http_field){
-        .name_at = (u16)(line - head->base),
-        .name_len = (u16)name_len,
-        .value_at = (u16)(value - head->base),
-        .value_len = (u16)(stop - value),
-        .line_end = (u16)(head->at - head->base),
-        .id = (u8)id,
-    };
+    field->id = (u8)id;
+    field->named_by_connection = false;
+    fields->count++;
     return HTTP_PARSE_DONE;
 }
 
