@@ -1,11 +1,12 @@
 /* Names of backends: control looks for them, and has the workers follow where they lead. */
+#include <signal.h>
 #include <stdio.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
 #include "control/control_internal.h"
 
-enum { END_MS = 2000 };
+enum { END_MS = 2000, STOP_LOOK_MS = 100 };
 
 static void on_said(void *context, enum log_severity severity, const char *error,
                     const char *message)
@@ -67,12 +68,23 @@ static void on_change(void *context)
 
 /* ---- Beginning and end ---- */
 
+/* A signal that nobody has taken yet: control_obey() comes later. A supervisor signals, too, to
+ * whoever may not listen to orders. */
+static bool stop_is_pending(void)
+{
+    sigset_t pending;
+    return sigpending(&pending) == 0 &&
+           (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
+}
+
 /* Workers must not begin without addresses that are a moment away. */
 static void wait_for_names(struct control *control)
 {
     u64 deadline_ns = ring_now_ns(control->ring) + control->config->dns.start_wait_ms * NS_PER_MS;
-    while (!resolver_settled(control->resolver) && ring_now_ns(control->ring) < deadline_ns) {
-        u64 wake_ns = min_u64(deadline_ns, wheel_next_ns(&control->wheel));
+    while (!resolver_settled(control->resolver) && ring_now_ns(control->ring) < deadline_ns &&
+           !stop_is_pending()) {
+        u64 look_ns = ring_now_ns(control->ring) + STOP_LOOK_MS * NS_PER_MS;
+        u64 wake_ns = min_u64(min_u64(deadline_ns, look_ns), wheel_next_ns(&control->wheel));
         wheel_run(&control->wheel, ring_turn(control->ring, wake_ns));
     }
 }

@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 import signal
+import subprocess
 import threading
 
 import pytest
@@ -13,7 +14,7 @@ from lib.logs import entries
 from lib.nameserver import (A, CNAME, NXDOMAIN, REFUSED, SERVFAIL, TRUNCATED, NameServer, address,
                             encode_name, record, response)
 from lib.origin import named, wait_until
-from lib.proxy import run
+from lib.proxy import BINARY, port_free, run
 from lib.reload import reload, reload_entries, verdicts, write_config
 from lib.wire import WAIT_SECONDS
 
@@ -232,6 +233,24 @@ def test_a_silent_server_does_not_keep_the_proxy_from_starting(lab):
     server.fail(NAME, None)
     proxy = lab.proxy(at(other), other, dns=server.settings(timeout=20000, startWait=100))
     assert bodies(lab, proxy, 4) == {"other"}
+
+
+@pytest.mark.parametrize("mode", [[], ["--no-supervisor"]])
+def test_a_stop_ends_the_wait_of_the_start(lab, mode):
+    server, file = name_server(lab), lab.directory / "names.json"
+    server.fail(NAME, None)
+    off = {"enabled": False}
+    file.write_text(json.dumps({
+        "listeners": [{"address": "127.0.0.1", "port": port_free()}], "admin": off,
+        "logging": {"errorLog": off, "accessLog": off}, "backends": [{"url": f"http://{NAME}"}],
+        "dns": server.settings(timeout=20000, startWait=60_000)}))
+    with subprocess.Popen([BINARY, "--config", str(file), *mode]) as process:
+        wait_until(lambda: server.asked(NAME), "a question")
+        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.wait(WAIT_SECONDS) == 0
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("family, expected", [
