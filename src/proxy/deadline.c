@@ -193,11 +193,15 @@ static bool phase_goes_on(struct exchange *exchange)
     return left_ms > 0;
 }
 
-/* A backend is not to blame for the silence of one who has not been asked all of it. */
+/* A backend that has not got all of the request is not to blame; nor is a client that waits to be
+ * told that it may send it. */
 static void response_timed_out(struct exchange *exchange)
 {
     if (lacks_body(exchange)) {
-        exchange_fail(exchange, FAULT_BODY_TIMEOUT);
+        enum fault fault =
+            exchange_waits_for_body(exchange) ? FAULT_BODY_TIMEOUT : FAULT_RESPONSE_TIMEOUT;
+        record_fault(exchange, fault, 0);
+        exchange_answer(exchange, fault);
         return;
     }
     if (exchange->route->limited)
