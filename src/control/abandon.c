@@ -3,11 +3,11 @@
  * process, so that nothing of what they use can be taken down: what others need is left in order,
  * and the kernel does the rest.
  */
-#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/files.h"
 #include "control/control_internal.h"
 
 enum {
@@ -47,13 +47,11 @@ static void describe(const struct control *control, char out[LINE_BYTES])
                    one ? "it" : "them", one ? "it has" : "they have");
 }
 
-/* Whoever reads it must not hold us up. */
 static void tell_stderr(const char *what)
 {
     char line[LINE_BYTES + 16];
-    struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
     int len = snprintf(line, sizeof(line), "nextproxy: %s\n", what);
-    if (poll(&room, 1, 0) != 1)
+    if (!file_has_room(STDERR_FILENO))
         return;
     ssize_t written = write(STDERR_FILENO, line, (usize)len);
     (void)written;

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
+#include "base/files.h"
+
 enum {
     /* Standard streams, signals, the supervisor, memory, logs, the watch, the API and its reserve,
      * probes. */
@@ -30,17 +32,12 @@ u32 file_limit_share(const struct config *config)
 
 bool file_limit_raise(const struct config *config, char *why, usize why_bytes)
 {
-    u64 needed = needed_to_start(config);
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return true;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_max >= needed)
+    u64 needed = needed_to_start(config), allowed = files_raise_limit();
+    if (allowed >= needed)
         return true;
     (void)snprintf(why, why_bytes,
                    "at most %llu file descriptors are allowed, and %llu are needed before the "
                    "first client: raise the limit (ulimit -n 1048576, LimitNOFILE=1048576)",
-                   (unsigned long long)limit.rlim_max, (unsigned long long)needed);
+                   (unsigned long long)allowed, (unsigned long long)needed);
     return false;
 }

@@ -3,12 +3,12 @@
 
 #include <inttypes.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/files.h"
 #include "log.h"
 
 #define REPORT_INTERVAL_NS (60 * NS_PER_S)
@@ -56,14 +56,6 @@ static enum topic report_topic(const struct log_report *report, u64 lost)
     if (report->error == 0 && report->told)
         return TOPIC_RECOVERED;
     return report->retire_error != 0 ? TOPIC_RETIREMENT : TOPIC_NONE;
-}
-
-/* Whether a line can be written without waiting for whoever reads it. A reader that stalls (a
- * pager, a container engine with a full disk) must hold up neither the logs nor the stop. */
-static bool report_ready(const struct log_report *report)
-{
-    struct pollfd wait = {.fd = report->fd, .events = POLLOUT};
-    return poll(&wait, 1, 0) == 1;
 }
 
 /* One write(2) for a whole line, so that lines of others do not mix with it. */
@@ -168,7 +160,7 @@ void log_report_tick(struct log_report *report, struct log_report_facts facts)
         report->since_wall_ns = 0;
     }
     enum topic topic = report_topic(report, lost);
-    if (topic != TOPIC_NONE && facts.now_ns >= report->next_ns && report_ready(report))
+    if (topic != TOPIC_NONE && facts.now_ns >= report->next_ns && file_has_room(report->fd))
         tell(report, topic, &facts);
 }
 

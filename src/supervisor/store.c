@@ -2,24 +2,15 @@
 #include "supervisor/store.h"
 
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-/* There are as many sockets as the engine has. */
-static void raise_file_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-}
+#include "base/files.h"
 
 void store_begin(struct store *store, const struct handover *from)
 {
-    raise_file_limit();
+    (void)files_raise_limit(); /* there are as many sockets as the engine has */
     store->count = from->socket_count;
     for (u32 i = 0; i < from->socket_count; i++)
         store->at[i] = (struct stored){.socket = from->sockets[i]};

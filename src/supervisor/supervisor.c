@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/files.h"
 #include "supervisor/supervisor_internal.h"
 
 enum {
@@ -40,12 +41,11 @@ enum {
 void supervisor_say(const char *format, ...)
 {
     char line[LINE_BYTES];
-    struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
     va_list arguments;
     va_start(arguments, format);
     int len = vsnprintf(line, sizeof(line) - 1, format, arguments);
     va_end(arguments);
-    if (len < 0 || poll(&room, 1, 0) != 1) /* whoever reads it must not hold us up */
+    if (len < 0 || !file_has_room(STDERR_FILENO))
         return;
     usize bytes = min_u64((u64)len, sizeof(line) - 2);
     line[bytes] = '\n';
