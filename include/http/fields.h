@@ -82,6 +82,8 @@ static inline const struct http_field_info *http_field_info(enum http_field_id i
 }
 /* The id of a name, compared without case; never HTTP_FIELD_UNDERSCORED. */
 enum http_field_id http_field_find(struct slice name);
+/* X-Forwarded-For, X-Forwarded-Port and all others of that family, known or not. */
+bool http_field_is_x_forwarded(struct slice name);
 
 /* One field line: `name` ":" OWS value OWS CRLF, as positions in the head. */
 struct http_field {

@@ -75,13 +75,11 @@ static bool origin_is_safe(const struct http_request *request)
 /* Via and Forwarded: RFC 9110 §7.6.3, RFC 7239 §4; the others are what proxies have in common. */
 static bool came_through_a_proxy(const struct http_request *request)
 {
-    static const struct slice family = {"X-Forwarded-", 12};
     for (u32 i = 0; i < request->fields.count; i++) {
         struct slice name = http_field_name(&request->fields, i);
         if (slice_equal_nocase(name, SLICE("Via")) ||
             slice_equal_nocase(name, SLICE("Forwarded")) ||
-            slice_equal_nocase(name, SLICE("X-Real-IP")) ||
-            (name.len >= family.len && slice_equal_nocase(slice_of(name.data, family.len), family)))
+            slice_equal_nocase(name, SLICE("X-Real-IP")) || http_field_is_x_forwarded(name))
             return true;
     }
     return false;

@@ -147,3 +147,9 @@ enum http_field_id http_field_find(struct slice name)
     /* The name may hold bytes that no token has. */
     return slice_equal_nocase(name, http_field_infos[id].name) ? id : HTTP_FIELD_OTHER;
 }
+
+bool http_field_is_x_forwarded(struct slice name)
+{
+    const struct slice prefix = SLICE("X-Forwarded-");
+    return name.len > prefix.len && slice_equal_nocase(slice_of(name.data, prefix.len), prefix);
+}

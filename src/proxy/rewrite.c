@@ -52,14 +52,6 @@ struct request_rewrite {
     u32 left_out;  /* ids */
 };
 
-/* X-Forwarded-Port and the like, which Connection must not be able to remove. */
-static bool is_forwarding(const struct http_request *request, u32 index)
-{
-    const struct slice prefix = SLICE("x-forwarded-");
-    struct slice name = http_field_name(&request->fields, index);
-    return name.len > prefix.len && slice_equal_nocase(slice_of(name.data, prefix.len), prefix);
-}
-
 /* The ids of the fields that are not forwarded as they came. */
 static u32 request_left_out(const struct request_rewrite *rewrite)
 {
@@ -83,8 +75,9 @@ static bool request_drops(const struct request_rewrite *rewrite, u32 index)
     if (UNLIKELY(route->request_headers.count > 0) &&
         header_edits_drop(&route->request_headers, http_field_name(fields, index)))
         return true;
-    if (leaves_out(&fields->at[index], rewrite->left_out))
-        return fields->at[index].id != HTTP_FIELD_OTHER || !is_forwarding(rewrite->request, index);
+    if (leaves_out(&fields->at[index], rewrite->left_out)) /* Connection names X-Forwarded-Port? */
+        return fields->at[index].id != HTTP_FIELD_OTHER ||
+               !http_field_is_x_forwarded(http_field_name(fields, index));
     return UNLIKELY(route->sticky_cookie) && fields->at[index].id == HTTP_FIELD_COOKIE &&
            sticky_holds(rewrite->exchange, http_field_value(fields, index));
 }
