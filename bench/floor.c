@@ -25,7 +25,8 @@ enum {
 };
 
 static const char usage[] =
-    "usage: floor --upstream ADDRESS:PORT [options]\n"
+    "usage: floor --upstream ADDRESS:PORT [--upstream ...] [options]\n"
+    "  --upstream ADDRESS:PORT where to connect to; several: one request to each in turn\n"
     "  --listen ADDRESS:PORT   where to accept (127.0.0.1:0)\n"
     "  --reply-bytes N         a reply is N bytes long: take an upstream for each request, last "
     "in\n"
@@ -100,14 +101,22 @@ static bool apply_number(struct floor_options *options, int option, const char *
     }
 }
 
-static void apply_option(struct floor_options *options, int option)
+static void add_backend(struct floor *floor, const char *text)
 {
+    if (floor->backend_count == BACKENDS_MAX)
+        net_die("more than %d times --upstream", BACKENDS_MAX);
+    parse_address(text, &floor->backends[floor->backend_count++].address);
+}
+
+static void apply_option(struct floor *floor, int option)
+{
+    struct floor_options *options = &floor->options;
     if (apply_number(options, option, optarg))
         return;
     if (option == 'l')
         parse_address(optarg, &options->listen);
     else if (option == 'u')
-        parse_address(optarg, &options->upstream);
+        add_backend(floor, optarg);
     else if (option == 's')
         options->send = parse_send(optarg);
     else if (option == '1')
@@ -126,8 +135,9 @@ static void apply_option(struct floor_options *options, int option)
         net_die("unknown option\n%s", usage);
 }
 
-static void parse_options(int argc, char **argv, struct floor_options *options)
+static void parse_options(int argc, char **argv, struct floor *floor)
 {
+    struct floor_options *options = &floor->options;
     static const struct option names[] = {{"listen", required_argument, NULL, 'l'},
                                           {"upstream", required_argument, NULL, 'u'},
                                           {"reply-bytes", required_argument, NULL, 'r'},
@@ -154,8 +164,8 @@ static void parse_options(int argc, char **argv, struct floor_options *options)
     parse_address("127.0.0.1:0", &options->listen);
     int option = 0;
     while ((option = getopt_long(argc, argv, "", names, NULL)) != -1)
-        apply_option(options, option);
-    if (options->upstream.sin_family == 0)
+        apply_option(floor, option);
+    if (floor->backend_count == 0)
         net_die("%s", usage);
     if (options->buffers == 0 || (options->buffers & (options->buffers - 1)) != 0)
         net_die("--buffers must be a power of two");
@@ -238,7 +248,7 @@ __attribute__((noreturn)) static void floor_run(struct floor *floor)
 int main(int argc, char **argv)
 {
     static struct floor floor;
-    parse_options(argc, argv, &floor.options);
+    parse_options(argc, argv, &floor);
     signal(SIGPIPE, SIG_IGN);
     net_raise_nofile(FILES_MAX);
     net_pin_cpu(floor.options.cpu);

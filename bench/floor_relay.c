@@ -1,5 +1,6 @@
 #include "floor_relay.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -9,7 +10,8 @@
 
 #include "common/net.h"
 
-enum { OP_MASK = 7, REARM_BUFFERS_MIN = 32 };
+enum { OP_MASK = 7, REARM_BUFFERS_MIN = 32, SIDE_ALIGN_BYTES = 64 };
+static_assert(sizeof(struct side) % SIDE_ALIGN_BYTES == 0, "aligned_alloc(3) asks for it");
 enum op { OP_ACCEPT, OP_RECV, OP_SEND };
 
 static u64 tag(const struct side *side, enum op op)
@@ -63,13 +65,10 @@ static void arm_recv(struct floor *floor, struct side *side)
 
 static struct side *side_create(struct floor *floor, int fd, bool client)
 {
-    struct side *side = calloc(1, sizeof(*side));
+    struct side *side = aligned_alloc(SIDE_ALIGN_BYTES, sizeof(*side));
     if (side == NULL)
         net_die("out of memory");
-    side->fd = fd;
-    side->client = client;
-    side->queue_first = -1;
-    side->queue_last = -1;
+    *side = (struct side){.fd = fd, .client = client, .queue_first = -1, .queue_last = -1};
     set_fixed(floor, fd, fd);
     arm_recv(floor, side);
     return side;
@@ -103,14 +102,19 @@ static void start_close(struct side *side)
     shutdown(side->fd, SHUT_RDWR);
 }
 
-static void leave_idle(struct floor *floor, const struct side *side)
+static void enter_idle(struct side *side)
 {
-    for (u32 i = 0; i < floor->idle_count; i++) {
-        if (floor->idle[i] == side) {
-            floor->idle[i] = floor->idle[--floor->idle_count];
-            return;
-        }
-    }
+    side->idle_next = side->backend->idle;
+    side->backend->idle = side;
+}
+
+static void leave_idle(const struct side *side)
+{
+    struct side **link = &side->backend->idle;
+    while (*link != NULL && *link != side)
+        link = &(*link)->idle_next;
+    if (*link != NULL)
+        *link = side->idle_next;
 }
 
 /* One side ended: the other one ends too, unless it is an upstream whose reply is complete, which
@@ -120,15 +124,13 @@ static void side_end(struct floor *floor, struct side *side)
     struct side *other = side->other;
     side->other = NULL;
     if (!side->client && other == NULL)
-        leave_idle(floor, side);
+        leave_idle(side);
     start_close(side);
     if (other == NULL)
         return;
     other->other = NULL;
-    bool reusable = side->client && floor->options.reply_bytes == 0 && !other->closing &&
-                    floor->idle_count < IDLE_MAX;
-    if (reusable) {
-        floor->idle[floor->idle_count++] = other;
+    if (side->client && floor->options.reply_bytes == 0 && !other->closing) {
+        enter_idle(other);
         return;
     }
     start_close(other);
@@ -138,15 +140,22 @@ static void side_end(struct floor *floor, struct side *side)
 /* Connecting blocks: it happens only while the pool fills, and on loopback at once. */
 static struct side *upstream_acquire(struct floor *floor)
 {
-    if (floor->idle_count > 0)
-        return floor->idle[--floor->idle_count];
-    const struct sockaddr_in *address = &floor->options.upstream;
+    struct backend *backend = &floor->backends[floor->backend_next];
+    floor->backend_next = (floor->backend_next + 1) % floor->backend_count;
+    struct side *idle = backend->idle;
+    if (idle != NULL) {
+        backend->idle = idle->idle_next;
+        return idle;
+    }
+    const struct sockaddr_in *address = &backend->address;
     int fd = net_socket();
     if (fd >= 0)
         floor_set_congestion(&floor->options, fd);
     if (fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0)
         net_die("cannot connect to the origin: %s", strerror(errno));
-    return side_create(floor, fd, false);
+    struct side *side = side_create(floor, fd, false);
+    side->backend = backend;
+    return side;
 }
 
 static void send_op(struct floor *floor, struct side *side, bool quiet)
@@ -233,7 +242,7 @@ static struct side *receiver_of(struct floor *floor, struct side *side, u32 len)
         if (side->reply_left == 0) {
             other->other = NULL;
             side->other = NULL;
-            floor->idle[floor->idle_count++] = side;
+            enter_idle(side);
         }
     }
     return other;

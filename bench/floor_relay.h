@@ -18,7 +18,6 @@ enum floor_send {
 
 struct floor_options {
     struct sockaddr_in listen;
-    struct sockaddr_in upstream;
     u64 reply_bytes; /* > 0: the upstream goes back to the pool after that many bytes; 0: it stays
                         with its client until the client closes */
     u32 buffer_bytes;
@@ -33,6 +32,12 @@ struct floor_options {
     const char *congestion; /* TCP_CONGESTION of all sockets; NULL: the system's default */
     struct bench_ring_setup ring;
     int cpu;
+};
+
+/* Where upstreams lead to; clients' requests go to one after the other. */
+struct backend {
+    struct sockaddr_in address;
+    struct side *idle; /* upstreams without a client; the last one in is the first out */
 };
 
 /* One end of the forwarding: a client or an upstream. */
@@ -50,19 +55,22 @@ struct side {
     i32 queue_last;
     u64 reply_left;     /* upstream: bytes of the reply that are still to come */
     struct side *other; /* the side that bytes go to; NULL: none at the moment */
+    struct backend *backend;
+    struct side *idle_next; /* of the same backend */
 };
 
-enum { IDLE_MAX = 65536, QUIET_MAX = 16384, STARVED_MAX = 65536 };
+enum { BACKENDS_MAX = 4096, QUIET_MAX = 16384, STARVED_MAX = 65536 };
 
 struct floor {
     struct floor_options options;
     struct bench_ring ring;
     struct buffer_group group;
     int listener;
-    i32 *next;                   /* per buffer: the one behind it in its queue, or -1 */
-    u32 *len;                    /* per buffer: the bytes in it */
-    struct side *idle[IDLE_MAX]; /* upstreams without a client; the last one in is the first out */
-    u32 idle_count;
+    i32 *next; /* per buffer: the one behind it in its queue, or -1 */
+    u32 *len;  /* per buffer: the bytes in it */
+    struct backend backends[BACKENDS_MAX];
+    u32 backend_count;
+    u32 backend_next; /* whose turn it is */
     /* Quiet sends made in this turn, and those of the turn before, which are over when the
      * completions of this turn have been handled. */
     struct side *quiet[2][QUIET_MAX];

@@ -170,7 +170,9 @@ class Tools:
         return starters[name](subject, addresses, directory, options)
 
     def start_floor(self, subject, addresses, directory, options):
-        command = pin(PROXY_CPU) + [self.paths["floor"], "--upstream", addresses[0]]
+        command = pin(PROXY_CPU) + [self.paths["floor"]]
+        for address in addresses:
+            command += ["--upstream", address]
         if options["body"] <= 2048:
             command += ["--reply-bytes", str(reply_bytes(addresses[0], options["body"]))]
         else:

@@ -107,7 +107,7 @@ def idle_traffic(scale):
 
 def backends(scale):
     cases = []
-    for subject in ("nextproxy",) + PEERS:
+    for subject in ("nextproxy",) + PEERS + ("floor",):
         # Longer warm-up: each backend gets its connections before the measured window begins.
         load = {"connections": 64, "body": 1024, "seconds": scale.seconds, "warmup": scale.warmup}
         cases.append(Case(subject, load, "3", backends=3))
