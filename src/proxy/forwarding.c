@@ -33,12 +33,10 @@ static void write_forwarded_for(const struct client *client, const struct http_f
 }
 
 /* The last address of the list that is not a trusted proxy's; an address further left could have
- * been written by anyone. Empty when there is none, and the peer is at a unix socket. */
-static struct slice real_ip(const struct client *client, const struct http_fields *fields)
+ * been written by anyone. `best` is the peer's, which stands behind the list. */
+static struct slice last_untrusted(const struct client *client, const struct http_fields *fields,
+                                   struct slice best)
 {
-    struct slice best = client->local ? slice_of(NULL, 0) : client_ip(client);
-    if (!client->trusted)
-        return best;
     for (u32 i = fields->count; i-- > 0;) {
         if (fields->at[i].id != HTTP_FIELD_X_FORWARDED_FOR)
             continue;
@@ -57,6 +55,13 @@ static struct slice real_ip(const struct client *client, const struct http_field
         }
     }
     return best;
+}
+
+/* Empty when there is none, and the peer is at a unix socket. */
+static struct slice real_ip(const struct client *client, const struct http_fields *fields)
+{
+    struct slice own = client->local ? slice_of(NULL, 0) : client_ip(client);
+    return LIKELY(!client->trusted) ? own : last_untrusted(client, fields, own);
 }
 
 /* What a trusted proxy says in its field, or else our own word. */
@@ -119,18 +124,29 @@ static void write_request_id(struct exchange *exchange, const struct http_fields
         exchange->request_id = slice_of(writer->at - id.len - 2, id.len);
 }
 
-/* The route has its own idea of the field. The id is for our logs and pages then, and lies at the
- * end of the block, which is so much shorter for the message. */
+/* What the route has its own idea of is for us alone: it lies at the end of the block, which is so
+ * much shorter for the message. Empty when there is no room. */
+static struct slice keep(struct http_writer *writer, struct slice value)
+{
+    if (value.len == 0 || writer->full || (usize)(writer->end - writer->at) < value.len)
+        return slice_of(NULL, 0);
+    writer->end -= value.len;
+    memcpy(writer->end, value.data, value.len);
+    return slice_of(writer->end, value.len);
+}
+
 static void keep_request_id(struct exchange *exchange, const struct http_fields *fields,
                             struct http_writer *writer)
 {
     char made[REQUEST_ID_BYTES];
-    struct slice id = choose_request_id(exchange->proxy, fields, made);
-    if (id.len == 0 || writer->full || (usize)(writer->end - writer->at) < id.len)
-        return;
-    writer->end -= id.len;
-    memcpy(writer->end, id.data, id.len);
-    exchange->request_id = slice_of(writer->end, id.len);
+    exchange->request_id = keep(writer, choose_request_id(exchange->proxy, fields, made));
+}
+
+/* Behind a trusted proxy: whom we log, and balance by. `ip` is in the block. */
+static void note_real_ip(struct exchange *exchange, struct slice ip)
+{
+    exchange->client_ip = ip;
+    exchange->key = hash_bytes(ip.data, ip.len, 0);
 }
 
 static void write_real_ip(struct exchange *exchange, const struct http_fields *fields,
@@ -140,10 +156,18 @@ static void write_real_ip(struct exchange *exchange, const struct http_fields *f
     if (ip.len == 0)
         return;
     http_write_field(writer, SLICE("X-Real-IP"), ip);
-    if (exchange->client->trusted && !writer->full) {
-        exchange->client_ip = slice_of(writer->at - ip.len - 2, ip.len);
-        exchange->key = hash_bytes(ip.data, ip.len, 0);
-    }
+    if (exchange->client->trusted && !writer->full)
+        note_real_ip(exchange, slice_of(writer->at - ip.len - 2, ip.len));
+}
+
+static void keep_real_ip(struct exchange *exchange, const struct http_fields *fields,
+                         struct http_writer *writer)
+{
+    if (!exchange->client->trusted)
+        return;
+    struct slice ip = keep(writer, real_ip(exchange->client, fields));
+    if (ip.len > 0)
+        note_real_ip(exchange, ip);
 }
 
 void forwarding_note_refused(struct exchange *exchange, const struct http_request *request)
@@ -189,6 +213,8 @@ void forwarding_write(struct exchange *exchange, const struct http_request *requ
         write_forwarded_for(client, fields, writer);
     if (says(exchange, HTTP_FIELD_X_REAL_IP))
         write_real_ip(exchange, fields, writer);
+    else
+        keep_real_ip(exchange, fields, writer);
     if (says(exchange, HTTP_FIELD_X_FORWARDED_PROTO))
         http_write_field(writer, SLICE("X-Forwarded-Proto"),
                          believe(client, fields, HTTP_FIELD_X_FORWARDED_PROTO, SLICE("http")));

@@ -14,6 +14,14 @@
     CONFIG_LISTENERS("{'url':'unix:" SIM_BACKEND_PATH "0'},{'url':'http://[::1]:9001'},"           \
                      "{'url':'http://127.0.0.1:9002'}")
 
+/* Two routes have ideas of their own about who the client is. */
+#define CONFIG_EDITED                                                                              \
+    "{'trustedProxies':['10.0.0.0/8'],'loadBalancing':{'strategy':'ip-hash'},"                     \
+    "'routes':[{'path':'/removed','requestHeaders':{'remove':['X-Real-IP']}},"                     \
+    "{'path':'/set','requestHeaders':{'set':{'x-real-ip':'nobody'}}}],"                            \
+    "'backends':[{'url':'http://127.0.0.1:9000'},{'url':'http://127.0.0.1:9001'},"                 \
+    "{'url':'http://127.0.0.1:9002'}]," SIM_SETTINGS "}"
+
 enum { LISTENER_PROXY, LISTENER_UNIX, LISTENER_V6 };
 
 #define REQUEST "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -190,6 +198,43 @@ static void gone_in_header(struct sim *sim)
     SIM_CHECK(sim_counters(sim)->requests == 0);
 }
 
+/* ---- Trusted proxies ---- */
+
+/* Asks for the path on behalf of a client, whose address must be logged: which backend gets it. */
+static u32 ask_for(struct sim *sim, const char *path, u32 host, const char *real_ip)
+{
+    char head[160], first[64], logged[48];
+    struct sim_peer *balancer = sim_connect_to(sim, LISTENER_PROXY, "10.1.2.3");
+    (void)snprintf(head, sizeof(head),
+                   "GET %s HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.%u\r\n\r\n", path, host);
+    sim_say(balancer, head);
+    struct sim_peer *backend = scenario_accept(sim, ANY_BACKEND);
+    u32 index = sim_backend(backend);
+    (void)snprintf(first, sizeof(first), "GET %s HTTP/1.1", path);
+    EXPECT_HEAD(sim, backend, first, real_ip);
+    sim_say(backend, "HTTP/1.1 204 Fine\r\nConnection: close\r\n\r\n");
+    EXPECT_HEAD(sim, balancer, "HTTP/1.1 204 Fine");
+    (void)snprintf(logged, sizeof(logged), "\"clientIp\":\"192.0.2.%u\"", host);
+    EXPECT_RECORD(sim, LOG_FILE_ACCESS, path, logged);
+    return index;
+}
+
+/* What a route tells its backends of X-Real-IP says nothing about who the client is. */
+static void real_ip_edited(struct sim *sim)
+{
+    enum { CLIENTS = 12 };
+    u32 used = 0;
+    for (u32 host = 1; host <= CLIENTS; host++) {
+        char line[32];
+        (void)snprintf(line, sizeof(line), "X-Real-IP: 192.0.2.%u", host);
+        u32 backend = ask_for(sim, "/", host, line);
+        SIM_CHECK(ask_for(sim, "/removed", host, "!X-Real-IP:") == backend);
+        SIM_CHECK(ask_for(sim, "/set", host, "x-real-ip: nobody") == backend);
+        used |= 1u << backend;
+    }
+    SIM_CHECK(used == 7);
+}
+
 /* ---- Unix sockets ---- */
 
 /* A large body both ways, between whatever sockets: all of these ways lead to the same end. */
@@ -299,6 +344,7 @@ static const struct scenario scenarios[] = {
     {.name = "PROXY header, malformed", .run = header_malformed, .config = CONFIG_TCP},
     {.name = "PROXY header that does not end", .run = header_timeout, .config = CONFIG_TCP},
     {.name = "client gone in its PROXY header", .run = gone_in_header, .config = CONFIG_TCP},
+    {.name = "X-Real-IP is the route's to say", .run = real_ip_edited, .config = CONFIG_EDITED},
     {.name = "all kinds of sockets", .run = all_kinds, .config = CONFIG_MIXED},
     {.name = "unix: drain", .run = unix_drain, .config = CONFIG_UNIX},
     {.name = "unix: connecting fails", .run = unix_connect_fails, .config = CONFIG_UNIX},
