@@ -122,13 +122,13 @@ struct sim_completion {
     u32 turn;
 };
 
-/* How this run's kernel behaves. */
 /* A configuration that was replaced. */
 struct sim_earlier {
     struct snapshot *snapshot;
     struct config *config; /* NULL for the first, which is kept for the next run */
 };
 
+/* How this run's kernel behaves. */
 struct sim_manners {
     u32 disabled;        /* capabilities that it does not have */
     u32 piece_bits;      /* pieces have up to 2^n bytes, apart from whole ones */
