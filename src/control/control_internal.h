@@ -57,6 +57,7 @@ struct control {
     u64 settled;     /* the version of the last snapshot that control_settle() has seen */
     u32 stops_asked; /* orders to stop so far */
     bool held;       /* another engine knows what we know: nothing is changed at run time */
+    bool put_off;    /* a reload, because of that */
     int signal_fd;
     u32 ring_disabled;
     bool reload_asked;          /* over the management API, for the end of this turn */
@@ -89,9 +90,9 @@ void control_obey(struct control *control);
 /* Runs the reload that was asked for over the management API, if there was one. Not inside of a
  * request: what it looks at may be gone afterwards. */
 void control_obey_reload(struct control *control);
-/* Reads the configuration again; live logs what comes of it. `patient` as in live_reload(). */
-enum live_reload control_reload(struct control *control, enum log_severity same_severity,
-                                bool patient);
+/* Reads the configuration again; live logs what comes of it. `patient` as in live_reload(). Not
+ * while another engine is about to take over: only when that has come to nothing. */
+void control_reload(struct control *control, enum log_severity same_severity, bool patient);
 
 /* ---- parent.c ---- */
 

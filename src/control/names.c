@@ -42,7 +42,7 @@ static void on_impatient(struct wheel_timer *timer)
 {
     struct control *control = container_of(timer, struct control, patience);
     if (control->stops_asked == 0)
-        (void)control_reload(control, LOG_INFO, false);
+        control_reload(control, LOG_INFO, false);
 }
 
 /* From the first time on: whoever asks again and again does not put it off. */
@@ -63,7 +63,7 @@ static void on_change(void *context)
     if (live_refresh(control->live, &workers))
         health_follow(control->health, live_snapshot(control->live));
     if (is_waiting(control) && resolver_settled(control->resolver))
-        (void)control_reload(control, LOG_INFO, false);
+        control_reload(control, LOG_INFO, false);
 }
 
 /* ---- Beginning and end ---- */

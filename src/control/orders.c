@@ -39,9 +39,21 @@ static void tell_management(struct control *control, enum live_reload result)
         management_reload_over(control->management, rows[result].verdict);
 }
 
-enum live_reload control_reload(struct control *control, enum log_severity same_severity,
-                                bool patient)
+/* Another engine is about to take over, and reads the file itself. Of a socket that we opened now
+ * it would not know, and the supervisor would keep it, where nobody accepts. */
+static bool put_off(struct control *control)
 {
+    if (control->held && !control->put_off)
+        control_note(control, LOG_INFO, "reload",
+                     "Put off: another engine is about to take over, with the file as it is");
+    control->put_off = control->held;
+    return control->put_off;
+}
+
+void control_reload(struct control *control, enum log_severity same_severity, bool patient)
+{
+    if (put_off(control))
+        return;
     if (control->watch)
         watch_loaded(control->watch);
     const struct live_workers workers = {control->workers, control->started};
@@ -58,20 +70,19 @@ enum live_reload control_reload(struct control *control, enum log_severity same_
     tell_management(control, result);
     if (result == LIVE_WAITING) {
         control_wait_for_names(control);
-        return result;
+        return;
     }
     wheel_clear(&control->wheel, &control->patience);
     control_tell(control, "READY=1\nSTATUS=%s, configuration version %llu",
                  result == LIVE_REFUSED ? "Serving, but the last reload was refused" : "Serving",
                  (unsigned long long)live_snapshot(control->live)->version);
-    return result;
 }
 
 /* The operator may know of other addresses before their time to live is over. */
 static void reload_all(struct control *control)
 {
     resolver_ask_again(control->resolver);
-    (void)control_reload(control, LOG_INFO, true);
+    control_reload(control, LOG_INFO, true);
 }
 
 void control_obey_reload(struct control *control)
@@ -147,8 +158,11 @@ static void hold(struct control *control, const char *text)
 
 static void go_on(struct control *control, const char *text)
 {
+    bool reload_now = control->put_off && control->stops_asked == 0;
     (void)text;
-    control->held = false;
+    control->held = control->put_off = false;
+    if (reload_now)
+        reload_all(control);
 }
 
 static void note_info(struct control *control, const char *text)

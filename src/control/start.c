@@ -188,7 +188,7 @@ static void on_file_changed(void *context)
     if (control->stops_asked > 0 || !live_snapshot(control->live)->config->reload_watch)
         return;
     control_note(control, LOG_DEBUG, "reload", "The configuration file may have changed");
-    (void)control_reload(control, LOG_DEBUG, true);
+    control_reload(control, LOG_DEBUG, true);
 }
 
 static void watch_file(struct control *control, const struct control_options *options)

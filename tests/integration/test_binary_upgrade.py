@@ -399,3 +399,38 @@ def test_a_reload_while_the_new_engine_starts(lab):
     go_on.set()
     wait_until(lambda: retirements(proxy) and proxy.engine_pid != first, "the upgrade")
     wait_until(lambda: lab.ask(proxy, request()).body == b"new", "the file as it is now")
+
+
+def reload_while_the_new_one_starts(lab, copy, command):
+    """SIGHUP with a listener more, to a proxy with a new engine that does not run yet. Returns it,
+    the listener's address, and what lets the shell go on with this command."""
+    proxy = lab.proxy(load_origin(lab), workers=2, how={"program": str(copy)})
+    go_on, port = lab.directory / "go-on", port_free()
+    replace(copy, f"#!/bin/sh\nwhile [ ! -e {go_on} ]; do sleep 0.05; done\n{command}\n".encode())
+    proxy.signal(signal.SIGUSR2)
+    wait_until(lambda: len(proxy.engine_pids) == 2, "the new engine's process")
+    write_config(proxy, json.dumps({**proxy.config, "listeners": [
+        *proxy.config["listeners"], {"address": "127.0.0.1", "port": port}]}))
+    proxy.signal(signal.SIGHUP)
+    wait_until(lambda: reload_entries(proxy), "the old engine to be told")
+    return proxy, ("127.0.0.1", port), go_on
+
+
+def test_a_listener_that_comes_while_the_new_engine_starts(lab, copy):
+    """The earlier engine leaves it to the new one: a socket of its own would outlive it in the
+    supervisor, where nobody accepts."""
+    proxy, address_of_it, go_on = reload_while_the_new_one_starts(lab, copy, f'exec {BINARY} "$@"')
+    go_on.touch()
+    wait_until(lambda: retirements(proxy) and len(proxy.engine_pids) == 1, "the old engine's end")
+    wait_until(lambda: connects(address_of_it), "the listener")
+    for _ in range(24):
+        assert lab.ask(address_of_it, request()).status == 200
+
+
+def test_a_reload_that_was_put_off_for_nothing(lab, copy):
+    """The new engine does not come: the earlier one reads the file then."""
+    proxy, address_of_it, go_on = reload_while_the_new_one_starts(lab, copy, "exit 3")
+    assert not connects(address_of_it)
+    go_on.touch()
+    wait_until(lambda: connects(address_of_it), "the listener")
+    assert lab.ask(address_of_it, request()).status == 200
