@@ -84,7 +84,7 @@ static void write_backend_limits(struct scrape *scrape)
     for (u32 i = 0; i < scrape->backends && !out->full; i++) {
         if (config->backends[i].connections_max == 0)
             continue;
-        metrics_id(out, "backend_active_limit", "backend", config->backends[i].id);
+        write_id(out, "backend_active_limit", &config->backends[i]);
         write_format(out, "} %u\n", config->backends[i].connections_max);
     }
 }
