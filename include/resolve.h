@@ -50,8 +50,9 @@ void resolver_follow(struct resolver *resolver, const struct config *const *conf
 /* Asks for all names anew, whatever their time to live, and of what servers the system has now. */
 void resolver_ask_again(struct resolver *resolver);
 
-/* Where the backend's name leads: the last good answer, in an order that only depends on it. For
- * struct config_names. Of a service the hosts of the best priority that have an address. */
+/* Where the backend's name leads: the last good answer, in an order that only depends on it, no
+ * address and port twice. For struct config_names. Of a service the hosts of the best priority that
+ * have an address; an answer none of whose hosts has one does not count yet. */
 u32 resolver_find(const struct resolver *resolver, const struct config_backend *backend,
                   struct config_endpoint out[CONFIG_ENDPOINTS_MAX]);
 /* True when every name that is wanted has had its answer, or has failed. */

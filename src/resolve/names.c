@@ -52,8 +52,10 @@ struct name *name_take(struct resolver *resolver, enum name_kind kind, const cha
 
 void name_free(struct name *name)
 {
-    for (u32 i = 0; i < LOOKUPS_MAX; i++)
+    for (u32 i = 0; i < LOOKUPS_MAX; i++) {
         free(name->lookups[i].records);
+        coming_clear(&name->lookups[i]);
+    }
     free(name);
 }
 
@@ -70,10 +72,10 @@ static void drop(struct name *name)
         name_free(name);
 }
 
-static void need_hosts(struct resolver *resolver, const struct lookup *lookup)
+static void need_hosts(struct resolver *resolver, const struct message_record *records, u32 count)
 {
-    for (u32 i = 0; i < lookup->count; i++) {
-        struct name *host = name_take(resolver, NAME_HOST, lookup->records[i].target);
+    for (u32 i = 0; i < count; i++) {
+        struct name *host = name_take(resolver, NAME_HOST, records[i].target);
         if (host)
             host->needed = true;
     }
@@ -87,8 +89,11 @@ void names_collect(struct resolver *resolver)
     }
     list_each (node, following, &resolver->names) {
         struct name *name = container_of(node, struct name, every);
-        if (name->kind == NAME_SERVICE && name->wanted)
-            need_hosts(resolver, &name->lookups[0]);
+        const struct lookup *lookup = &name->lookups[0];
+        if (name->kind != NAME_SERVICE || !name->wanted)
+            continue;
+        need_hosts(resolver, lookup->records, lookup->count);
+        need_hosts(resolver, lookup->coming, lookup->coming_count);
     }
     list_each (node, following, &resolver->names) {
         struct name *name = container_of(node, struct name, every);

@@ -45,10 +45,9 @@ static void say(struct name *name, enum log_severity severity, const char *error
     listener->say(listener->context, severity, error, line);
 }
 
-static void name_move(struct name *name, enum name_state state, int status)
+static void name_move(struct name *name, enum name_state state, const struct reason *reason)
 {
     enum name_state before = name->state;
-    const struct reason *reason = reason_of(status);
     name->state = state;
     if (before == state)
         return;
@@ -56,6 +55,14 @@ static void name_move(struct name *name, enum name_state state, int status)
         say(name, LOG_WARN, reason->word, reason->text);
     else if (before == NAME_FAILING)
         say(name, LOG_INFO, "", "");
+}
+
+static bool is_good(const struct lookup *lookups, u32 count)
+{
+    bool good = false;
+    for (u32 i = 0; i < count; i++)
+        good |= lookups[i].result == LOOKUP_GOOD;
+    return good;
 }
 
 static u64 wait_ms(struct name *name, const struct lookup *lookups, u32 count)
@@ -70,7 +77,7 @@ static u64 wait_ms(struct name *name, const struct lookup *lookups, u32 count)
         else if (lookups[i].result == LOOKUP_FAILED)
             ttl_ms = min_u64(ttl_ms, retry_ms);
     }
-    return name->state == NAME_GOOD ? ttl_ms : retry_ms;
+    return is_good(lookups, count) ? ttl_ms : retry_ms;
 }
 
 /* A little later by chance, so that names do not fall into step; never before the time to live is
@@ -110,26 +117,46 @@ static int worst_status(const struct lookup *lookups, u32 count)
     return status;
 }
 
+void name_judge(struct name *name)
+{
+    static const struct reason homeless = {"no_address",
+                                           "none of the hosts it leads to has an address"};
+    u32 first, count = name_lookups(name, &first);
+    const struct lookup *lookups = &name->lookups[first];
+    if (!is_good(lookups, count)) {
+        name_move(name, NAME_FAILING, reason_of(worst_status(lookups, count)));
+        return;
+    }
+    switch (service_coming(name)) {
+    case COMING_NONE:
+        name_move(name, NAME_GOOD, NULL);
+        return;
+    case COMING_UNDECIDED:
+        return; /* that decides */
+    case COMING_HOMELESS:
+        name_move(name, NAME_FAILING, &homeless);
+        return;
+    }
+}
+
 static void conclude(struct name *name)
 {
-    u32 first, good = 0, count = name_lookups(name, &first);
+    u32 first, count = name_lookups(name, &first);
     struct lookup *lookups = &name->lookups[first];
     if (name->canceled) {
         name->canceled = false;
         name_make_due(name);
         return;
     }
-    for (u32 i = 0; i < count; i++)
-        good += lookups[i].result == LOOKUP_GOOD;
     if (name->state == NAME_NEW)
         note_change(name->resolver);
-    if (good > 0) {
+    if (is_good(lookups, count)) {
         believe_empty(name, lookups, count);
         name->failures = 0;
     }
-    name_move(name, good > 0 ? NAME_GOOD : NAME_FAILING, worst_status(lookups, count));
+    name_judge(name);
     schedule(name, lookups, count);
-    if (good == 0)
+    if (!is_good(lookups, count))
         name->failures++;
     if (name->kind == NAME_SERVICE)
         names_collect(name->resolver);
@@ -137,18 +164,35 @@ static void conclude(struct name *name)
 
 /* ---- Answers ---- */
 
+static bool are_equal(const struct message_record *records, u32 count,
+                      const struct message_answer *answer)
+{
+    return count == answer->count &&
+           memcmp(records, answer->at, count * sizeof(answer->at[0])) == 0;
+}
+
 static void records_keep(struct lookup *lookup, const struct message_answer *answer)
 {
     usize bytes = answer->count * sizeof(answer->at[0]);
-    if (lookup->count == answer->count && memcmp(lookup->records, answer->at, bytes) == 0)
+    if (are_equal(lookup->records, lookup->count, answer)) {
+        coming_clear(lookup);
+        return;
+    }
+    if (are_equal(lookup->coming, lookup->coming_count, answer))
         return;
     struct message_record *records = malloc(bytes);
     if (!records)
         return; /* those there are stay */
     memcpy(records, answer->at, bytes);
-    records_clear(lookup);
-    lookup->records = records;
-    lookup->count = answer->count;
+    coming_clear(lookup);
+    if (service_must_wait(lookup)) {
+        lookup->coming = records;
+        lookup->coming_count = answer->count;
+    } else {
+        records_clear(lookup);
+        lookup->records = records;
+        lookup->count = answer->count;
+    }
     note_change(lookup->name->resolver);
 }
 
@@ -282,6 +326,7 @@ static void on_pump_timer(struct wheel_timer *timer)
 static void on_change_timer(struct wheel_timer *timer)
 {
     struct resolver *resolver = container_of(timer, struct resolver, change_timer);
+    services_settle(resolver);
     resolver->with.listener.on_change(resolver->with.listener.context);
 }
 

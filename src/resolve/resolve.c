@@ -116,12 +116,27 @@ struct finding {
     u32 count;
 };
 
+/* One that is there has the weight of both: two endpoints at one place could not be told apart, so
+ * that what is known of one would not hold for the other. */
+static void endpoint_add(struct finding *finding, const struct address *address, u32 weight)
+{
+    for (u32 i = 0; i < finding->count; i++) {
+        struct config_endpoint *endpoint = &finding->out[i];
+        if (address_equal(&endpoint->address, address)) {
+            endpoint->weight = min_u32(endpoint->weight + weight, BALANCE_WEIGHT_MAX);
+            return;
+        }
+    }
+    if (finding->count < CONFIG_ENDPOINTS_MAX)
+        finding->out[finding->count++] = (struct config_endpoint){*address, weight};
+}
+
 static void lookup_list(struct finding *finding, const struct lookup *lookup, u16 port, u32 weight)
 {
-    for (u32 i = 0; i < lookup->count && finding->count < CONFIG_ENDPOINTS_MAX; i++) {
-        struct config_endpoint *endpoint = &finding->out[finding->count++];
-        address_make(lookup, i, port, &endpoint->address);
-        endpoint->weight = weight;
+    for (u32 i = 0; i < lookup->count; i++) {
+        struct address address;
+        address_make(lookup, i, port, &address);
+        endpoint_add(finding, &address, weight);
     }
 }
 
@@ -131,11 +146,6 @@ static void host_list(struct finding *finding, const struct name *host, u16 port
     lookup_list(finding, lookup, port, weight);
     if (host->resolver->settings.family == CONFIG_FAMILY_ALL && lookup == &host->lookups[0])
         lookup_list(finding, &host->lookups[1], port, weight);
-}
-
-static bool host_is_known(const struct name *host)
-{
-    return host && host_lookup(host)->count > 0;
 }
 
 /* Lower numbers come first (RFC 2782). UINT32_MAX: no host has an address. */

@@ -29,6 +29,8 @@ struct lookup {
     struct name *name;
     struct message_record *records; /* of the last good answer */
     u32 count;
+    struct message_record *coming; /* of a service: a later answer, see services.c */
+    u32 coming_count;
     u32 ttl_ms;
     enum message_type type;
     enum lookup_result result; /* of the last time */
@@ -99,8 +101,26 @@ const struct lookup *host_lookup(const struct name *name);
 void servers_open(struct resolver *resolver);
 void servers_close(struct resolver *resolver);
 
+/* ---- services.c ---- */
+
+bool host_is_known(const struct name *host);
+/* True when a new answer has to wait, because the one there is leads somewhere. */
+bool service_must_wait(const struct lookup *lookup);
+/* An answer that waits. */
+enum service_coming {
+    COMING_NONE,      /* there is none */
+    COMING_UNDECIDED, /* some of its hosts are still looked for */
+    COMING_HOMELESS,  /* none of them has an address */
+};
+enum service_coming service_coming(const struct name *service);
+void coming_clear(struct lookup *lookup);
+/* Answers that wait take effect when they can. */
+void services_settle(struct resolver *resolver);
+
 /* ---- query.c ---- */
 
+/* Says how it stands when that has changed. Its lookups are over. */
+void name_judge(struct name *name);
 /* The name is to be asked for as soon as there is room. */
 void name_make_due(struct name *name);
 void query_timers_init(struct resolver *resolver);

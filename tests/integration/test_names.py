@@ -396,6 +396,43 @@ def test_a_service_that_grows_and_shrinks(lab):
                    f"{count} hosts")
 
 
+def test_a_service_moves_when_a_new_host_has_an_address(lab):
+    """The answer of before serves until then, however long that takes."""
+    server = name_server(lab)
+    old, new = lab.origin(named("old")), lab.origin(named("new"))
+    server.services(SERVICE, (0, 1, old.address[1], "old.test"))
+    server.point("old.test", "127.0.0.1")
+    proxy = lab.proxy(service(), dns=server.settings())
+    assert bodies(lab, proxy, 2) == {"old"}
+    server.services(SERVICE, (0, 1, new.address[1], "new.test"))
+    wait_entry(proxy, level="warn", error="no_address", message=SERVICE)
+    assert bodies(lab, proxy, 4) == {"old"}
+    server.point("new.test", "127.0.0.1")
+    client, seen = lab.client(proxy), []
+
+    def moved():
+        seen.append(client.ask(request()))
+        return seen[-1].body == b"new"
+    wait_until(moved, "traffic at the new host")
+    assert {one.status for one in seen} == {200}
+    wait_entry(proxy, level="info", message=f'"{SERVICE}" is resolved again')
+
+
+def test_hosts_of_a_service_at_one_address_are_one_backend(lab):
+    """What is marked at one is marked at both."""
+    server, origin, other = name_server(lab), lab.origin(named("here")), lab.origin(named("other"))
+    server.services(SERVICE, *((0, 2, origin.address[1], host) for host in ("a.test", "b.test")))
+    for host in ("a.test", "b.test"):
+        server.point(host, "127.0.0.1")
+    proxy = lab.proxy(service(), {"id": "other", "url": other.url, "weight": 4},
+                      dns=server.settings(), admin={"enabled": True, "port": 0})
+    seen = [lab.ask(proxy, request()).body for _ in range(16)]
+    assert (seen.count(b"here"), seen.count(b"other")) == (8, 8)
+    assert [each["id"] for each in backends_status(lab, proxy)] == ["app", "other"]
+    assert call(lab, proxy, "POST", "/backends/app/drain")[0] == 200
+    assert bodies(lab, proxy) == {"other"}
+
+
 def test_no_service_at_all(lab):
     """A target of "." says that there is none (RFC 2782)."""
     server = name_server(lab)
@@ -483,7 +520,8 @@ def test_status_and_metrics_show_addresses(lab):
     first, _ = twins(lab, "one", "two")
     port = first.address[1]
     server.point(NAME, "127.0.0.1", "127.0.0.2")
-    proxy = lab.proxy(at(first), {"id": "lost", "url": "http://lost.test"}, first,
+    proxy = lab.proxy({**at(first), "maxConnections": 7},
+                      {"id": "lost", "url": "http://lost.test"}, first,
                       dns=server.settings(), admin={"enabled": True, "port": 0})
     seen = [(each["id"], each.get("address", "none"), each["usable"], each["marks"])
             for each in backends_status(lab, proxy)]
@@ -494,6 +532,7 @@ def test_status_and_metrics_show_addresses(lab):
     _, metrics = call(lab, proxy, "GET", "/metrics")
     assert f'nextproxy_backend_usable{{backend="app",address="127.0.0.2:{port}"}} 1' in metrics
     assert 'nextproxy_backend_usable{backend="lost",address=""} 0' in metrics
+    assert f'nextproxy_backend_active_limit{{backend="app",address="127.0.0.2:{port}"}} 7' in metrics
     assert "nextproxy_dns_names 2\n" in metrics and "nextproxy_dns_names_failing 1\n" in metrics
     names = [line.split(" ")[0] for line in metrics.splitlines() if not line.startswith("#")]
     assert len(names) == len(set(names))
