@@ -125,6 +125,7 @@ void live_destroy(struct live *live)
     }
     if (live->state)
         state_destroy(live->state);
+    config_destroy(live->awaited);
     config_overlay_deinit(&live->overlay);
     free(live);
 }

@@ -132,7 +132,7 @@ static bool candidate_serve(struct live *live, struct candidate *candidate,
         return false;
     config_overlay_deinit(&live->overlay);
     live->overlay = candidate->overlay;
-    live_follow_names(live, NULL);
+    live_follow_names(live);
     for (u32 i = 0; i < workers->count; i++)
         worker_adopt(workers->at[i], live_snapshot(live));
     return true;
@@ -231,27 +231,39 @@ static enum live_reload reload_with(struct live *live, struct candidate *candida
     return result;
 }
 
-/* True when there is something to wait for. */
-static bool must_wait(struct live *live, const struct config *next)
+/* True, and `next` is kept, when there is something to wait for. */
+static bool must_wait(struct live *live, struct config *next)
 {
-    live_follow_names(live, next);
-    if (resolver_settled(live->resolver))
-        return false;
-    live_say(live, LOG_INFO, "The reload waits for names that are new to be resolved");
-    return true;
+    live->awaited = next;
+    live_follow_names(live);
+    if (!resolver_settled(live->resolver)) {
+        live_say(live, LOG_INFO, "The reload waits for names that are new to be resolved");
+        return true;
+    }
+    live->awaited = NULL;
+    return false;
+}
+
+/* The file is read once more; the resolver goes on looking for its names meanwhile. */
+static struct config *read_next(struct live *live)
+{
+    config_destroy(live->awaited);
+    live->awaited = NULL;
+    struct config *next = read_again(live);
+    if (!next)
+        live_follow_names(live);
+    return next;
 }
 
 enum live_reload live_reload(struct live *live, const struct live_workers *workers,
                              enum log_severity same_severity, bool patient)
 {
     u64 start_ns = clock_monotonic_ns();
-    struct config *next = read_again(live);
+    struct config *next = read_next(live);
     if (!next)
         return LIVE_REFUSED;
-    if (patient && must_wait(live, next)) {
-        config_destroy(next);
+    if (patient && must_wait(live, next))
         return LIVE_WAITING;
-    }
     struct candidate candidate = {.base = live_base_create(next, next)};
     if (!candidate.base) {
         config_destroy(next);
@@ -261,7 +273,7 @@ enum live_reload live_reload(struct live *live, const struct live_workers *worke
     enum live_reload result = reload_with(live, &candidate, workers, same_severity, start_ns);
     if (result != LIVE_REPLACED) {
         candidate_drop(&candidate, true);
-        live_follow_names(live, NULL);
+        live_follow_names(live);
     }
     return result;
 }

@@ -27,6 +27,7 @@ struct live {
     struct state *state;
     struct generation *newest;
     struct config_overlay overlay; /* what was changed at run time */
+    struct config *awaited;        /* whose names a reload waits for; NULL = none does */
     u64 withheld;                  /* which addresses were, when that was said last; 0 = none */
     char why[WORKER_WHY_BYTES];    /* live_begin() has failed */
 };
@@ -47,8 +48,8 @@ void live_say_withheld(struct live *live, const struct config *config);
 /* The operator's marks are those of a backend, whatever address it has: new ones
  * of a backend in `before` get them too. */
 void live_inherit_marks(const struct snapshot *before, const struct snapshot *after);
-/* The names of what is served, and of `next` (NULL = nothing), are looked for from now on. */
-void live_follow_names(struct live *live, const struct config *next);
+/* The names of what is served, and of what a reload waits for, are looked for from now on. */
+void live_follow_names(struct live *live);
 /* True when these two lead to the same addresses. */
 bool live_same_endpoints(const struct config *a, const struct config *b);
 /* Tells the listener, backend by backend, how `after` differs. */

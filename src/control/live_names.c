@@ -223,10 +223,10 @@ void live_say_moves(struct live *live, const struct config *before, const struct
 
 /* ---- Following ---- */
 
-void live_follow_names(struct live *live, const struct config *next)
+void live_follow_names(struct live *live)
 {
-    const struct config *wanted[] = {live_config(live), next};
-    resolver_follow(live->resolver, wanted, next ? 2 : 1);
+    const struct config *wanted[] = {live_config(live), live->awaited};
+    resolver_follow(live->resolver, wanted, live->awaited ? 2 : 1);
 }
 
 u32 live_patience_ms(const struct live *live)

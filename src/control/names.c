@@ -63,7 +63,7 @@ static void on_change(void *context)
     if (live_refresh(control->live, &workers))
         health_follow(control->health, live_snapshot(control->live));
     if (is_waiting(control) && resolver_settled(control->resolver))
-        control_reload(control, LOG_INFO, false);
+        control_reload(control, LOG_INFO, true);
 }
 
 /* ---- Beginning and end ---- */

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from lib.admin import ask, managed, metrics_of, status_of
+from lib.admin import add, ask, managed, metrics_of, status_of
 from lib.client import request
 from lib.nameserver import A, NameServer, address, record, response
 from lib.origin import answer, serve, wait_event, wait_until
@@ -19,18 +19,26 @@ class Held:
     """A proxy whose next reload waits for a name, until `go_on` is set."""
 
     def __init__(self, lab):
-        self.lab, self.go_on = lab, threading.Event()
-        server = lab.keep(NameServer())
+        self.lab, self.server = lab, lab.keep(NameServer())
+        self.go_on = self.names(NAME)
+        self.origin = lab.origin(serve(lambda _: answer("new")))
+        self.proxy = managed(lab, lab.origin(serve(lambda _: answer("old"))),
+                             dns=self.server.settings(family="ipv4", timeout=60000))
+        write_config(self.proxy, json.dumps({**self.proxy.config, "backends": [
+            {"id": "app", "url": self.url(NAME)}]}))
+
+    def names(self, name):
+        """A name that is answered when the event is set."""
+        go_on = threading.Event()
 
         def script(query):
-            wait_event(self.go_on)
+            wait_event(go_on)
             return response(query, [record(*address("127.0.0.1"), 3600)])
-        server.set(NAME, A, script)
-        origin = lab.origin(serve(lambda _: answer("new")))
-        self.proxy = managed(lab, lab.origin(serve(lambda _: answer("old"))),
-                             dns=server.settings(family="ipv4", timeout=60000, startWait=60000))
-        write_config(self.proxy, json.dumps({**self.proxy.config, "backends": [
-            {"id": "app", "url": f"http://{NAME}:{origin.address[1]}"}]}))
+        self.server.set(name, A, script)
+        return go_on
+
+    def url(self, name):
+        return f"http://{name}:{self.origin.address[1]}"
 
     def post(self, *lines):
         """A client that has asked for a reload, and has no answer yet."""
@@ -83,6 +91,28 @@ def test_the_report_is_that_of_the_verdict(held):
     assert got["snapshot"] == 2
     assert got["report"][-1].startswith("Reloaded: version 2")
     assert not any("waits" in line for line in got["report"])
+
+
+def test_a_change_meanwhile(lab, held):
+    """What the API changes does not make the resolver forget what the reload waits for."""
+    [client] = held.parked(1)
+    assert add(lab, held.proxy, url="http://127.0.0.1:1", id="more").status == 201
+    held.go_on.set()
+    assert verdict_of(client) == (200, "reloaded")
+    assert lab.ask(held.proxy, request()).body == b"new"
+
+
+def test_another_name_meanwhile(lab, held):
+    """The file is read once more when its names are there: then it may have others."""
+    [client] = held.parked(1)
+    later = held.names("later.test")
+    write_config(held.proxy, json.dumps({**held.proxy.config, "backends": [
+        {"id": "app", "url": held.url("later.test")}]}))
+    held.go_on.set()
+    wait_until(lambda: held.waits() > 1, "the reload to wait for the other one")
+    later.set()
+    assert verdict_of(client) == (200, "reloaded")
+    assert lab.ask(held.proxy, request()).body == b"new"
 
 
 def test_a_corrected_file_ends_the_wait(held):
