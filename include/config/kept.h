@@ -18,9 +18,10 @@ enum config_kept_health { CONFIG_KEPT_UNKNOWN, CONFIG_KEPT_HEALTHY, CONFIG_KEPT_
 /* What was known of a backend. */
 struct config_kept_backend {
     struct slice id;
-    struct slice url; /* with another one it is another backend */
-    u32 health;       /* enum config_kept_health */
-    bool draining;    /* the operator's marks */
+    struct slice url;     /* with another one it is another backend */
+    struct slice address; /* which one of its name's; empty: it has none, or no name */
+    u32 health;           /* enum config_kept_health, of this address */
+    bool draining;        /* the operator's marks */
     bool maintenance;
     u64 health_age_ms; /* what a check said of it last was so old at `saved_ms` */
 };

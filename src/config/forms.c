@@ -17,6 +17,7 @@ enum {
     STICKY_KEY_BYTES_MIN = 16,
     TOKEN_BYTES_MAX = 256, /* of these two */
     HEX_DIGITS_MAX = 128,
+    ENDPOINT_BYTES_MAX = 64,
 };
 
 static bool is_digit(char c)
@@ -462,6 +463,19 @@ static const char *hex_complaint(struct slice value)
     bool good = value.len > 0 && value.len <= HEX_DIGITS_MAX && value.len % 2 == 0;
     return good ? NULL : form_hex.allowed;
 }
+
+/* It is compared with those there are, and never parsed. */
+static const char *endpoint_complaint(struct slice value)
+{
+    bool good = value.len > 0 && value.len <= ENDPOINT_BYTES_MAX && is_visible_ascii(value);
+    return good ? NULL : form_endpoint.allowed;
+}
+
+const struct setting_form form_endpoint = {
+    .complaint = endpoint_complaint,
+    .allowed = "an address and a port: 1 to 64 characters without white space",
+    .pattern = "^[!-~]{1,64}$",
+};
 
 const struct setting_form form_hex = {
     .complaint = hex_complaint,

@@ -28,6 +28,7 @@ extern const struct setting_form form_socket_mode;
 extern const struct setting_form form_field;         /* the name of one that may be edited */
 extern const struct setting_form form_field_removed; /* ... and taken out of a request */
 extern const struct setting_form form_field_value;
-extern const struct setting_form form_hex; /* a secret in the state file */
+extern const struct setting_form form_hex;      /* these are of the state file: a secret, */
+extern const struct setting_form form_endpoint; /* ... where a name leads, with port */
 
 #endif

@@ -55,6 +55,8 @@ static const struct setting backend_rows[] = {
      .form = &form_id, .required = true},
     {.key = "url", .type = SETTING_STRING, MEMBER(struct config_kept_backend, url),
      .form = &form_url, .required = true},
+    {.key = "address", .type = SETTING_STRING, MEMBER(struct config_kept_backend, address),
+     .form = &form_endpoint},
     {.key = "health", .type = SETTING_CHOICE, MEMBER(struct config_kept_backend, health),
      .fallback = "\"unknown\"", .choice = &choice_health},
     {.key = "healthAge", .type = SETTING_INTEGER,

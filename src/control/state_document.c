@@ -94,6 +94,16 @@ static void keep_health(const struct health *health, u32 slot, struct config_kep
     kept->health_age_ms = min_u64(health_age_ns(health, slot) / NS_PER_MS, CONFIG_KEPT_AGE_MS_MAX);
 }
 
+/* An address of a name is an endpoint of its own. */
+static struct slice keep_address(struct arena *arena, const struct config_backend *backend)
+{
+    char text[ADDRESS_TEXT_BYTES];
+    if (backend->name.len == 0 || backend->address.len == 0)
+        return (struct slice){0};
+    address_format(&backend->address, text);
+    return arena_copy(arena, slice_of_string(text));
+}
+
 /* Those of which there is something to say. */
 static bool keep_backends(const struct state_document *document, struct config_kept *kept)
 {
@@ -113,8 +123,10 @@ static bool keep_backends(const struct state_document *document, struct config_k
         };
         keep_health(document->health, slot, &backend);
         ages |= backend.health != CONFIG_KEPT_UNKNOWN;
-        if (marks != 0 || backend.health != CONFIG_KEPT_UNKNOWN)
-            backends[kept->backend_count++] = backend;
+        if (marks == 0 && backend.health == CONFIG_KEPT_UNKNOWN)
+            continue;
+        backend.address = keep_address(&kept->arena, &snapshot->config->backends[i]);
+        backends[kept->backend_count++] = backend;
     }
     kept->backends = backends;
     return ages;

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "control/state_document.h"
+#include "control/state_restore.h"
 #include "control/state_writer.h"
 
 enum {
@@ -175,54 +176,7 @@ static u64 age_ms(const struct state_file *file)
     return kept->saved_ms <= now_ms ? now_ms - kept->saved_ms : UINT64_MAX;
 }
 
-static const struct config_kept_backend *kept_find(const struct config_kept *kept,
-                                                   const struct config_backend *backend)
-{
-    for (u32 i = 0; i < kept->backend_count; i++)
-        if (slice_equal(kept->backends[i].id, backend->id) &&
-            slice_equal(kept->backends[i].url, backend->url))
-            return &kept->backends[i];
-    return NULL;
-}
-
-struct restored {
-    u64 age_ms; /* of what is restored; UINT64_MAX = any */
-    u32 marks;
-    u32 health;
-    u32 stale; /* health that is too old */
-};
-
-static void restore_marks(const struct config_kept_backend *kept, struct state *state, u32 slot,
-                          struct restored *restored)
-{
-    if (kept->draining)
-        state_backend_mark(state, slot, STATE_DRAINING, true);
-    if (kept->maintenance)
-        state_backend_mark(state, slot, STATE_MAINTENANCE, true);
-    restored->marks += kept->draining || kept->maintenance;
-}
-
-static void restore_health(struct state_file *file, const struct config_kept_backend *kept,
-                           u32 slot, struct restored *restored)
-{
-    static const enum health_state states[] = {
-        [CONFIG_KEPT_UNKNOWN] = HEALTH_UNKNOWN,
-        [CONFIG_KEPT_HEALTHY] = HEALTH_HEALTHY,
-        [CONFIG_KEPT_UNHEALTHY] = HEALTH_UNHEALTHY,
-    };
-    u64 age_ms_max = file->with.config->health_age_ms_max;
-    if (kept->health == CONFIG_KEPT_UNKNOWN)
-        return;
-    if (restored->age_ms > age_ms_max || kept->health_age_ms > age_ms_max - restored->age_ms) {
-        restored->stale++;
-        return;
-    }
-    health_restore(file->document.health, slot, states[kept->health],
-                   (restored->age_ms + kept->health_age_ms) * NS_PER_MS);
-    restored->health++;
-}
-
-static void say_restored(struct state_file *file, const struct restored *restored)
+static void say_restored(struct state_file *file, const struct state_restored *restored)
 {
     const struct config_overlay *overlay = live_overlay(file->with.live);
     char stale[64] = "";
@@ -237,16 +191,12 @@ static void say_restored(struct state_file *file, const struct restored *restore
 static void restore(struct state_file *file)
 {
     const struct snapshot *snapshot = live_snapshot(file->with.live);
-    struct restored restored = {.age_ms = age_ms(file)};
-    for (u32 i = 0; i < snapshot->config->backend_count; i++) {
-        const struct config_kept_backend *kept =
-            kept_find(file->kept, &snapshot->config->backends[i]);
-        u32 slot = snapshot->backend_slots[i];
-        if (!kept)
-            continue;
-        restore_marks(kept, snapshot->state, slot, &restored);
-        restore_health(file, kept, slot, &restored);
-    }
+    const struct state_restore from = {
+        .kept = file->kept,
+        .age_ms = age_ms(file),
+        .health_age_ms_max = file->with.config->health_age_ms_max,
+    };
+    const struct state_restored restored = state_restore(&from, snapshot, file->document.health);
     say_restored(file, &restored);
     config_kept_destroy(file->kept);
     file->kept = NULL;

@@ -13,20 +13,12 @@ from lib.client import request
 from lib.logs import entries
 from lib.nameserver import (A, CNAME, NXDOMAIN, REFUSED, SERVFAIL, TRUNCATED, NameServer, address,
                             encode_name, record, response)
-from lib.origin import named, wait_until
+from lib.origin import named, twins, wait_until
 from lib.proxy import BINARY, port_free, run
 from lib.reload import reload, reload_entries, verdicts, write_config
 from lib.wire import WAIT_SECONDS
 
 NAME = "app.test"
-
-
-def twins(lab, *names):
-    """Origins on one port, at 127.0.0.1, 127.0.0.2 and so on."""
-    first = lab.origin(named(names[0]))
-    port = first.address[1]
-    return [first] + [lab.origin(named(name), address=(f"127.0.0.{index}", port))
-                      for index, name in enumerate(names[1:], start=2)]
 
 
 def name_server(lab):

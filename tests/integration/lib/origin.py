@@ -39,6 +39,14 @@ def named(name):
     return serve(lambda seen: answer(name))
 
 
+def twins(lab, *names):
+    """Origins on one port, at 127.0.0.1, 127.0.0.2 and so on."""
+    first = lab.origin(named(names[0]))
+    port = first.address[1]
+    return [first] + [lab.origin(named(name), address=(f"127.0.0.{index}", port))
+                      for index, name in enumerate(names[1:], start=2)]
+
+
 class Connection(Stream):
     """An accepted connection; `index` counts from 0 in order of acceptance."""
 

@@ -17,8 +17,19 @@ static void test_round_trip(void **state)
     struct config_problems problems;
     struct slice added[] = {SLICE("{\"id\":\"x\",\"url\":\"http://127.0.0.1:9\",\"route\":\"r\"}")};
     struct config_kept_backend backends[] = {
-        {SLICE("a"), SLICE("http://127.0.0.1:1"), CONFIG_KEPT_UNHEALTHY, true, false, 2500},
-        {SLICE("b"), SLICE("unix:/x"), CONFIG_KEPT_HEALTHY, false, true, 0},
+        {.id = SLICE("a"),
+         .url = SLICE("http://127.0.0.1:1"),
+         .health = CONFIG_KEPT_UNHEALTHY,
+         .draining = true,
+         .health_age_ms = 2500},
+        {.id = SLICE("b"),
+         .url = SLICE("unix:/x"),
+         .health = CONFIG_KEPT_HEALTHY,
+         .maintenance = true},
+        {.id = SLICE("c"),
+         .url = SLICE("http://app.test:80"),
+         .address = SLICE("[::1]:80"),
+         .health = CONFIG_KEPT_HEALTHY},
     };
     struct config_removal removed[] = {{SLICE("c"), SLICE("http://127.0.0.1:3")}};
     struct config_kept_secret secrets[] = {{SLICE("sticky"), SLICE("00ff")}};
@@ -26,7 +37,7 @@ static void test_round_trip(void **state)
         .saved_ms = 1234567890123,
         .clock = {SLICE("0a-b"), 5000, 1768300245000, 4321},
         .backends = backends,
-        .backend_count = 2,
+        .backend_count = 3,
         .removed = removed,
         .removed_count = 1,
         .secrets = secrets,
@@ -42,13 +53,15 @@ static void test_round_trip(void **state)
     assert_int_equal(read->clock.saved_ms, 5000);
     assert_int_equal(read->clock.believed_ms, 1768300245000);
     assert_int_equal(read->clock.doubted_ms, 4321);
-    assert_int_equal(read->backend_count, 2);
+    assert_int_equal(read->backend_count, 3);
     assert_slice(read->backends[0].url, "http://127.0.0.1:1");
     assert_int_equal(read->backends[0].health, CONFIG_KEPT_UNHEALTHY);
     assert_true(read->backends[0].draining && !read->backends[0].maintenance);
     assert_int_equal(read->backends[0].health_age_ms, 2500);
     assert_int_equal(read->backends[1].health_age_ms, 0);
     assert_true(!read->backends[1].draining && read->backends[1].maintenance);
+    assert_int_equal(read->backends[1].address.len, 0);
+    assert_slice(read->backends[2].address, "[::1]:80");
     assert_slice(read->removed[0].id, "c");
     assert_slice(read->secrets[0].value, "00ff");
     assert_slice(read->added[0], "{\"id\":\"x\",\"url\":\"http://127.0.0.1:9\",\"route\":\"r\"}");
@@ -72,6 +85,9 @@ static void test_bad(void **state)
         {"{'version':1,'savedAt':1,'backends':[{'url':'unix:/x'}]}",
          "s.json:1:38: backends[0].id: is missing: 1 to 64 letters, digits, \"-\", \"_\" and "
          "\".\"\n"},
+        {"{'version':1,'savedAt':1,'backends':[{'id':'a','url':'unix:/x','address':'1 2'}]}",
+         "s.json:1:74: backends[0].address: \"1 2\" is not allowed: an address and a port: 1 to 64 "
+         "characters without white space\n"},
         {"{'version':1,'savedAt':1,'added':{}}",
          "s.json:1:34: added: is not allowed: a list of at most 4096 backends\n"},
         {"{'version':1,'savedAt':1,'secrets':[{'name':'a','value':'0x'}]}",
