@@ -407,15 +407,13 @@ static void workers_compare(struct config_changes *changes, const struct config 
 }
 
 /* The file is the same, but not what is in it. */
-static void template_compare(struct config_changes *changes, struct slice key,
-                             const struct slice files[2], const struct slice contents[2])
+static void content_compare(struct config_changes *changes, const struct where *where,
+                            const struct slice files[2], const struct slice contents[2])
 {
-    if (!slice_equal(files[0], files[1]) || slice_equal(contents[0], contents[1]))
+    if (files[0].len == 0 || !slice_equal(files[0], files[1]) ||
+        slice_equal(contents[0], contents[1]))
         return;
-    const struct setting *row = settings_find(&settings_root, SLICE("errorTemplates"));
-    const struct where object = where_row(NULL, row);
-    const struct where where = where_row(&object, settings_find(row->table, key));
-    struct config_change *change = change_add(changes, &where);
+    struct config_change *change = change_add(changes, where);
     if (change == NULL)
         return;
     change->before = change_string_keep(&form_file, files[0], &changes->arena);
@@ -429,10 +427,30 @@ static void templates_compare(struct config_changes *changes, const struct confi
                                                      &after->settings->error_templates};
     const struct config_error_templates *contents[2] = {&before->error_templates,
                                                         &after->error_templates};
-    template_compare(changes, SLICE("html"), (struct slice[2]){files[0]->html, files[1]->html},
-                     (struct slice[2]){contents[0]->html, contents[1]->html});
-    template_compare(changes, SLICE("json"), (struct slice[2]){files[0]->json, files[1]->json},
-                     (struct slice[2]){contents[0]->json, contents[1]->json});
+    const struct where templates =
+        where_row(NULL, settings_find(&settings_root, SLICE("errorTemplates")));
+    const struct settings_table *table = templates.row->table;
+    const struct where html = where_row(&templates, settings_find(table, SLICE("html")));
+    const struct where json = where_row(&templates, settings_find(table, SLICE("json")));
+    content_compare(changes, &html, (struct slice[2]){files[0]->html, files[1]->html},
+                    (struct slice[2]){contents[0]->html, contents[1]->html});
+    content_compare(changes, &json, (struct slice[2]){files[0]->json, files[1]->json},
+                    (struct slice[2]){contents[0]->json, contents[1]->json});
+}
+
+static void sticky_key_compare(struct config_changes *changes, const struct config *before,
+                               const struct config *after)
+{
+    const struct where balancing =
+        where_row(NULL, settings_find(&settings_root, SLICE("loadBalancing")));
+    const struct where sticky =
+        where_row(&balancing, settings_find(balancing.row->table, SLICE("stickySession")));
+    const struct where file =
+        where_row(&sticky, settings_find(sticky.row->table, SLICE("keyFile")));
+    const struct slice files[2] = {before->settings->load_balancing.sticky.key_file,
+                                   after->settings->load_balancing.sticky.key_file};
+    const struct slice keys[2] = {before->sticky_key, after->sticky_key};
+    content_compare(changes, &file, files, keys);
 }
 
 void config_diff(const struct config *before, const struct config *after,
@@ -444,4 +462,5 @@ void config_diff(const struct config *before, const struct config *after,
     table_compare(changes, NULL, &settings_root, settings);
     workers_compare(changes, before, after);
     templates_compare(changes, before, after);
+    sticky_key_compare(changes, before, after);
 }

@@ -32,7 +32,8 @@ static const struct setting rows[] = {
              "environment as `NEXTPROXY_LOAD_BALANCING_STICKY_SESSION_KEY`."},
     {.key = "keyFile", .type = SETTING_STRING, MEMBER(struct settings_sticky, key_file),
      .form = &form_file,
-     .text = "A file that holds the key; a line end behind it does not count."},
+     .text = "A file that holds the key, read again with each reload; a line end behind it does "
+             "not count."},
 };
 const struct settings_table settings_sticky = TABLE(struct settings_sticky, rows);
 

@@ -215,6 +215,19 @@ def test_sessions_outlive_a_reload(lab):
         assert (again.body, cookie_of(again)) == (response.body, None)
 
 
+def test_another_key_in_the_file(lab):
+    """It is read again with each reload; cookies that the earlier one has signed are strange now."""
+    origins, file = three(lab), lab.directory / "key"
+    file.write_text(KEY + "\n")
+    proxy = lab.proxy(*origins, loadBalancing=sticky(keyFile=str(file)))
+    first = ask(lab, proxy)
+    file.write_text("another-" + KEY)
+    assert reload(proxy).startswith("Reloaded: version 2")
+    again = ask(lab, proxy, cookie_of(first))
+    assert cookie_of(again) is not None
+    assert cookie_of(ask(lab, proxy, cookie_of(again))) is None
+
+
 def test_route_has_its_own(lab):
     origins = three(lab)
     routes = [{"path": "/a", "stickySession": {"enabled": True, "cookieName": "own"}},

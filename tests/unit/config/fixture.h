@@ -17,9 +17,12 @@ static const char *fake_file_read(struct arena *arena, const char *file, usize b
                                   struct slice *content)
 {
     (void)bytes_max;
-    if (strcmp(file, "error.html") != 0)
+    if (strcmp(file, "error.html") == 0)
+        *content = arena_copy(arena, SLICE("<h1>{status}</h1>"));
+    else if (strcmp(file, "sticky.key") == 0)
+        *content = arena_copy(arena, SLICE("a-key-of-the-tests\n"));
+    else
         return "No such file or directory";
-    *content = arena_copy(arena, SLICE("<h1>{status}</h1>"));
     return NULL;
 }
 

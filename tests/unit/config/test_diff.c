@@ -226,6 +226,26 @@ static void test_template_content(void **state)
     unload(&after);
 }
 
+static void test_key_content(void **state)
+{
+    (void)state;
+    static const char json[] =
+        "{'loadBalancing':{'stickySession':{'keyFile':'sticky.key'}}," BACKENDS "}";
+    struct loaded before = load_good(json);
+    struct loaded after = load_good(json);
+    struct config_changes changes;
+    after.config->sticky_key = SLICE("another-key-of-the-tests");
+    config_diff(before.config, after.config, &changes);
+    assert_int_equal(changes.count, 1);
+    assert_string_equal(changes.at[0].path, "loadBalancing.stickySession.keyFile");
+    assert_string_equal(changes.at[0].before, "sticky.key");
+    assert_string_equal(changes.at[0].after, "(the file has other content)");
+    assert_false(changes.restart);
+    config_changes_deinit(&changes);
+    unload(&before);
+    unload(&after);
+}
+
 /* ---- Hostile values ---- */
 
 #define EDITS(fields) "{'routes':[{'id':'r','requestHeaders':{" fields "}}]," BACKENDS "}"
@@ -392,9 +412,10 @@ int main(void)
         cmocka_unit_test(test_same),         cmocka_unit_test(test_values),
         cmocka_unit_test(test_entries),      cmocka_unit_test(test_restart),
         cmocka_unit_test(test_workers_auto), cmocka_unit_test(test_template_content),
-        cmocka_unit_test(test_secrets),      cmocka_unit_test(test_escapes),
-        cmocka_unit_test(test_long),         cmocka_unit_test(test_long_path),
-        cmocka_unit_test(test_many),         cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_key_content),  cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_escapes),      cmocka_unit_test(test_long),
+        cmocka_unit_test(test_long_path),    cmocka_unit_test(test_many),
+        cmocka_unit_test(test_too_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
