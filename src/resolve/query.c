@@ -1,18 +1,16 @@
 /*
- * Asking: a name that is due waits for room, is looked up (all its lookups at once), and when the
- * last of them is over it is known how it stands and when it is due again.
+ * Asking: a name that is due waits for room, and those of its lookups that are due are started.
+ * Each ends by itself; how the name stands then, and when it is due again, says standing.c.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/time.h>
 
 #include "base/clock.h"
 #include "resolve/resolve_internal.h"
 
-enum { CHANGE_MS = 50, LINE_BYTES = 512 };
+enum { CHANGE_MS = 50 };
 
-/* on_change is called soon. */
-static void note_change(struct resolver *resolver)
+void query_note_change(struct resolver *resolver)
 {
     struct wheel_timer *timer = &resolver->change_timer;
     if (timer->deadline_ns == 0 && !resolver->stopped)
@@ -24,145 +22,20 @@ void name_make_due(struct name *name)
 {
     struct resolver *resolver = name->resolver;
     wheel_clear(resolver->with.wheel, &name->timer);
-    if (name->pending > 0 || !list_empty(&name->due))
+    if (!list_empty(&name->due))
         return;
     list_push_back(&resolver->due, &name->due);
     wheel_set(resolver->with.wheel, &resolver->pump_timer, ring_now_ns(resolver->with.ring));
 }
 
-/* ---- How a name stands ---- */
+/* ---- Answers ---- */
 
-static void say(struct name *name, enum log_severity severity, const char *error, const char *text)
-{
-    const struct resolve_listener *listener = &name->resolver->with.listener;
-    bool known = name->lookups[0].count + name->lookups[1].count > 0;
-    char line[LINE_BYTES];
-    if (severity == LOG_INFO)
-        (void)snprintf(line, sizeof(line), "\"%s\" is resolved again", name->text);
-    else
-        (void)snprintf(line, sizeof(line), "\"%s\" cannot be resolved: %s; %s", name->text, text,
-                       known ? "the last answer is used on" : "it leads nowhere until it can");
-    listener->say(listener->context, severity, error, line);
-}
-
-static void name_move(struct name *name, enum name_state state, const struct reason *reason)
-{
-    enum name_state before = name->state;
-    name->state = state;
-    if (before == state)
-        return;
-    if (state == NAME_FAILING)
-        say(name, LOG_WARN, reason->word, reason->text);
-    else if (before == NAME_FAILING)
-        say(name, LOG_INFO, "", "");
-}
-
-static bool is_good(const struct lookup *lookups, u32 count)
-{
-    bool good = false;
-    for (u32 i = 0; i < count; i++)
-        good |= lookups[i].result == LOOKUP_GOOD;
-    return good;
-}
-
-static u64 wait_ms(struct name *name, const struct lookup *lookups, u32 count)
-{
-    const struct config_dns *settings = &name->resolver->settings;
-    u64 ttl_ms = settings->ttl_max_ms;
-    u64 retry_ms = (u64)settings->retry_ms << min_u32(name->failures, 16);
-    retry_ms = min_u64(retry_ms, max_u32(settings->retry_ms, settings->retry_max_ms));
-    for (u32 i = 0; i < count; i++) {
-        if (lookups[i].result == LOOKUP_GOOD)
-            ttl_ms = min_u64(ttl_ms, lookups[i].ttl_ms);
-        else if (lookups[i].result == LOOKUP_FAILED)
-            ttl_ms = min_u64(ttl_ms, retry_ms);
-    }
-    return is_good(lookups, count) ? ttl_ms : retry_ms;
-}
-
-/* A little later by chance, so that names do not fall into step; never before the time to live is
- * over: a server would only tell the rest of it. */
-static void schedule(struct name *name, const struct lookup *lookups, u32 count)
-{
-    struct resolver *resolver = name->resolver;
-    u64 wait_ns = wait_ms(name, lookups, count) * NS_PER_MS;
-    wait_ns += wait_ns / 256 * rng_below(&resolver->rng, 16);
-    wheel_set(resolver->with.wheel, &name->timer, ring_now_ns(resolver->with.ring) + wait_ns);
-}
-
-static void records_clear(struct lookup *lookup)
+void lookup_forget(struct lookup *lookup)
 {
     free(lookup->records);
     lookup->records = NULL;
     lookup->count = 0;
 }
-
-/* A family without records is believed when the other one has some: else it is a failure. */
-static void believe_empty(struct name *name, struct lookup *lookups, u32 count)
-{
-    for (u32 i = 0; i < count; i++)
-        if (lookups[i].result == LOOKUP_EMPTY && lookups[i].count > 0) {
-            records_clear(&lookups[i]);
-            note_change(name->resolver);
-        }
-}
-
-/* Of what failed: the worst is told, and a name that does not exist before one without records. */
-static int worst_status(const struct lookup *lookups, u32 count)
-{
-    int status = lookups[0].status;
-    for (u32 i = 1; i < count; i++)
-        if (lookups[i].result == LOOKUP_FAILED || status == ARES_ENODATA)
-            status = lookups[i].status;
-    return status;
-}
-
-void name_judge(struct name *name)
-{
-    static const struct reason homeless = {"no_address",
-                                           "none of the hosts it leads to has an address"};
-    u32 first, count = name_lookups(name, &first);
-    const struct lookup *lookups = &name->lookups[first];
-    if (!is_good(lookups, count)) {
-        name_move(name, NAME_FAILING, reason_of(worst_status(lookups, count)));
-        return;
-    }
-    switch (service_coming(name)) {
-    case COMING_NONE:
-        name_move(name, NAME_GOOD, NULL);
-        return;
-    case COMING_UNDECIDED:
-        return; /* that decides */
-    case COMING_HOMELESS:
-        name_move(name, NAME_FAILING, &homeless);
-        return;
-    }
-}
-
-static void conclude(struct name *name)
-{
-    u32 first, count = name_lookups(name, &first);
-    struct lookup *lookups = &name->lookups[first];
-    if (name->canceled) {
-        name->canceled = false;
-        name_make_due(name);
-        return;
-    }
-    if (name->state == NAME_NEW)
-        note_change(name->resolver);
-    if (is_good(lookups, count)) {
-        believe_empty(name, lookups, count);
-        name->failures = 0;
-    }
-    name_judge(name);
-    schedule(name, lookups, count);
-    if (!is_good(lookups, count))
-        name->failures++;
-    if (name->kind == NAME_SERVICE)
-        names_collect(name->resolver);
-}
-
-/* ---- Answers ---- */
 
 static bool are_equal(const struct message_record *records, u32 count,
                       const struct message_answer *answer)
@@ -189,44 +62,75 @@ static void records_keep(struct lookup *lookup, const struct message_answer *ans
         lookup->coming = records;
         lookup->coming_count = answer->count;
     } else {
-        records_clear(lookup);
+        lookup_forget(lookup);
         lookup->records = records;
         lookup->count = answer->count;
     }
-    note_change(lookup->name->resolver);
+    query_note_change(lookup->name->resolver);
+}
+
+static void lookup_conclude(struct lookup *lookup, enum lookup_result result, int status)
+{
+    if (lookup->result == LOOKUP_NONE)
+        query_note_change(lookup->name->resolver);
+    lookup->result = result;
+    lookup->status = status;
 }
 
 static void lookup_answered(struct lookup *lookup, const struct message_answer *answer)
 {
-    const struct config_dns *settings = &lookup->name->resolver->settings;
-    u64 ttl_ms = min_u64((u64)answer->ttl_s * 1000, settings->ttl_max_ms);
-    lookup->result = answer->count > 0 ? LOOKUP_GOOD : LOOKUP_EMPTY;
-    lookup->status = answer->count > 0 ? ARES_SUCCESS : ARES_ENODATA;
-    lookup->ttl_ms = (u32)max_u64(ttl_ms, settings->ttl_min_ms);
-    if (answer->count > 0)
+    bool good = answer->count > 0;
+    lookup_conclude(lookup, good ? LOOKUP_GOOD : LOOKUP_EMPTY, good ? ARES_SUCCESS : ARES_ENODATA);
+    lookup_schedule(lookup, (u64)answer->ttl_s * 1000);
+    if (good)
         records_keep(lookup, answer);
 }
 
 static void lookup_failed(struct lookup *lookup, int status)
 {
     bool empty = status == ARES_ENODATA || status == ARES_ENOTFOUND;
-    lookup->result = empty ? LOOKUP_EMPTY : LOOKUP_FAILED;
-    lookup->status = status;
+    lookup_conclude(lookup, empty ? LOOKUP_EMPTY : LOOKUP_FAILED, status);
+    lookup_schedule(lookup, 0);
     lookup->name->resolver->failures++;
 }
 
-/* One lookup is over. The name may be gone when this returns. */
-static void lookup_end(struct lookup *lookup)
+/* While it is held, also by each lookup under way, a name that goes is not freed. */
+static void name_hold(struct name *name)
 {
-    struct name *name = lookup->name;
+    if (name->pending++ == 0)
+        name->resolver->asking++;
+}
+
+static void name_release(struct name *name)
+{
     ASSERT(name->pending > 0);
     if (--name->pending > 0)
         return;
     name->resolver->asking--;
     if (name->gone)
         name_free(name);
-    else
-        conclude(name);
+}
+
+static void name_timer_set(struct name *name)
+{
+    u64 due_ns = name_due_ns(name);
+    if (due_ns < UINT64_MAX && !name->gone)
+        wheel_set(name->resolver->with.wheel, &name->timer, max_u64(due_ns, 1));
+}
+
+/* One lookup is over. The name may be gone when this returns. */
+static void lookup_end(struct lookup *lookup)
+{
+    struct name *name = lookup->name;
+    ASSERT(lookup->asking);
+    lookup->asking = false;
+    if (!name->gone) {
+        name_judge(name);
+        name_timer_set(name);
+        if (name->kind == NAME_SERVICE)
+            names_collect(name->resolver);
+    }
+    name_release(name);
 }
 
 static void on_answer(void *context, int status, int timeouts, unsigned char *bytes, int len)
@@ -235,7 +139,7 @@ static void on_answer(void *context, int status, int timeouts, unsigned char *by
     struct message_answer answer;
     (void)timeouts;
     if (status == ARES_ECANCELLED || status == ARES_EDESTRUCTION)
-        lookup->name->canceled = true;
+        lookup->due_ns = 0; /* nothing is known by this */
     else if (status != ARES_SUCCESS)
         lookup_failed(lookup, status);
     else if (len > 0 && message_decode(bytes, (u32)len, lookup->type, &answer))
@@ -266,13 +170,17 @@ static void lookup_start(struct resolver *resolver, struct lookup *lookup)
 
 static void name_ask(struct name *name)
 {
-    struct resolver *resolver = name->resolver;
-    u32 first, count = name_lookups(name, &first);
-    resolver->asking++;
-    name->pending = count;
-    /* The last one may be over, and the name gone, before this returns. */
-    for (u32 i = first; i < first + count; i++)
-        lookup_start(resolver, &name->lookups[i]);
+    struct lookup *due[LOOKUPS_MAX];
+    u32 count = name_due_lookups(name, due);
+    name_hold(name); /* what is started may be over at once */
+    for (u32 i = 0; i < count; i++) {
+        name_hold(name);
+        due[i]->asking = true;
+    }
+    for (u32 i = 0; i < count; i++)
+        lookup_start(name->resolver, due[i]);
+    name_timer_set(name);
+    name_release(name);
 }
 
 static void ares_timer_set(struct resolver *resolver)

@@ -88,7 +88,10 @@ void resolver_ask_again(struct resolver *resolver)
     servers_close(resolver); /* the next question opens one with the servers of then */
     list_each (node, following, &resolver->names) {
         struct name *name = container_of(node, struct name, every);
-        name->failures = 0;
+        for (u32 i = 0; i < LOOKUPS_MAX; i++) {
+            name->lookups[i].failures = 0;
+            name->lookups[i].due_ns = 0;
+        }
         name_make_due(name);
     }
 }
@@ -190,7 +193,7 @@ u32 resolver_find(const struct resolver *resolver, const struct config_backend *
 static bool host_is_settled(const struct name *host)
 {
     bool both = host->resolver->settings.family == CONFIG_FAMILY_ALL;
-    return host->state != NAME_NEW || (!both && host_preferred(host)->count > 0);
+    return name_is_through(host) || (!both && host_preferred(host)->count > 0);
 }
 
 bool resolver_settled(const struct resolver *resolver)

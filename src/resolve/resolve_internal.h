@@ -31,10 +31,12 @@ struct lookup {
     u32 count;
     struct message_record *coming; /* of a service: a later answer, see services.c */
     u32 coming_count;
-    u32 ttl_ms;
+    u64 due_ns;   /* when it is to be asked again */
+    u32 failures; /* in a row */
     enum message_type type;
     enum lookup_result result; /* of the last time */
     int status;                /* of c-ares, the same */
+    bool asking;               /* under way */
 };
 
 enum name_kind { NAME_HOST, NAME_SERVICE };
@@ -48,14 +50,12 @@ struct name {
     struct wheel_timer timer;
     struct resolver *resolver;
     struct lookup lookups[LOOKUPS_MAX]; /* A and AAAA, or SRV alone */
-    u32 pending;                        /* lookups under way */
-    u32 failures;                       /* in a row */
+    u32 pending;                        /* lookups under way, and who else holds it */
     enum name_kind kind;
     enum name_state state;
-    bool wanted;   /* by a configuration */
-    bool needed;   /* by that, or by the service whose host it is */
-    bool canceled; /* what is under way ends without a result */
-    bool gone;     /* nobody needs it: it is freed when nothing is under way */
+    bool wanted; /* by a configuration */
+    bool needed; /* by that, or by the service whose host it is */
+    bool gone;   /* nobody needs it: it is freed when nothing is under way */
     char text[MESSAGE_NAME_BYTES];
 };
 
@@ -117,10 +117,25 @@ void coming_clear(struct lookup *lookup);
 /* Answers that wait take effect when they can. */
 void services_settle(struct resolver *resolver);
 
+/* ---- standing.c ---- */
+
+/* By its lookups that are over; says how it stands when that has changed. */
+void name_judge(struct name *name);
+/* True when each lookup has had a result. */
+bool name_is_through(const struct name *name);
+/* Sets when it is due, by its result. */
+void lookup_schedule(struct lookup *lookup, u64 ttl_ms);
+/* When the first of its lookups is due; UINT64_MAX: none is before one under way has ended. */
+u64 name_due_ns(struct name *name);
+/* Those that are to be asked now; returns how many. */
+u32 name_due_lookups(struct name *name, struct lookup *due[LOOKUPS_MAX]);
+
 /* ---- query.c ---- */
 
-/* Says how it stands when that has changed. Its lookups are over. */
-void name_judge(struct name *name);
+/* on_change is called soon. */
+void query_note_change(struct resolver *resolver);
+/* Drops its records. */
+void lookup_forget(struct lookup *lookup);
 /* The name is to be asked for as soon as there is room. */
 void name_make_due(struct name *name);
 void query_timers_init(struct resolver *resolver);
