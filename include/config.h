@@ -86,9 +86,10 @@ struct config_route {
     struct config_header_edits request_headers;
     struct config_header_edits response_headers;
     struct config_timeouts timeouts;
-    u32 pool;       /* index into config.pools */
-    u32 active_max; /* reqActiveLength: exchanges at once over all workers; 0 = no limit */
-    u32 queue_max;  /* reqQueueLength: exchanges that wait for a place, over all workers */
+    u32 pool;          /* index into config.pools */
+    u32 active_max;    /* reqActiveLength: exchanges at once over all workers; 0 = no limit */
+    u32 queue_max;     /* reqQueueLength: exchanges that wait for a place, over all workers */
+    u32 body_rate_min; /* reqBodyRate: bytes per second of a request; 0 = any. Where limited */
     struct config_admission admission;
     bool wildcard;
     bool limited;       /* not every exchange may go at once: see src/proxy/queue.h */

@@ -140,7 +140,7 @@ struct state_attempt {
     const struct config_passive_check *check;
     u64 now_ns;
     u32 slot;
-    bool trial; /* state_circuit_try() has let it through */
+    u8 trial; /* enum circuit_trial: not NONE when state_circuit_try() has let it through */
 };
 
 /* An attempt failed (failure->trial as in the attempt). *after: the circuit as it is then. */

@@ -10,7 +10,8 @@
  *      +---- as many good ones as `trials` says ---- HALF_OPEN <----> TRIAL --+
  *
  * OPEN: no requests. HALF_OPEN: the next request is a trial. TRIAL: that one is under way, and no
- * other comes; when it ends without saying anything (its client went away), the next one is.
+ * other comes; when it ends without saying anything (its client went away), or takes too long to be
+ * sent, the next one is.
  *
  * The time that it stays open doubles from ejection to ejection, up to a limit; a backend that has
  * served for as long as it was ejected last begins anew.
@@ -22,6 +23,14 @@
 #include "config.h"
 
 enum circuit_state { CIRCUIT_CLOSED, CIRCUIT_OPEN, CIRCUIT_HALF_OPEN, CIRCUIT_TRIAL };
+
+/* What a request is to the circuit. */
+enum circuit_trial {
+    CIRCUIT_TRIAL_NONE,
+    CIRCUIT_TRIAL_HELD,      /* it is the trial under way */
+    CIRCUIT_TRIAL_PASSED_ON, /* it was, and took so long that another request may be one meanwhile:
+                              * when it goes well that counts, when it fails it does not */
+};
 
 /* Why it opens. */
 enum circuit_reason {
@@ -85,10 +94,10 @@ void circuit_spare(struct circuit *circuit);
 
 /* A request went well. True when the circuit has closed by that. */
 MUST_CHECK bool circuit_succeed(struct circuit *circuit, const struct config_passive_check *check,
-                                bool trial, u64 requests, u64 now_ns);
+                                enum circuit_trial trial, u64 requests, u64 now_ns);
 /* HALF_OPEN -> TRIAL; false in all other states. */
 MUST_CHECK bool circuit_try(struct circuit *circuit);
-/* TRIAL -> HALF_OPEN: nothing was learnt. */
+/* TRIAL -> HALF_OPEN: nothing was learnt, or not yet. */
 void circuit_untried(struct circuit *circuit);
 /* OPEN -> HALF_OPEN when its time is over. True when it was. */
 MUST_CHECK bool circuit_tick(struct circuit *circuit, u64 now_ns);

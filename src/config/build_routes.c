@@ -255,6 +255,7 @@ static void route_build(struct builder *builder, u32 index, u32 *seen, struct co
     to->timeouts = from->timeouts;
     to->active_max = from->active_max;
     to->queue_max = from->queue_max;
+    to->body_rate_min = from->body_rate_min;
     to->admission = admission_build(&from->admission);
     bool inherited = from->retry.statuses.data == builder->settings->retry.statuses.data;
     to->retry = retry_build(&from->retry, from->retries, inherited ? builder->retry : NULL);
@@ -359,6 +360,7 @@ static void default_route_build(struct builder *builder, struct config_route *to
         .timeouts = builder->settings->timeouts,
         .active_max = builder->settings->active_max,
         .queue_max = builder->settings->queue_max,
+        .body_rate_min = builder->settings->body_rate_min,
         .admission = admission_build(&builder->settings->admission),
         .pool = pool_of_all(builder, (struct pool_kind){strategy, balancing->limits}),
         .sticky = *sticky,

@@ -44,23 +44,34 @@ enum {
     "The last attempt has `timeouts.responseHead`. 0 = as long as that."
 #define TEXT_TUNNEL_IDLE "A tunnel (WebSocket, say) without a byte in either direction."
 
-/* How many requests a route serves and how many wait, of the route in `structure`. */
-#define ROUTE_LIMITS(structure, active, queue)                                                     \
+/* How many requests a route serves and how many wait, and who may keep the others waiting, of the
+ * route in `structure`. */
+#define ROUTE_LIMITS(structure)                                                                    \
     {.key = "reqActiveLength",                                                                     \
      .type = SETTING_INTEGER,                                                                      \
-     MEMBER(structure, active),                                                                    \
+     MEMBER(structure, active_max),                                                                \
      .min = 0,                                                                                     \
      .max = COUNT_MAX,                                                                             \
      .unit = "requests",                                                                           \
      .fallback = "0",                                                                              \
      .text = "Requests of this route in progress at once over all workers; more wait in its "      \
              "queue. 0 = no limit."},                                                              \
+        {.key = "reqQueueLength",                                                                  \
+         .type = SETTING_INTEGER,                                                                  \
+         MEMBER(structure, queue_max),                                                             \
+         .min = 0,                                                                                 \
+         .max = COUNT_MAX,                                                                         \
+         .unit = "requests",                                                                       \
+         .fallback = "0",                                                                          \
+         .text = "Requests that wait, over all workers, when `reqActiveLength` is reached; more "  \
+                 "are answered 503."},                                                             \
     {                                                                                              \
-        .key = "reqQueueLength", .type = SETTING_INTEGER, MEMBER(structure, queue), .min = 0,      \
-        .max = COUNT_MAX, .unit = "requests", .fallback = "0",                                     \
-        .text =                                                                                    \
-            "Requests that wait, over all workers, when `reqActiveLength` is reached; more are "   \
-            "answered 503."                                                                        \
+        .key = "reqBodyRate", .type = SETTING_INTEGER, MEMBER(structure, body_rate_min), .min = 0, \
+        .max = COUNT_MAX, .unit = "bytes per second", .fallback = "500",                           \
+        .text = "How fast a client must send its request's body while other requests of the "      \
+                "route need its place (`reqActiveLength`, `adaptive`) or its room at a backend "   \
+                "(`backends[].maxConnections`): one that is five seconds behind is answered 408. " \
+                "Without others it may be slower. 0 = always."                                     \
     }
 
 /* ... and in which order. */

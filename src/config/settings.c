@@ -346,7 +346,7 @@ static const struct setting root_rows[] = {
      .text = "What is done when clients (`limits.clients`), file descriptors (the process' limit) "
              "or memory (`limits.memoryBytes`) run out: in stages, each of which begins at a "
              "percentage of any of them and includes those before it."},
-    ROUTE_LIMITS(struct settings, active_max, queue_max),
+    ROUTE_LIMITS(struct settings),
     ROUTE_ADMISSION(struct settings, admission),
     {.key = "retry", .type = SETTING_OBJECT, MEMBER(struct settings, retry),
      .table = &settings_retry,

@@ -206,6 +206,7 @@ struct settings_route {
     u32 strategy;                    /* BALANCE_STRATEGY_COUNT = inherited, until filled in */
     u32 active_max;
     u32 queue_max;
+    u32 body_rate_min;
     struct settings_admission admission;
     struct config_pool_limits limits; /* SETTINGS_INHERITED until filled in */
     u32 retries;                      /* the same, here and there */
@@ -251,6 +252,7 @@ struct settings {
     u32 workers;    /* 0 = "auto" */
     u32 active_max; /* these are of the default route */
     u32 queue_max;
+    u32 body_rate_min;
     struct settings_admission admission;
     struct settings_retry retry;
 };

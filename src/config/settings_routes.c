@@ -83,7 +83,7 @@ static const struct setting route_rows[] = {
      .text = "The same for responses on their way to the client."},
     {.key = "timeouts", .type = SETTING_OBJECT, MEMBER(struct settings_route, timeouts),
      .table = &route_timeouts_table, .text = "Timeouts that differ from the top-level `timeouts`."},
-    ROUTE_LIMITS(struct settings_route, active_max, queue_max),
+    ROUTE_LIMITS(struct settings_route),
     ROUTE_ADMISSION(struct settings_route, admission),
     {.key = "maxEjectionPercent", .type = SETTING_INTEGER,
      MEMBER(struct settings_route, limits.ejected_max_percent),

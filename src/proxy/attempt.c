@@ -30,8 +30,8 @@ void attempt_begin(struct exchange *exchange, bool fresh)
     exchange->has_room = false;
     state_tally_add(&proxy->tallies[target.slot].requests, 1);
     exchange->counted = true;
-    exchange->upstream = upstream_acquire(proxy->upstreams, target, fresh || exchange->trial,
-                                          exchange, &error); /* an old one says less */
+    fresh |= exchange->trial != CIRCUIT_TRIAL_NONE; /* an old connection says less */
+    exchange->upstream = upstream_acquire(proxy->upstreams, target, fresh, exchange, &error);
     if (!exchange->upstream) {
         fail_to_begin(exchange, error);
         return;
@@ -113,7 +113,7 @@ void attempt_end(struct exchange *exchange, bool reusable)
     /* A backend whose answer nobody wants any more learns it from a reset: a FIN could wait for
      * ever behind a window that it has filled. */
     bool answered = exchange->response.state >= RELAY_ENDED;
-    if (UNLIKELY(exchange->trial))
+    if (UNLIKELY(exchange->trial != CIRCUIT_TRIAL_NONE))
         outcome_none(exchange);
     if (exchange->counted || exchange->has_room)
         leave_backend(exchange);

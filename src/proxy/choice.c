@@ -68,6 +68,16 @@ static u32 draw(struct exchange *exchange)
                : (u32)(rng_next(&exchange->proxy->rng) >> 48);
 }
 
+static bool take_trial(struct exchange *exchange, u32 slot)
+{
+    if (!state_circuit_try(exchange->proxy->state, slot))
+        return false;
+    exchange->trial = CIRCUIT_TRIAL_HELD;
+    if (exchange->request.state == RELAY_FLOWING)
+        uploads_add(exchange);
+    return true;
+}
+
 static enum look look_at(struct exchange *exchange, u32 member)
 {
     struct state *state = exchange->proxy->state;
@@ -82,10 +92,8 @@ static enum look look_at(struct exchange *exchange, u32 member)
         return balance_bit(pool->usable, member) ? LOOK_TAKE : LOOK_NOT;
     if (end_ns < UINT64_MAX) /* a trial would be for nobody */
         return (marks & STATE_ON_TRIAL) != 0 ? LOOK_NOT : LOOK_LESS;
-    if ((marks & STATE_ON_TRIAL) != 0) {
-        exchange->trial = state_circuit_try(state, slot);
-        return exchange->trial ? LOOK_TAKE : LOOK_NOT;
-    }
+    if ((marks & STATE_ON_TRIAL) != 0)
+        return take_trial(exchange, slot) ? LOOK_TAKE : LOOK_NOT;
     if ((marks & STATE_RAMPING) != 0 &&
         draw(exchange) >= state_ramp(state, slot, proxy_now_ns(exchange->proxy)))
         return LOOK_LESS;
@@ -146,9 +154,9 @@ static bool take_room(struct exchange *exchange, u32 member)
     exchange->has_room = most == 0 || state_backend_enter(state, worker, slot, most);
     if (most == 0)
         state_backend_begin(state, worker, slot);
-    if (!exchange->has_room && exchange->trial) {
+    if (!exchange->has_room && exchange->trial != CIRCUIT_TRIAL_NONE) {
         state_circuit_untried(state, slot);
-        exchange->trial = false;
+        exchange->trial = CIRCUIT_TRIAL_NONE;
     }
     return exchange->has_room;
 }

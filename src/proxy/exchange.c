@@ -102,14 +102,22 @@ void exchange_follow(struct exchange *exchange, const struct config_route *route
 
 /* ---- The end ---- */
 
+static void settle_dues(struct exchange *exchange)
+{
+    if (exchange->dues & DUE_BUDGET)
+        retry_budget_leave(exchange);
+    if (exchange->dues & DUE_UPLOAD)
+        uploads_remove(exchange);
+}
+
 static void release(struct exchange *exchange)
 {
     struct proxy *proxy = exchange->proxy;
     relay_abort(&exchange->request, proxy);
     relay_abort(&exchange->response, proxy);
     ring_chain_return(proxy->ring, &exchange->response_head);
-    if (UNLIKELY(exchange->budgeted))
-        retry_budget_leave(exchange);
+    if (UNLIKELY(exchange->dues))
+        settle_dues(exchange);
     if (exchange->route_entered)
         queue_leave(exchange);
     snapshot_unpin(exchange->snapshot, proxy->worker);

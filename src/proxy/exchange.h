@@ -7,6 +7,8 @@
 
 #include "proxy/queue.h"
 #include "proxy/relay.h"
+#include "proxy/uploads.h"
+#include "state/circuit.h"
 #include "upstream.h"
 
 struct client;
@@ -33,6 +35,12 @@ enum exchange_hedge {
     HEDGE_BEHIND,   /* there was one, or is; the exchange's attempt is another one */
     HEDGE_AHEAD,    /* the exchange's attempt is the second of the two */
     HEDGE_WON,      /* ... and its response is the one that is sent */
+};
+
+/* What is to be undone when it is over, and seldom there. */
+enum exchange_dues {
+    DUE_BUDGET = 1, /* it is one of the retries that the pool's budget counts */
+    DUE_UPLOAD = 2, /* uploads_add() */
 };
 
 /* What every request needs comes first, in the order in which it is touched. */
@@ -84,8 +92,8 @@ struct exchange {
     bool routed;
     bool expect_continue; /* the client sends its body when it is told to */
     bool last_hop;        /* Max-Forwards: 0: the answer is ours to give */
-    bool trial;           /* decides whether the backend's circuit closes, see state/circuit.h */
-    bool budgeted;        /* one of the retries that the pool's budget counts */
+    u8 trial;             /* enum circuit_trial */
+    u8 dues;              /* enum exchange_dues */
     bool cut;           /* the response ended early: the client gets what there is, then the cut */
     bool session_renew; /* its cookie is to be set again */
     bool secure;        /* the client's connection is encrypted */
@@ -102,6 +110,7 @@ struct exchange {
     u32 queue_us;         /* how long it was EXCHANGE_QUEUED */
     u32 tried[TRIED_MAX]; /* indexes into the pool. This and what follows begins with any value */
     struct queue_waiter waiter; /* while EXCHANGE_QUEUED */
+    struct upload upload;       /* while DUE_UPLOAD */
 };
 
 /* With its snapshot pinned; the client's from now on. NULL when all exchanges are in use. */
@@ -188,6 +197,8 @@ void outcome_head(struct exchange *exchange, u32 status);
 void outcome_complete(struct exchange *exchange);
 /* The attempt was a trial, and ends without saying anything. */
 void outcome_none(struct exchange *exchange);
+/* The attempt is a trial and takes too long: another request may be one. */
+void outcome_late(struct exchange *exchange);
 /* retry.c: trying again. */
 struct retry_reason {
     enum fault fault;      /* what the attempt has failed with; FAULT_BAD_STATUS: outcome_head() */
@@ -210,7 +221,7 @@ void retry_budget_leave(struct exchange *exchange);
 /* Who is asked next. */
 struct retry_choice {
     u32 member; /* of the pool */
-    bool trial; /* these are to be the exchange's, when the attempt is on its way */
+    u8 trial;   /* these are to be the exchange's, when the attempt is on its way */
     bool has_room;
 };
 /* Chooses, and enters the budget. RETRY_DENIAL_COUNT when nothing speaks against it. */

@@ -38,6 +38,11 @@ static const struct fault_row rows[FAULT_COUNT] = {
         "The request body took too long to arrive.",
         "Request body timeout",
         NULL},
+    [FAULT_BODY_SLOW] = {
+        "body_slow", 408, BLAME_CLIENT, RETRY_NEVER, LOG_INFO, false, false,
+        "The request body came too slowly, and others were waiting.",
+        "Request body below reqBodyRate while others waited",
+        NULL},
     [FAULT_CLIENT_GONE] = {
         "client_gone", 0, BLAME_CLIENT, RETRY_NEVER, LOG_DEBUG, false, false,
         "",

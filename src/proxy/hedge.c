@@ -42,7 +42,7 @@ struct attempt {
     u8 request_state; /* enum relay_state */
     u8 hedge;         /* enum exchange_hedge: which of the two it is */
     u8 number;
-    bool trial;
+    u8 trial; /* enum circuit_trial */
     bool counted;
     bool reused;
     bool keep_upstream;
@@ -174,7 +174,7 @@ static bool is_of_the_kind(const struct exchange *exchange)
         exchange->phase == EXCHANGE_CONNECTING || exchange->phase == EXCHANGE_RESPONSE_HEAD;
     return waits && is_read_only(exchange) && exchange->hedge == HEDGE_POSSIBLE &&
            exchange->tried_count == 0 && exchange->request.body == HTTP_BODY_NONE &&
-           !exchange->upgrade && !exchange->trial &&
+           !exchange->upgrade && exchange->trial == CIRCUIT_TRIAL_NONE &&
            transport_readable(&exchange->client->transport);
 }
 

@@ -110,10 +110,10 @@ static void fail(struct exchange *exchange, struct circuit_failure failure)
 {
     struct circuit circuit;
     const struct state_attempt attempt = attempt_of(exchange);
-    failure.trial = exchange->trial;
+    failure.trial = exchange->trial == CIRCUIT_TRIAL_HELD;
     enum state_circuit_event event =
         state_circuit_fail(exchange->proxy->state, &attempt, &failure, &circuit);
-    exchange->trial = false;
+    exchange->trial = CIRCUIT_TRIAL_NONE;
     record(exchange, event, &circuit);
 }
 
@@ -152,10 +152,11 @@ static void succeed(struct exchange *exchange)
 {
     struct state *state = exchange->proxy->state;
     const struct state_attempt attempt = attempt_of(exchange);
-    if (!exchange->trial && (state_backend_marks(state, attempt.slot) & STATE_FAILING) == 0)
+    if (exchange->trial == CIRCUIT_TRIAL_NONE &&
+        (state_backend_marks(state, attempt.slot) & STATE_FAILING) == 0)
         return;
     enum state_circuit_event event = state_circuit_succeed(state, &attempt);
-    exchange->trial = false;
+    exchange->trial = CIRCUIT_TRIAL_NONE;
     record(exchange, event, &(struct circuit){.last = {.what = ""}});
 }
 
@@ -165,7 +166,8 @@ void outcome_head(struct exchange *exchange, u32 status)
     if (UNLIKELY(status >= CONFIG_FAILURE_STATUS_MIN) && check_of(exchange)->enabled &&
         counts(exchange, status))
         fail(exchange, (struct circuit_failure){.what = "status", .status = (u16)status});
-    else if (UNLIKELY(exchange->trial || status == HTTP_STATUS_SWITCHING_PROTOCOLS))
+    else if (UNLIKELY(exchange->trial != CIRCUIT_TRIAL_NONE ||
+                      status == HTTP_STATUS_SWITCHING_PROTOCOLS))
         succeed(exchange);
 }
 
@@ -178,6 +180,13 @@ void outcome_complete(struct exchange *exchange)
 
 void outcome_none(struct exchange *exchange)
 {
-    state_circuit_untried(exchange->proxy->state, exchange_backend_slot(exchange));
-    exchange->trial = false;
+    if (exchange->trial == CIRCUIT_TRIAL_HELD)
+        state_circuit_untried(exchange->proxy->state, exchange_backend_slot(exchange));
+    exchange->trial = CIRCUIT_TRIAL_NONE;
+}
+
+void outcome_late(struct exchange *exchange)
+{
+    outcome_none(exchange);
+    exchange->trial = CIRCUIT_TRIAL_PASSED_ON;
 }

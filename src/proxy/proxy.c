@@ -152,6 +152,7 @@ struct proxy *proxy_create(const struct proxy_environment *environment)
         return NULL;
     removal_init(proxy);
     scarcity_init(proxy);
+    uploads_init(proxy);
     proxy_adopt(proxy, environment->snapshot);
     return proxy;
 }
@@ -192,6 +193,7 @@ void proxy_destroy(struct proxy *proxy)
     ASSERT(proxy_quiet(proxy));
     removal_stop(proxy);
     scarcity_stop(proxy);
+    uploads_stop(proxy);
     overload_deinit(proxy);
     snapshot_unpin(proxy->snapshot, proxy->worker);
     upstreams_destroy(proxy->upstreams);

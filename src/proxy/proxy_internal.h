@@ -18,6 +18,7 @@
 #include "proxy/overload_stage.h"
 #include "proxy/queue.h"
 #include "proxy/relay.h"
+#include "proxy/uploads.h"
 #include "transport.h"
 #include "upstream.h"
 
@@ -187,6 +188,7 @@ struct proxy {
     struct wheel_timer removal; /* when the first of what was removed has had its time */
     struct wheel_timer
         scarcity; /* when leases are short, and somebody may have to give some back */
+    struct uploads uploads;
 };
 
 /* ---- What is not configured any more (removal.c) ---- */

@@ -67,6 +67,12 @@ static u32 places_of(const struct proxy *proxy, const struct queue *queue)
     return queue->active_max > 0 ? min_u32(limit, queue->active_max) : limit;
 }
 
+u32 queue_places(const struct exchange *exchange)
+{
+    struct proxy *proxy = exchange->proxy;
+    return places_of(proxy, queue_at(&proxy->queues, exchange_route_slot(exchange)));
+}
+
 static void set_due(struct queues *queues, struct queue *queue)
 {
     if (list_empty(&queue->due))
@@ -176,6 +182,14 @@ static void give_back(struct exchange *exchange, struct queue *queue)
                             places_of(proxy, queue));
 }
 
+/* It has all that it may have had to wait for. */
+static void begin(struct exchange *exchange, enum attempt_choice choice)
+{
+    if (UNLIKELY(exchange->request.state == RELAY_FLOWING))
+        uploads_add(exchange);
+    attempt_go(exchange, choice);
+}
+
 /* The fault that it is when the exchange cannot wait. */
 static enum fault go_at_once(struct exchange *exchange, struct queue *queue)
 {
@@ -186,7 +200,7 @@ static enum fault go_at_once(struct exchange *exchange, struct queue *queue)
         give_back(exchange, queue);
         return FAULT_BACKENDS_FULL;
     }
-    attempt_go(exchange, choice);
+    begin(exchange, choice);
     return FAULT_NONE;
 }
 
@@ -385,7 +399,7 @@ static void begin_waiter(struct exchange *exchange, struct queue *queue, enum at
     state_tally_add(&tally->waited, 1);
     state_tally_add(&tally->waited_us_sum, exchange->queue_us);
     exchange->phase = EXCHANGE_CONNECTING;
-    attempt_go(exchange, choice);
+    begin(exchange, choice);
 }
 
 static void shed_excess(struct proxy *proxy, struct queue *queue)

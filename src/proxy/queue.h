@@ -71,6 +71,9 @@ void queue_timed_out(struct exchange *exchange);
 /* Gives back the place that the exchange has. */
 void queue_leave(struct exchange *exchange);
 
+/* How many its route may serve at a time, all workers together; 0 = any number. */
+u32 queue_places(const struct exchange *exchange);
+
 /* The exchange's request was answered, or should have been: a sample for the route's limit. */
 void queue_sample(struct exchange *exchange);
 /* The exchange ends before that, because its client is gone or for another reason. */

@@ -69,18 +69,20 @@ static bool budget_enter(struct exchange *exchange)
     struct state *state = exchange->proxy->state;
     u32 slot = budget_slot(exchange);
     u64 allowed = retry->budget_percent < 100 ? retry->budget_min : UINT32_MAX;
-    if (exchange->budgeted)
+    if (exchange->dues & DUE_BUDGET)
         return true;
     if (state_retries(state, slot) >= allowed)
         allowed = max_u64(allowed, pool_active(exchange) * retry->budget_percent / 100);
-    exchange->budgeted = state_retry_enter(state, slot, (u32)min_u64(allowed, UINT32_MAX));
-    return exchange->budgeted;
+    if (!state_retry_enter(state, slot, (u32)min_u64(allowed, UINT32_MAX)))
+        return false;
+    exchange->dues |= DUE_BUDGET;
+    return true;
 }
 
 void retry_budget_leave(struct exchange *exchange)
 {
     state_retry_leave(exchange->proxy->state, budget_slot(exchange));
-    exchange->budgeted = false;
+    exchange->dues &= (u8)~DUE_BUDGET;
 }
 
 /* ---- Whether and where ---- */
@@ -99,8 +101,8 @@ const char *retry_denial_name(enum retry_denial denial)
 /* The attempt goes on, for all that is known yet. */
 static bool choose(struct exchange *exchange, struct retry_choice *choice)
 {
-    bool trial = exchange->trial;
-    exchange->trial = false;
+    u8 trial = exchange->trial;
+    exchange->trial = CIRCUIT_TRIAL_NONE;
     exchange->tried_count++;
     choice->member = choice_make(exchange, false);
     exchange->tried_count--;
@@ -115,7 +117,7 @@ enum retry_denial retry_judge(struct exchange *exchange, enum fault fault,
                               struct retry_choice *choice)
 {
     bool begun = fault_row(fault)->retry != RETRY_OTHER; /* a backend may be at work */
-    bool budgeted = exchange->budgeted;
+    bool budgeted = (exchange->dues & DUE_BUDGET) != 0;
     if (!more_allowed(exchange))
         return RETRY_DENIED_LIMIT;
     if (proxy_turns_away(exchange->proxy)) /* who stops does not begin anything new */
@@ -128,7 +130,7 @@ enum retry_denial retry_judge(struct exchange *exchange, enum fault fault,
         return RETRY_DENIED_BUDGET;
     if (choose(exchange, choice))
         return RETRY_DENIAL_COUNT;
-    if (exchange->budgeted && !budgeted)
+    if ((exchange->dues & DUE_BUDGET) && !budgeted)
         retry_budget_leave(exchange);
     return RETRY_DENIED_BACKEND;
 }

@@ -182,17 +182,26 @@ void circuit_close(struct circuit *circuit, u64 requests, u64 now_ns)
     window_begin(circuit, requests, now_ns);
 }
 
-bool circuit_succeed(struct circuit *circuit, const struct config_passive_check *check, bool trial,
-                     u64 requests, u64 now_ns)
+/* A trial that was passed on says as much, as long as it is not decided by others. */
+static bool counts(const struct circuit *circuit, enum circuit_trial trial)
+{
+    bool undecided = circuit->state == CIRCUIT_TRIAL || circuit->state == CIRCUIT_HALF_OPEN;
+    return trial == CIRCUIT_TRIAL_HELD ? circuit->state == CIRCUIT_TRIAL
+                                       : trial == CIRCUIT_TRIAL_PASSED_ON && undecided;
+}
+
+bool circuit_succeed(struct circuit *circuit, const struct config_passive_check *check,
+                     enum circuit_trial trial, u64 requests, u64 now_ns)
 {
     if (circuit->state == CIRCUIT_CLOSED) {
         circuit->row = circuit->refused_row = 0;
         circuit->spared_now = false;
         return false;
     }
-    if (circuit->state != CIRCUIT_TRIAL || !trial)
+    if (!counts(circuit, trial))
         return false;
-    circuit->state = CIRCUIT_HALF_OPEN;
+    if (trial == CIRCUIT_TRIAL_HELD)
+        circuit->state = CIRCUIT_HALF_OPEN;
     if (++circuit->good < check->trials)
         return false;
     circuit_close(circuit, requests, now_ns);

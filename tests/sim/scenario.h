@@ -25,7 +25,8 @@
  *   scenarios_late.c       what comes to them after that
  *   scenarios_queue.c      routes with limits: who waits, and whose turn it is
  *   scenarios_room.c       backends with maxConnections
- *   scenarios_adaptive.c   a limit that follows the latency, at three times the capacity
+ *   scenarios_uploads.c    clients that are slow with their requests, and what they keep from
+ * others scenarios_adaptive.c   a limit that follows the latency, at three times the capacity
  *   scenarios_priority.c   who goes first there, and who is turned away
  *
  * To add one: write a function that takes the sim (sim.h says what peers can do, the functions

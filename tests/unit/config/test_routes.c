@@ -77,17 +77,19 @@ static void test_values(void **state)
 {
     (void)state;
     struct loaded loaded =
-        load_good("{'reqActiveLength':5,'reqQueueLength':6,"
+        load_good("{'reqActiveLength':5,'reqQueueLength':6,'reqBodyRate':7,"
                   "'routes':[{'path':'/a','reqActiveLength':12,'reqQueueLength':34},{}]," TWO "}");
     const struct config_route *route = route_find(loaded.config, "route-1");
     assert_slice(route->path, "/a");
     assert_int_equal(route->active_max, 12);
     assert_int_equal(route->queue_max, 34);
+    assert_int_equal(route->body_rate_min, 500);
     assert_true(route->limited);
     assert_slice(route_find(loaded.config, "route-2")->path, "/");
     assert_false(route_find(loaded.config, "route-2")->limited); /* it has its own: none */
     assert_int_equal(route_find(loaded.config, "default")->active_max, 5);
     assert_int_equal(route_find(loaded.config, "default")->queue_max, 6);
+    assert_int_equal(route_find(loaded.config, "default")->body_rate_min, 7);
     unload(&loaded);
 }
 

@@ -47,10 +47,15 @@ static enum circuit_reason fails(struct lab *lab, const struct circuit_failure *
     return circuit_fail(&lab->circuit, &lab->check, failure, lab->requests, lab->now_ns);
 }
 
-static bool succeeds(struct lab *lab, bool trial)
+static bool succeeds_as(struct lab *lab, enum circuit_trial trial)
 {
     lab->requests++;
     return circuit_succeed(&lab->circuit, &lab->check, trial, lab->requests, lab->now_ns);
+}
+
+static bool succeeds(struct lab *lab, bool trial)
+{
+    return succeeds_as(lab, trial ? CIRCUIT_TRIAL_HELD : CIRCUIT_TRIAL_NONE);
 }
 
 static void opens(struct lab *lab, enum circuit_reason reason)
@@ -298,6 +303,28 @@ static void a_trial_that_says_nothing_is_followed_by_another(void **state)
     assert_int_equal(lab.circuit.state, CIRCUIT_CLOSED);
 }
 
+/* It goes well after all: that counts, whoever has the trial now, and does not end theirs. */
+static void a_trial_that_was_passed_on_still_counts(void **state)
+{
+    (void)state;
+    for (u32 next_began = 0; next_began < 2; next_began++) {
+        struct lab lab = lab_open();
+        lab.check.trials = 2;
+        opens(&lab, CIRCUIT_BY_ROW);
+        assert_false(succeeds_as(&lab, CIRCUIT_TRIAL_PASSED_ON)); /* of an earlier time */
+        (void)waits_for_trial(&lab);
+        circuit_untried(&lab.circuit);
+        if (next_began)
+            assert_true(circuit_try(&lab.circuit));
+        u8 before = lab.circuit.state;
+        assert_int_equal(fails(&lab, &reset), CIRCUIT_NO_REASON); /* and when it fails, does not */
+        assert_false(succeeds_as(&lab, CIRCUIT_TRIAL_PASSED_ON));
+        assert_int_equal(lab.circuit.state, before);
+        assert_true(succeeds_as(&lab, next_began ? CIRCUIT_TRIAL_HELD : CIRCUIT_TRIAL_PASSED_ON));
+        assert_int_equal(lab.circuit.state, CIRCUIT_CLOSED);
+    }
+}
+
 static void good_probes_end_the_time_early(void **state)
 {
     (void)state;
@@ -395,6 +422,7 @@ int main(void)
         cmocka_unit_test(a_good_trial_closes_it),
         cmocka_unit_test(as_many_trials_as_the_setting_says),
         cmocka_unit_test(a_trial_that_says_nothing_is_followed_by_another),
+        cmocka_unit_test(a_trial_that_was_passed_on_still_counts),
         cmocka_unit_test(good_probes_end_the_time_early),
         cmocka_unit_test(a_spared_backend_is_asked_about_once_in_a_row),
         cmocka_unit_test(any_order_of_events_keeps_the_machine_sound),
