@@ -191,6 +191,9 @@ bool control_furnish(void *context, struct snapshot *snapshot, char *why, usize 
     u32 indexes[STATE_WORKERS_MAX], started = control->started;
     if (!control->listeners) /* the first snapshot comes before them */
         return true;
+    if (control->settled >
+        0) /* one of this turn is served by now: what it has must not be undone */
+        control_settle(control);
     if (!wait_for_closing(control)) {
         (void)snprintf(why, why_bytes, "workers are still busy with an earlier reload: try again");
         return false;

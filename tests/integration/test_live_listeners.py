@@ -1,6 +1,9 @@
 """Listeners and the number of workers change while requests go on (issue: "Listeners and worker
 counts can change live")."""
+import json
 import os
+import pathlib
+import signal
 import socket
 import stat
 import threading
@@ -11,7 +14,7 @@ from lib.admin import managed, metrics_of, status_of
 from lib.client import Client, request
 from lib.origin import answer, serve, wait_until
 from lib.proxy import connects, port_free
-from lib.reload import reload, reload_entries
+from lib.reload import reload, reload_entries, verdicts, write_config
 from lib.wire import WAIT_SECONDS, Closed
 
 
@@ -78,6 +81,39 @@ def test_a_port_that_is_taken_changes_nothing(lab):
         assert not any("which needs a restart" in text for _, text in reload_entries(proxy))
     assert relisten(proxy, listener(port)).startswith("Reloaded: version 2")
     assert get(lab, address(port)) == 200
+
+
+def passed_on(proxy):
+    """Whether the supervisor has read the SIGHUP that it was sent."""
+    status = pathlib.Path(f"/proc/{proxy.pid}/status").read_text()
+    return not int(status.split("ShdPnd:")[1].split()[0], 16) & 1 << (signal.SIGHUP - 1)
+
+
+def opened(pid, descriptor):
+    """How often a process has open what is behind this descriptor of ours."""
+    files = pathlib.Path(f"/proc/{pid}/fd").iterdir()
+    return [os.readlink(file) for file in files].count(os.readlink(f"/proc/self/fd/{descriptor}"))
+
+
+def test_two_reloads_at_once_of_which_the_second_fails(lab):
+    """What the first one has opened stays, though nothing but orders came in between."""
+    reading, writing = os.pipe()  # the first reload waits for the end of a page that is in it
+    proxy = lab.proxy(lab.origin(), workers=2, how={"pass_fds": (reading,)},
+                      reload={"watch": False})
+    engine, own, ports = proxy.engine_pid, own_port(proxy), (port_free(), port_free())
+    for count, pages in ((1, {"html": f"/dev/fd/{reading}"}), (2, {})):
+        listeners = [listener(port) for port in (own, *ports[:count])]
+        write_config(proxy, json.dumps({**proxy.config, "listeners": listeners,
+                                        "errorTemplates": pages}))
+        proxy.signal(signal.SIGHUP)
+        wait_until(lambda: passed_on(proxy) and opened(engine, reading) == 2, "the first reload")
+    with socket.create_server(address(ports[1])):
+        os.close(writing)
+        wait_until(lambda: len(verdicts(proxy)) == 2, "both")
+        assert [text.split(":")[0] for text in verdicts(proxy)] == ["Reloaded", "Not reloaded"]
+    os.close(reading)
+    assert proxy.engine_pid == engine
+    assert get(lab, address(ports[0])) == 200
 
 
 def test_unix_sockets_come_and_go(lab):
