@@ -214,6 +214,8 @@ struct config_problems {
 };
 
 void config_problems_deinit(struct config_problems *problems);
+/* This one instead of what there is: of whoever cannot use a configuration that is good. */
+void config_problems_replace(struct config_problems *problems, const char *text);
 void config_problems_print(const struct config_problems *problems, FILE *out);
 
 /* Reads and validates a file, with overrides from the environment (`environment` is environ-style,

@@ -46,7 +46,7 @@ enum config_overlay_verdict {
     CONFIG_OVERLAY_DUPLICATE, /* there is one with this id, or with this URL in this route */
     CONFIG_OVERLAY_UNKNOWN,   /* there is no such backend */
     CONFIG_OVERLAY_NEEDED,    /* a route would be left without a backend that may be chosen */
-    CONFIG_OVERLAY_FULL,      /* for users: there is no memory to use another configuration */
+    CONFIG_OVERLAY_FULL,      /* for users: another configuration cannot be used now */
 };
 
 /* One change of a copy, judged by `served`: the configuration with the overlay as it was. On other

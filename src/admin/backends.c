@@ -66,9 +66,7 @@ static bool judge(struct admin_reply *reply, enum config_overlay_verdict verdict
         [CONFIG_OVERLAY_DUPLICATE] = 409, [CONFIG_OVERLAY_UNKNOWN] = 404,
         [CONFIG_OVERLAY_NEEDED] = 409,    [CONFIG_OVERLAY_FULL] = 503,
     };
-    if (verdict == CONFIG_OVERLAY_FULL)
-        reply_error(reply, 503, "there is no memory for another configuration");
-    else if (verdict != CONFIG_OVERLAY_GOOD)
+    if (verdict != CONFIG_OVERLAY_GOOD)
         reply_problems(reply, statuses[verdict], problems);
     config_problems_deinit(problems);
     return verdict == CONFIG_OVERLAY_GOOD;

@@ -16,6 +16,13 @@ void config_problems_deinit(struct config_problems *problems)
     *problems = (struct config_problems){0};
 }
 
+void config_problems_replace(struct config_problems *problems, const char *text)
+{
+    config_problems_deinit(problems);
+    problems_init(problems);
+    problem_add(problems, (struct problem_at){"", ""}, "%s", text);
+}
+
 void config_problems_print(const struct config_problems *problems, FILE *out)
 {
     for (u32 i = 0; i < problems->count; i++) {

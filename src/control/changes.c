@@ -16,6 +16,8 @@ static enum config_overlay_verdict change(struct control *control, const struct 
     }
     for (u32 i = 0; i < problems->count; i++)
         management_hear(control->management, problems->at[i].text);
+    if (verdict == CONFIG_OVERLAY_FULL) /* that is not who asked's fault */
+        control_note(control, LOG_ERROR, "reload", problems->at[0].text);
     management_event_ends(control->management, good ? ADMIN_EVENT_DONE : ADMIN_EVENT_REFUSED);
     return verdict;
 }

@@ -293,7 +293,7 @@ bool live_refresh(struct live *live, const struct live_workers *workers)
     if (candidate_derive(&candidate, &problems) && candidate_serve(live, &candidate, workers)) {
         live_say_moves(live, before->expanded, live->newest->expanded);
     } else {
-        live_say(live, LOG_ERROR, "Names lead elsewhere: no memory for another configuration");
+        live_say(live, LOG_ERROR, "Names lead elsewhere, which is not followed: %s", live->why);
         candidate_drop(&candidate, false);
     }
     config_problems_deinit(&problems);
@@ -335,6 +335,7 @@ enum config_overlay_verdict live_change(struct live *live, const struct live_wor
         announce(live, "Changed", &changes, clock_monotonic_ns() - start_ns);
     } else {
         candidate_drop(&candidate, false);
+        config_problems_replace(problems, live->why);
         verdict = CONFIG_OVERLAY_FULL;
     }
     config_changes_deinit(&changes);

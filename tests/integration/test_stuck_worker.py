@@ -6,11 +6,12 @@ import signal
 
 import pytest
 
-from lib.admin import ask, managed, metrics_of, status_of
+from lib.admin import add, ask, managed, metrics_of, status_of
 from lib.client import request
 from lib.logs import entries
 from lib.origin import named, wait_until
-from lib.reload import reload
+from lib.proxy import port_free
+from lib.reload import reload, reload_entries
 from lib.service_manager import Manager
 from lib.threads import freeze, thread_ids
 
@@ -95,3 +96,19 @@ def test_who_asks_behind_a_verdict_is_served_by_it(lab, off):
     client.send(request())
     frozen.close()
     assert client.read_response().body == b"new"
+
+
+def test_a_change_that_cannot_be_served_says_why(lab):
+    """A listener that is gone is still in use by the worker: its sockets may be wanted again."""
+    extra = {"address": "127.0.0.1", "port": port_free()}
+    proxy = managed(lab, lab.origin(), workers=2)
+    own = proxy.config["listeners"]
+    assert reload(proxy, listeners=[*own, extra]).startswith("Reloaded")
+    frozen = freeze(lab, thread_ids(proxy.engine_pid)[1])
+    assert reload(proxy, listeners=own).startswith("Reloaded")
+    refused = add(lab, proxy, url="http://127.0.0.1:1", id="more")
+    assert refused.status == 503 and b"still busy with an earlier reload" in refused.body
+    assert "still busy with an earlier reload" in reload_entries(proxy)[-1][1]
+    frozen.close()
+    wait_until(lambda: add(lab, proxy, url="http://127.0.0.1:1", id="more").status == 201,
+               "the change")
