@@ -24,6 +24,7 @@
 #include "config/passive_check.h"
 #include "config/retry.h"
 #include "config/socket_address.h"
+#include "config/sources.h"
 #include "config/sticky.h"
 #include "config/timeouts.h"
 #include "http.h"
@@ -166,8 +167,9 @@ struct settings; /* what was written, completed: src/config/settings.h */
 
 struct config {
     struct arena arena;
-    struct slice file;               /* where it came from */
-    const struct settings *settings; /* for config_print */
+    struct slice file;                   /* where it came from */
+    const struct settings *settings;     /* for config_print */
+    const struct config_source *sources; /* the file first; NULL = it was made from no file */
 
     const struct config_listener *listeners;
     const struct config_backend *backends;

@@ -10,8 +10,10 @@
 
 struct control_options {
     const struct config *config;
-    const struct config_problems *notes; /* of loading it: logged at the start */
-    u64 read_wall_ns;                    /* when reading it began */
+    const struct config_problems *notes;   /* of loading it: logged at the start */
+    const struct config_problems *refused; /* of the file: when there are any, `config` is not made
+                                              from it, but an earlier one */
+    u64 read_wall_ns;                      /* when reading it began */
     struct handover *handover; /* what this process was started with; it outlives the run */
     u32 ring_disabled;         /* capabilities not to be used */
 };

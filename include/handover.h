@@ -55,6 +55,9 @@ struct handover {
     u32 restarts;     /* of the engine, since the supervisor began */
     u64 watchdog_us;  /* how often the service manager wants to hear of us; 0 = it does not */
     int state;        /* what the engine that served last knew, as in a state file; -1 = nothing */
+    int config;       /* what the engine that served was configured from, for who finds the file
+                         bad: see config/sources.h; -1 = nothing */
+    bool instead;     /* of the file, with which the last one did not become ready */
     u32 engine_count; /* for a supervisor: the first one serves, the others drain */
     u32 socket_count;
     char report[HANDOVER_REPORT_BYTES]; /* why there is a new engine; "" = nothing to tell */
@@ -130,6 +133,8 @@ enum {
 #define MESSAGE_HELD "HELD="   /* what is known at run time, in the file that goes with it if any */
 #define MESSAGE_KNOWN "KNOWN=" /* the same without being asked, when it has changed */
 #define MESSAGE_READY "READY=1"
+#define MESSAGE_SERVED "SERVED=" /* a configuration: what it was made from is in the file with it  \
+                                  */
 
 struct channel_message {
     char text[CHANNEL_TEXT_BYTES];

@@ -158,13 +158,55 @@ static bool ring_disabled(u32 *disabled, char *why, usize why_bytes)
     return true;
 }
 
+static struct config *load_earlier(const struct handover *handover,
+                                   const struct config_problems *refused,
+                                   struct config_problems *notes)
+{
+    struct config *config = config_sources_load(handover->config, environ, notes);
+    if (config)
+        (void)fprintf(stderr,
+                      "nextproxy: %u problem%s in %s: the configuration that was served before is "
+                      "served on\n",
+                      refused->count, refused->count == 1 ? "" : "s", config->file.data);
+    else
+        config_problems_print(notes, stderr);
+    return config;
+}
+
+/* The file; after a crash, when it is bad, what the earlier engine was configured from. `refused`
+ * is then what is wrong with the file. */
+static struct config *load_served(const struct arguments *arguments,
+                                  const struct handover *handover, struct config_problems *refused,
+                                  struct config_problems *notes)
+{
+    static struct config_problem not_ready = {
+        .path = "", .text = "no engine became ready with it: what was logged before says why"};
+    struct config *config;
+    *refused = (struct config_problems){0};
+    if (!handover->instead) {
+        config = load(arguments, notes);
+        if (config || handover->config < 0)
+            return config;
+        *refused = *notes;
+    } else {
+        not_ready.place = arguments->config_file;
+        refused->at = &not_ready;
+        refused->count = 1;
+    }
+    config = load_earlier(handover, refused, notes);
+    (void)close(handover->config);
+    return config;
+}
+
 /* In this process, on what was handed over to it. */
 static int run_engine(const struct arguments *arguments, struct handover *handover)
 {
-    struct config_problems problems;
-    struct control_options options = {
-        .notes = &problems, .read_wall_ns = clock_wall_ns(), .handover = handover};
-    struct config *config = load(arguments, &problems);
+    struct config_problems problems, refused;
+    struct control_options options = {.notes = &problems,
+                                      .refused = &refused,
+                                      .read_wall_ns = clock_wall_ns(),
+                                      .handover = handover};
+    struct config *config = load_served(arguments, handover, &refused, &problems);
     int status = EXIT_CANNOT_RUN;
     options.config = config;
     char why[RING_EXPLANATION_BYTES];
@@ -176,9 +218,9 @@ static int run_engine(const struct arguments *arguments, struct handover *handov
         status = control_run(&options);
     else if (config)
         control_refuse(config, why);
-    if (config)
-        config_destroy(config);
+    config_destroy(config);
     config_problems_deinit(&problems);
+    config_problems_deinit(&refused);
     return status;
 }
 

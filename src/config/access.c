@@ -59,16 +59,13 @@ const char *config_url_resolve(struct arena *arena, struct slice text, struct ad
 
 const char *config_token_read(struct arena *arena, const char *file, struct slice *token)
 {
-    return world_token_read(&config_world_system, arena, file, token);
+    const char *why = config_world_system.file_read(arena, file, TOKEN_FILE_BYTES_MAX, token);
+    return why == NULL ? world_token_judge(arena, token)
+                       : arena_printf(arena, "cannot be read: %s", why);
 }
 
-const char *world_token_read(const struct config_world *world, struct arena *arena,
-                             const char *file, struct slice *token)
+const char *world_token_judge(struct arena *arena, struct slice *token)
 {
-    enum { TOKEN_FILE_BYTES_MAX = 4096 };
-    const char *why = world->file_read(arena, file, TOKEN_FILE_BYTES_MAX, token);
-    if (why != NULL)
-        return arena_printf(arena, "cannot be read: %s", why);
     while (token->len > 0 && strchr("\r\n", token->data[token->len - 1]) != NULL)
         token->len--;
     if (form_token.complaint(*token) != NULL)

@@ -283,8 +283,7 @@ static void template_load(struct builder *builder, const char *key, struct slice
     if (file.len == 0)
         return;
     struct path path = path_two("errorTemplates", key);
-    const char *why =
-        builder->world->file_read(&builder->config->arena, file.data, TEMPLATE_BYTES_MAX, content);
+    const char *why = source_read(builder, file.data, TEMPLATE_BYTES_MAX, content);
     if (why != NULL)
         reader_complain(builder->reader, &path, "\"%.*s\" cannot be read: %s", (int)file.len,
                         file.data, why);
@@ -332,8 +331,7 @@ static void sticky_key_build(struct builder *builder)
         reader_complain(builder->reader, &path, "is not allowed together with key");
         return;
     }
-    const char *why =
-        world_token_read(builder->world, &builder->config->arena, from->key_file.data, key);
+    const char *why = source_read_token(builder, from->key_file.data, key);
     if (why == NULL && form_sticky_key.complaint(*key) != NULL)
         why = "does not hold a key: allowed are 16 to 256 visible ASCII characters";
     if (why != NULL)

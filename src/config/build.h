@@ -44,6 +44,16 @@ void routes_build(struct builder *builder);
 /* The management API. */
 void admin_build(struct builder *builder);
 
+/* ---- sources.c: files that a configuration names ---- */
+
+/* Reads one, and remembers it as what the configuration was made from. NULL, or why not. */
+const char *source_read(struct builder *builder, const char *file, usize bytes_max,
+                        struct slice *content);
+/* The token that it holds. NULL, or what is wrong with the file. */
+const char *source_read_token(struct builder *builder, const char *file, struct slice *token);
+/* The content, of the configuration's arena, is that of the file; it comes before the others. */
+void source_remember(struct config *config, const char *file, struct slice content);
+
 /* <0, 0 or >0: by bytes, a name before all that it begins. */
 int name_compare(struct slice a, struct slice b);
 /* Sorts by name, equal names by index. */

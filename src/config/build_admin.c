@@ -25,8 +25,7 @@ static void token_load(struct builder *builder, const struct settings_admin *fro
         reader_complain(builder->reader, &path, "is not allowed together with admin.token");
         return;
     }
-    const char *why =
-        world_token_read(builder->world, &builder->config->arena, from->token_file.data, token);
+    const char *why = source_read_token(builder, from->token_file.data, token);
     if (why != NULL)
         reader_complain(builder->reader, &path, "\"%.*s\" %s", (int)from->token_file.len,
                         from->token_file.data, why);

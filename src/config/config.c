@@ -88,15 +88,26 @@ struct config *config_parse(struct slice json, const char *name, char **environm
     return config_parse_in(&config_world_system, json, name, environment, problems);
 }
 
+struct config *config_load_in(const struct config_world *world, const struct config_source *file,
+                              char **environment, struct config_problems *problems)
+{
+    struct config *config =
+        config_parse_in(world, file->content, file->name.data, environment, problems);
+    if (config != NULL)
+        source_remember(config, file->name.data, arena_copy(&config->arena, file->content));
+    return config;
+}
+
 struct config *config_load(const char *file, char **environment, struct config_problems *problems)
 {
     struct arena scratch;
-    struct slice text;
+    struct config_source source = {.name = slice_of_string(file)};
     arena_init(&scratch);
-    const char *why = config_world_system.file_read(&scratch, file, DOCUMENT_BYTES_MAX, &text);
+    const char *why =
+        config_world_system.file_read(&scratch, file, DOCUMENT_BYTES_MAX, &source.content);
     struct config *config = NULL;
     if (why == NULL) {
-        config = config_parse(text, file, environment, problems);
+        config = config_load_in(&config_world_system, &source, environment, problems);
     } else {
         problems_init(problems);
         const char *place = arena_printf(&problems->arena, "%s", file);

@@ -82,4 +82,4 @@ static const char *program_check(const char *file)
     return faccessat(AT_FDCWD, file, X_OK, AT_EACCESS) == 0 ? NULL : strerror(errno);
 }
 
-const struct config_world config_world_system = {file_read, program_check};
+const struct config_world config_world_system = {file_read, program_check, NULL};

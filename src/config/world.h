@@ -10,6 +10,8 @@ struct config_world {
                              struct slice *content);
     /* NULL when the file may be executed, or why not. */
     const char *(*program_check)(const char *file);
+    /* What these files hold, whatever file_read says; NULL = there are none. */
+    const struct config_source *sources;
 };
 
 /* The system's files. */
@@ -20,8 +22,14 @@ MUST_CHECK struct config *config_parse_in(const struct config_world *world, stru
                                           const char *name, char **environment,
                                           struct config_problems *problems);
 
-/* The token that the file holds. NULL, or what is wrong with the file. */
-const char *world_token_read(const struct config_world *world, struct arena *arena,
-                             const char *file, struct slice *token);
+/* The same of what was read from a file, which the configuration remembers. */
+MUST_CHECK struct config *config_load_in(const struct config_world *world,
+                                         const struct config_source *file, char **environment,
+                                         struct config_problems *problems);
+
+/* The token in what was read from a file, without its line end. NULL, or what is wrong with it. */
+const char *world_token_judge(struct arena *arena, struct slice *token);
+
+enum { TOKEN_FILE_BYTES_MAX = 4096 };
 
 #endif

@@ -111,6 +111,11 @@ static inline bool control_keeps_files(const struct control *control)
 void control_tell(const struct control *control, const char *format, ...) PRINTF_LIKE(2, 3);
 /* The workers serve: the supervisor gets what it is to keep, and all hear that we are ready. */
 void control_ready(struct control *control);
+/* What is served was made from this file: so is what the next engine serves, when the file is bad
+ * by then. */
+void control_hand_over_config(struct control *control);
+/* What became of a reload, or of the file at a start after a crash: to the service manager. */
+void control_tell_served(const struct control *control, bool refused);
 
 /* ---- hedging.c ---- */
 

@@ -135,6 +135,11 @@ struct snapshot *live_snapshot(const struct live *live)
     return live->newest->snapshot;
 }
 
+const struct config *live_base_config(const struct live *live)
+{
+    return live->newest->base->config;
+}
+
 static bool in_use(const struct snapshot *snapshot, const struct live_workers *workers)
 {
     for (u32 i = 0; i < workers->count; i++)

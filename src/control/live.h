@@ -42,6 +42,8 @@ void live_destroy(struct live *live);
 
 /* What is served now. */
 struct snapshot *live_snapshot(const struct live *live);
+/* The configuration of the file that it was made from, without what was changed at run time. */
+const struct config *live_base_config(const struct live *live);
 
 enum live_reload {
     LIVE_REPLACED,
@@ -58,6 +60,9 @@ enum live_reload {
  * called again when they have, or when it takes too long. */
 enum live_reload live_reload(struct live *live, const struct live_workers *workers,
                              enum log_severity same_severity, bool patient);
+
+/* The file is not served because of these: the log says so. */
+void live_refuse(struct live *live, const struct config_problems *problems);
 
 /* ---- Changes at run time ---- */
 

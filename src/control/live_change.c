@@ -8,17 +8,22 @@ enum { CHANGES_SAID_MAX = 50 };
 
 /* ---- What is said ---- */
 
+void live_refuse(struct live *live, const struct config_problems *problems)
+{
+    for (u32 i = 0; i < problems->count; i++)
+        live_say(live, LOG_ERROR, "%s: %s%s%s", problems->at[i].place, problems->at[i].path,
+                 problems->at[i].path[0] != '\0' ? ": " : "", problems->at[i].text);
+    live_say(live, LOG_ERROR,
+             "Not reloaded: %u problem%s in the configuration; the earlier one is served on",
+             problems->count, problems->count == 1 ? "" : "s");
+}
+
 static struct config *read_again(struct live *live)
 {
     struct config_problems problems;
     struct config *config = config_load(live->first->file.data, environ, &problems);
-    for (u32 i = 0; i < problems.count && !config; i++)
-        live_say(live, LOG_ERROR, "%s: %s: %s", problems.at[i].place, problems.at[i].path,
-                 problems.at[i].text);
     if (!config)
-        live_say(live, LOG_ERROR,
-                 "Not reloaded: %u problems in the configuration; the earlier one is served on",
-                 problems.count);
+        live_refuse(live, &problems);
     config_problems_deinit(&problems);
     return config;
 }

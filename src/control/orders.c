@@ -73,9 +73,9 @@ void control_reload(struct control *control, enum log_severity same_severity, bo
         return;
     }
     wheel_clear(&control->wheel, &control->patience);
-    control_tell(control, "READY=1\nSTATUS=%s, configuration version %llu",
-                 result == LIVE_REFUSED ? "Serving, but the last reload was refused" : "Serving",
-                 (unsigned long long)live_snapshot(control->live)->version);
+    control_tell_served(control, result == LIVE_REFUSED);
+    if (result == LIVE_REPLACED)
+        control_hand_over_config(control);
 }
 
 /* The operator may know of other addresses before their time to live is over. */

@@ -182,6 +182,19 @@ static void announce(struct control *control, const struct config_problems *note
     }
 }
 
+/* As a reload that was refused: the file is not what is served. */
+static void tell_refused(struct control *control, const struct config_problems *problems)
+{
+    if (problems->count == 0)
+        return;
+    if (control->management)
+        management_event_begins(control->management, ADMIN_EVENT_RELOAD);
+    live_refuse(control->live, problems);
+    if (control->management)
+        management_event_ends(control->management, ADMIN_EVENT_REFUSED);
+    control_tell_served(control, true);
+}
+
 static void on_file_changed(void *context)
 {
     struct control *control = context;
@@ -249,6 +262,7 @@ bool control_start(struct control *control, const struct control_options *option
     if (start_workers(control)) {
         control_ready(control);
         announce(control, options->notes);
+        tell_refused(control, options->refused);
         watch_file(control, options);
         return true;
     }

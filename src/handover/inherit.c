@@ -28,6 +28,7 @@ bool handover_take(struct handover *out, const char **problem)
         *problem = "a descriptor that it names is not open";
     ok = ok && (out->channel < 0 || close_on_exec(out->channel));
     ok = ok && (out->state < 0 || close_on_exec(out->state));
+    ok = ok && (out->config < 0 || close_on_exec(out->config));
     for (u32 i = 0; ok && i < out->engine_count; i++)
         ok = close_on_exec(out->engines[i].channel);
     for (u32 i = 0; ok && i < out->socket_count; i++)

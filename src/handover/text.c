@@ -8,9 +8,10 @@
  *     restarts 2
  *     watchdog 30000000
  *     state 7
+ *     config 8
  *     report The engine (process 4712) was ended by SIGSEGV ...
  *     engine 4713 9 123456789
- *     listen 5-8,11 *:3000
+ *     listen 5-6,11 *:3000
  *     given 12 web
  *
  * A name goes to the end of its line, and the sockets of one listener share one, in order.
@@ -41,6 +42,8 @@ void handover_init(struct handover *handover)
     handover->restarts = 0;
     handover->watchdog_us = 0;
     handover->state = -1;
+    handover->config = -1;
+    handover->instead = false;
     handover->engine_count = 0;
     handover->socket_count = 0;
 }
@@ -120,6 +123,8 @@ bool handover_write(const struct handover *handover, char *out, usize bytes)
         put(&writer, "watchdog %llu\n", (unsigned long long)handover->watchdog_us);
     if (handover->state >= 0)
         put(&writer, "state %d\n", handover->state);
+    if (handover->config >= 0)
+        put(&writer, "%s %d\n", handover->instead ? "instead" : "config", handover->config);
     if (handover->report[0] != '\0')
         put(&writer, "report %s\n", handover->report);
     for (u32 i = 0; i < handover->engine_count; i++)
@@ -205,6 +210,17 @@ static bool read_state(const char *value, struct handover *out)
     return take_int(&value, &out->state) && *value == '\0';
 }
 
+static bool read_config(const char *value, struct handover *out)
+{
+    return take_int(&value, &out->config) && *value == '\0';
+}
+
+static bool read_instead(const char *value, struct handover *out)
+{
+    out->instead = true;
+    return read_config(value, out);
+}
+
 static bool read_report(const char *value, struct handover *out)
 {
     usize len = strlen(value);
@@ -264,6 +280,8 @@ static const struct key {
     {"restarts", read_restarts, "its restarts are no number"},
     {"watchdog", read_watchdog, "its watchdog is no time"},
     {"state", read_state, "its state is no descriptor"},
+    {"config", read_config, "its configuration is no descriptor"},
+    {"instead", read_instead, "its configuration is no descriptor"},
     {"report", read_report, "its report is too long"},
     {"engine", read_engine, "it has a bad engine"},
     {"listen", read_listen, "it has a bad socket"},

@@ -40,6 +40,8 @@ __attribute__((noreturn)) static void become(const struct engine_start *start, i
     open_on_exec(channel);
     if (handover->state >= 0)
         open_on_exec(handover->state);
+    if (handover->config >= 0)
+        open_on_exec(handover->config);
     for (u32 i = 0; i < handover->socket_count; i++)
         open_on_exec(handover->sockets[i].fd);
     while (count < WORDS_MAX && start->words[count]) {

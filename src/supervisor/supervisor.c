@@ -95,8 +95,11 @@ bool supervisor_spawn(struct supervisor *supervisor, enum engine_state state)
     handover.restarts = supervisor->restarts.total;
     handover.watchdog_us = supervisor->watchdog_us;
     handover.state = supervisor->known_fd;
-    if (!upgrade)
+    if (!upgrade) { /* which is refused when the file is bad: there is somebody to serve on */
+        handover.config = supervisor->config_fd;
+        handover.instead = supervisor->instead;
         memcpy(handover.report, supervisor->report, sizeof(handover.report));
+    }
     store_add_to(&supervisor->store, &handover);
     /* A restart runs the file that we run, even if another has taken its name meanwhile. */
     const struct engine_start start = {
@@ -148,35 +151,16 @@ static void restart(struct supervisor *supervisor)
     schedule_restart(supervisor, 0);
 }
 
-/* ---- What engines say ---- */
+/* ---- Engines that are ready ---- */
 
-static void keep(struct supervisor *supervisor, const struct engine *engine,
-                 const struct channel_message *message)
-{
-    i32 pending = engine->state == ENGINE_SERVING ? 0 : engine->pid;
-    for (u32 i = 0; i < message->fd_count; i++)
-        if (!store_keep(&supervisor->store, message->fds[i], message->text + strlen(MESSAGE_KEEP),
-                        pending))
-            supervisor_say("nextproxy: more than %d listening sockets: not all of them outlive a "
-                           "restart",
-                           HANDOVER_SOCKETS_MAX);
-}
-
-static void forget(struct supervisor *supervisor, const char *value)
-{
-    char *name = NULL;
-    unsigned long from = strtoul(value, &name, 10);
-    if (*name == ' ')
-        store_forget(&supervisor->store, name + 1, (u32)from);
-}
-
-static void on_ready(struct supervisor *supervisor, struct engine *engine)
+void supervisor_ready(struct supervisor *supervisor, struct engine *engine)
 {
     struct engine *earlier = supervisor_find(supervisor, ENGINE_SERVING);
     bool upgrade = engine->state == ENGINE_TRIAL;
     store_commit(&supervisor->store, engine->pid);
     engine->state = ENGINE_SERVING;
     supervisor->served = true;
+    supervisor->instead = false;
     if (upgrade && supervisor->report[0] != '\0') /* else it was told at its start */
         engine_note(engine, ORDER_NOTE_CRASH, supervisor->report);
     supervisor->report[0] = '\0';
@@ -188,53 +172,6 @@ static void on_ready(struct supervisor *supervisor, struct engine *engine)
         supervisor->upgraded = true;
     else if (supervisor->upgrade_asked)
         supervisor_upgrade(supervisor);
-}
-
-static bool begins_with(const char *text, const char *prefix)
-{
-    return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
-static void on_message(struct supervisor *supervisor, struct engine *engine,
-                       const struct channel_message *message)
-{
-    const char *text = message->text;
-    if (message->cut)
-        supervisor_say("nextproxy: too few file descriptors for the supervisor: not all listening "
-                       "sockets outlive a restart; raise the limit (ulimit -n, LimitNOFILE=)");
-    if (begins_with(text, MESSAGE_KEEP)) {
-        keep(supervisor, engine, message);
-    } else if (begins_with(text, MESSAGE_FAILED)) {
-        (void)snprintf(engine->failure, sizeof(engine->failure), "%s",
-                       text + strlen(MESSAGE_FAILED));
-    } else if (begins_with(text, MESSAGE_KNOWN)) {
-        supervisor_take_known(supervisor, engine, message);
-    } else if (begins_with(text, MESSAGE_HELD)) {
-        supervisor_take_known(supervisor, engine, message);
-        supervisor_held(supervisor);
-    } else if (begins_with(text, MESSAGE_FORGET)) {
-        if (engine->state == ENGINE_SERVING)
-            forget(supervisor, text + strlen(MESSAGE_FORGET));
-    } else {
-        if (begins_with(text, MESSAGE_READY) &&
-            (engine->state == ENGINE_STARTING || engine->state == ENGINE_TRIAL))
-            on_ready(supervisor, engine);
-        if (engine->state == ENGINE_SERVING)
-            (void)notify_send(text);
-    }
-}
-
-static void hear(struct supervisor *supervisor, struct engine *engine)
-{
-    struct channel_message message;
-    enum channel_result result = CHANNEL_NOTHING;
-    while (engine->channel >= 0 &&
-           (result = channel_receive(engine->channel, &message)) == CHANNEL_MESSAGE)
-        on_message(supervisor, engine, &message);
-    if (result == CHANNEL_ENDED) {
-        (void)close(engine->channel);
-        engine->channel = -1;
-    }
 }
 
 /* ---- Engines that end ---- */
@@ -258,6 +195,8 @@ static void on_server_ended(struct supervisor *supervisor, const struct engine *
     }
     report_write(supervisor->report, sizeof(supervisor->report), engine->pid, status, ran_ms);
     if (supervisor->served) {
+        /* The file may be why, however it looks. By turns, as it may be mended meanwhile. */
+        supervisor->instead = engine->state == ENGINE_STARTING && !supervisor->instead;
         on_crash(supervisor, ran_ms);
         return;
     }
@@ -271,7 +210,7 @@ static void on_server_ended(struct supervisor *supervisor, const struct engine *
 
 static void on_ended(struct supervisor *supervisor, struct engine *engine, int status)
 {
-    hear(supervisor, engine); /* its last words */
+    supervisor_hear(supervisor, engine); /* its last words */
     struct engine was = *engine;
     u64 ran_ms = (clock_monotonic_ns() - was.start_ns) / NS_PER_MS;
     engine_end(engine);
@@ -432,7 +371,7 @@ static void turn(struct supervisor *supervisor)
     fds[HANDOVER_ENGINES_MAX] = (struct pollfd){.fd = supervisor->signal_fd, .events = POLLIN};
     (void)poll(fds, HANDOVER_ENGINES_MAX + 1, wait_ms(supervisor));
     for (u32 i = 0; i < HANDOVER_ENGINES_MAX; i++)
-        hear(supervisor, &supervisor->engines[i]);
+        supervisor_hear(supervisor, &supervisor->engines[i]);
     if (supervisor->upgraded)
         supervisor_become(supervisor);
     /* Not before: those that come meanwhile wait for the new program, which knows of no order that
@@ -469,6 +408,7 @@ int supervisor_run(char **words, const struct handover *from)
     static struct supervisor supervisor;
     supervisor.words = words;
     supervisor.known_fd = from->state;
+    supervisor.config_fd = from->config;
     supervisor.restart_ns = supervisor.kill_ns = supervisor.trial_ns = UINT64_MAX;
     supervisor.watchdog_us =
         watchdog_parse(getenv("WATCHDOG_USEC"), getenv("WATCHDOG_PID"), getpid());

@@ -28,8 +28,10 @@ struct supervisor {
     u32 stops_asked;
     int signal_fd;
     int known_fd;       /* what the engine that serves, or did last, knows; -1 = nothing */
+    int config_fd;      /* what the one that serves was configured from; -1 = nothing */
     int status;         /* to exit with */
     bool served;        /* an engine has been ready once */
+    bool instead;       /* of the file the next engine takes what is in config_fd */
     bool holding;       /* the engine that serves is asked what it knows, for an upgrade */
     bool upgrade_asked; /* as soon as an engine serves */
     bool upgraded;      /* the engine that serves is of a new program, and we are not yet */
@@ -43,6 +45,13 @@ struct engine *supervisor_find(struct supervisor *supervisor, enum engine_state 
 MUST_CHECK bool supervisor_spawn(struct supervisor *supervisor, enum engine_state state);
 /* Whatever has happened: when nobody serves or is about to, an engine is started. */
 void supervisor_reconsider(struct supervisor *supervisor);
+/* The workers of one that was to serve do. */
+void supervisor_ready(struct supervisor *supervisor, struct engine *engine);
+
+/* ---- messages.c ---- */
+
+/* Does what the engine has said since the last time. */
+void supervisor_hear(struct supervisor *supervisor, struct engine *engine);
 
 /* ---- upgrade.c ---- */
 
@@ -50,9 +59,6 @@ void supervisor_reconsider(struct supervisor *supervisor);
 void supervisor_find_program(struct supervisor *supervisor);
 /* SIGUSR2. */
 void supervisor_upgrade(struct supervisor *supervisor);
-/* What this engine knows at run time; kept for the next one when this is the one that serves. */
-void supervisor_take_known(struct supervisor *supervisor, const struct engine *engine,
-                           const struct channel_message *message);
 /* The engine that serves changes nothing from now on. */
 void supervisor_held(struct supervisor *supervisor);
 /* The new engine has ended before it was ready. */

@@ -75,20 +75,6 @@ static void begin_trial(struct supervisor *supervisor)
     go_on(supervisor);
 }
 
-/* When nothing comes with it, what was known before is the best there is. */
-void supervisor_take_known(struct supervisor *supervisor, const struct engine *engine,
-                           const struct channel_message *message)
-{
-    bool counts = engine->state == ENGINE_SERVING || engine->state == ENGINE_STARTING;
-    for (u32 i = counts ? 1 : 0; i < message->fd_count; i++)
-        (void)close(message->fds[i]);
-    if (!counts || message->fd_count == 0)
-        return;
-    if (supervisor->known_fd >= 0)
-        (void)close(supervisor->known_fd);
-    supervisor->known_fd = message->fds[0];
-}
-
 void supervisor_held(struct supervisor *supervisor)
 {
     if (supervisor->holding)
@@ -177,6 +163,8 @@ static void set_close_on_exec(const struct handover *handover, int flags)
         (void)fcntl(handover->engines[i].channel, F_SETFD, flags);
     if (handover->state >= 0)
         (void)fcntl(handover->state, F_SETFD, flags);
+    if (handover->config >= 0)
+        (void)fcntl(handover->config, F_SETFD, flags);
     for (u32 i = 0; i < handover->socket_count; i++)
         (void)fcntl(handover->sockets[i].fd, F_SETFD, flags);
 }
@@ -195,6 +183,7 @@ void supervisor_become(struct supervisor *supervisor)
     handover.role = HANDOVER_SUPERVISOR;
     handover.restarts = supervisor->restarts.total;
     handover.state = supervisor->known_fd;
+    handover.config = supervisor->config_fd;
     describe_engines(supervisor, ENGINE_SERVING, &handover);
     describe_engines(supervisor, ENGINE_DRAINING, &handover);
     store_add_to(&supervisor->store, &handover);

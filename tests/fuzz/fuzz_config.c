@@ -36,7 +36,7 @@ static const char *program_check(const char *file)
     return file[1] == 'e' ? NULL : "No such file or directory";
 }
 
-static const struct config_world world = {file_read, program_check};
+static const struct config_world world = {file_read, program_check, NULL};
 
 /* ---- What a snapshot promises ---- */
 

@@ -35,10 +35,20 @@ def wait_refusing(proxy):
     wait_until(lambda: not connects(proxy.address), "no new connections are accepted")
 
 
-def known_to_supervisor(proxy):
-    """The file in memory that it keeps for the next engine."""
+def kept_by_supervisor(proxy, name):
+    """A file in memory that it keeps for the next engine."""
     for link in pathlib.Path(f"/proc/{proxy.pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):  # closed since they were listed
-            if "nextproxy state" in os.readlink(link):
+            if name in os.readlink(link):
                 return link.read_text()
     return ""
+
+
+def known_to_supervisor(proxy):
+    """What was changed at run time."""
+    return kept_by_supervisor(proxy, "nextproxy state")
+
+
+def configuration_kept(proxy):
+    """What is served when the file is bad."""
+    return kept_by_supervisor(proxy, "nextproxy configuration")

@@ -31,7 +31,7 @@ static const char *fake_program_check(const char *file)
     return strcmp(file, "/usr/lib/checks/app") == 0 ? NULL : "No such file or directory";
 }
 
-static const struct config_world fake_world = {fake_file_read, fake_program_check};
+static const struct config_world fake_world = {fake_file_read, fake_program_check, NULL};
 
 /* Tables read better with 'single' quotes: a copy with double ones. The caller frees it. */
 static char *unquote(const char *json)

@@ -35,6 +35,8 @@ static void all_that_is_written_is_read(void **state)
     first.restarts = UINT32_MAX;
     first.watchdog_us = UINT64_MAX;
     first.state = 23;
+    first.config = 24;
+    first.instead = true;
     (void)snprintf(first.report, sizeof(first.report), "The engine  was: ended, =by 11");
     for (i32 i = 0; i < HANDOVER_ENGINES_MAX; i++)
         first.engines[first.engine_count++] =
@@ -53,6 +55,8 @@ static void all_that_is_written_is_read(void **state)
     assert_int_equal(second.restarts, UINT32_MAX);
     assert_true(second.watchdog_us == UINT64_MAX);
     assert_int_equal(second.state, 23);
+    assert_int_equal(second.config, 24);
+    assert_true(second.instead);
     assert_string_equal(second.report, first.report);
     assert_int_equal(second.engine_count, HANDOVER_ENGINES_MAX);
     assert_int_equal(second.socket_count, 8);
@@ -122,6 +126,7 @@ static void all_else_is_refused(void **state)
         "nextproxy 1\nrole\n",
         "nextproxy 1\nrole none\n",
         "nextproxy 1\nrole engines\n",
+        "nextproxy 1\nrole engine\nconfig \n",
         "nextproxy 1\nrole engine\nchannel \n",
         "nextproxy 1\nrole engine\nchannel -1\n",
         "nextproxy 1\nrole engine\nchannel +1\n",
