@@ -84,7 +84,28 @@ static void watch_panic(struct health *health)
     }
 }
 
+/* The slot of a route that is gone may be another's next, which never was in panic. */
+static void forget_gone(struct health *health, const struct snapshot *next)
+{
+    enum { GONE = 2 };
+    const struct snapshot *before = health->snapshot;
+    u32 count = before ? before->config->route_count : 0;
+    for (u32 i = 0; i < count; i++)
+        health->panic[before->route_slots[i]] |= GONE;
+    for (u32 i = 0; i < next->config->route_count; i++)
+        health->panic[next->route_slots[i]] &= (u8)~GONE;
+    for (u32 i = 0; i < count; i++)
+        if (health->panic[before->route_slots[i]] & GONE)
+            health->panic[before->route_slots[i]] = 0;
+}
+
 /* ---- Called by the checks ---- */
+
+void circuits_move(struct health *health, struct snapshot *snapshot)
+{
+    forget_gone(health, snapshot);
+    health->snapshot = snapshot;
+}
 
 void circuits_tick(struct health *health, u64 now_ns)
 {

@@ -9,7 +9,9 @@ void circuits_tick(struct health *health, u64 now_ns);
 u64 circuits_deadline_ns(const struct health *health);
 /* A probe of the check has ended. */
 void circuits_probed(const struct check *check, bool good);
-/* health->snapshot is another one. */
+/* Another snapshot is to be health->snapshot. */
+void circuits_move(struct health *health, struct snapshot *snapshot);
+/* It is, and the checks follow it. */
 void circuits_follow(struct health *health);
 
 #endif

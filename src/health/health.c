@@ -255,7 +255,7 @@ static void revive(struct health *health)
 
 void health_follow(struct health *health, struct snapshot *snapshot)
 {
-    health->snapshot = snapshot;
+    circuits_move(health, snapshot);
     health->round++;
     for (u32 i = 0; i < snapshot->config->backend_count; i++)
         if (snapshot->config->backends[i].health_check.enabled &&

@@ -9,6 +9,7 @@ from lib.client import request
 from lib.flapper import SICK, Flapper
 from lib.logs import entries
 from lib.origin import answer, serve, wait_until
+from lib.proxy import port_free
 from lib.reload import reload
 
 QUICK = {"ejectionTime": 100, "maxEjectionTime": 400}
@@ -267,6 +268,20 @@ def test_panic(lab):
     wait_entry(proxy, "only these are used again", "panic")
     assert status_of(lab, proxy)["routes"][0]["usable"] == 1
     assert status_of(lab, proxy)["routes"][0]["panic"] is False
+
+
+def test_panic_goes_with_its_route(lab):
+    """The next route may have its place among what is known, and was never in panic."""
+    check = {"enabled": True, "type": "tcp", "interval": 100, "unhealthyThreshold": 1}
+    proxy = managed(lab, lab.origin(), {"url": f"http://127.0.0.1:{port_free()}",
+                                        "healthCheck": check, "routesOnly": True},
+                    routes=[{"id": "gone", "path": "/gone", "backends": ["b1"]}])
+    wait_entry(proxy, "all of them are used", "panic")
+    for number in range(3):  # until the place is free, and is taken
+        routes = [{"id": f"new-{n}", "path": f"/{n}"} for n in range(number)]
+        assert reload(proxy, routes=routes).startswith("Reloaded")
+        assert len(status_of(lab, proxy)["routes"]) == number + 1
+    assert len(entries(proxy, "panic")) == 1
 
 
 # ---- All of it ----
