@@ -14,6 +14,7 @@
 Every suite leaves DIR/SUITE.json with its counts; `summary` adds them up.
 """
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -84,6 +85,17 @@ def tap_count(text):
     return counts
 
 
+RUNNING = set()  # the process groups that were started and have not ended
+
+
+def groups_end():
+    for group in list(RUNNING):
+        try:
+            os.killpg(group, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+
+
 def group_run(command, seconds_max, **options):
     """Runs a command in a process group of its own, so that one that hangs goes with its children.
 
@@ -91,6 +103,7 @@ def group_run(command, seconds_max, **options):
     """
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True,
                           **options) as process:
+        RUNNING.add(process.pid)
         try:
             output, _ = process.communicate(timeout=seconds_max)
             return process.returncode, output
@@ -98,8 +111,10 @@ def group_run(command, seconds_max, **options):
             os.killpg(process.pid, signal.SIGKILL)
             return None, process.communicate()[0]
         except KeyboardInterrupt:
-            os.killpg(process.pid, signal.SIGTERM)
+            groups_end()
             raise
+        finally:
+            RUNNING.discard(process.pid)
 
 
 def program_run(command, seconds_max=PROGRAM_SECONDS_MAX):
@@ -122,19 +137,35 @@ def program_counts(status, output):
     return counts
 
 
-def run_programs(args):
+def run_each(args, run):
+    """Calls run(name) for each of args.rest, args.jobs at once; it returns counts and a text."""
     total = Counts()
-    for program in args.rest:
-        started = time.monotonic()
-        status, output = program_run([program])
-        counts = program_counts(status, output)
-        total.add(counts)
-        name = "/".join(pathlib.Path(program).parts[-2:])
-        print(f"  {name}: {counts} ({time.monotonic() - started:.1f} s)", flush=True)
-        if counts.failed:
-            print(f"{output}\n  {program}: "
-                  + ("took too long" if status is None else f"exit status {status}"), flush=True)
+    with concurrent.futures.ThreadPoolExecutor(max(args.jobs, 1)) as pool:
+        try:
+            for counts, text in pool.map(run, args.rest):
+                total.add(counts)
+                print(text, flush=True)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            groups_end()
+            raise
     return suite_finish(args.results, args.suite, total)
+
+
+def one_program(program):
+    started = time.monotonic()
+    status, output = program_run([program])
+    counts = program_counts(status, output)
+    name = "/".join(pathlib.Path(program).parts[-2:])
+    text = f"  {name}: {counts} ({time.monotonic() - started:.1f} s)"
+    if counts.failed:
+        text += f"\n{output}\n  {program}: "
+        text += "took too long" if status is None else f"exit status {status}"
+    return counts, text
+
+
+def run_programs(args):
+    return run_each(args, one_program)
 
 
 def junit_count(path):
@@ -211,24 +242,22 @@ def fuzz_target(args, name):
             break
     runs.append((f"{name} smoke", command + [str(fuzz_corpus_copy(args.build, name))]))
     counts = Counts()
+    lines = []
     for title, run in runs:
         status, output = program_run(run, args.seconds + 120)
         executed = re.search(r"number_of_executed_units:\s*(\d+)", output)
-        print(f"  {title}: {'ok' if status == 0 else 'FAILED'}"
-              + (f", {executed.group(1)} inputs" if executed else ""), flush=True)
+        lines.append(f"  {title}: {'ok' if status == 0 else 'FAILED'}"
+                     + (f", {executed.group(1)} inputs" if executed else ""))
         if status == 0:
             counts.passed += 1
         else:
             counts.failed += 1
-            print(output[-8000:], flush=True)
-    return counts
+            lines.append(output[-8000:])
+    return counts, "\n".join(lines)
 
 
 def run_fuzz(args):
-    total = Counts()
-    for name in args.rest:
-        total.add(fuzz_target(args, name))
-    return suite_finish(args.results, args.suite, total)
+    return run_each(args, lambda name: fuzz_target(args, name))
 
 
 def run_command(args):
@@ -275,7 +304,7 @@ def main():
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("suite", nargs="?")
     parser.add_argument("--seconds", type=int, default=20)
-    parser.add_argument("--jobs", type=int, default=0, help="pytest processes; 0 = no pytest-xdist")
+    parser.add_argument("--jobs", type=int, default=0, help="how many at once; 0 = one, and no pytest-xdist")
     parser.add_argument("--build", type=pathlib.Path)
     argv = sys.argv[1:]
     tail = []

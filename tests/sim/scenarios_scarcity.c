@@ -16,7 +16,7 @@
     "'timeouts':{'connect':200000,'requestHead':200000,'requestBodyIdle':200000,"                  \
     "'responseHead':200000,'responseIdle':200000,'queue':200000}}"
 
-enum { LEASES = 64, CROWD = 60, LEN = 300000, OTHERS = 10, SOON_MS = 1000 };
+enum { LEASES = 64, CROWD = 60, LEN = 100000, OTHERS = 10, SOON_MS = 1000 };
 
 /* ---- The others ---- */
 
@@ -54,7 +54,7 @@ static struct sim_peer *upload(struct sim *sim, u32 number)
     struct sim_peer *client = sim_connect(sim);
     begin_upload(client, number);
     if (sim_chance(sim, 50)) {
-        sim_say(client, "Content-Length: 300000\r\n\r\n");
+        sim_say(client, "Content-Length: 100000\r\n\r\n");
         scenario_send_body(client, number, 0, LEN);
     } else {
         sim_say(client, "Transfer-Encoding: chunked\r\n\r\n");
@@ -127,7 +127,7 @@ static void uploads_to_a_backend_that_takes_nothing(struct sim *sim)
     for (u32 i = 0; i < CROWD; i++) {
         clients[i] = sim_connect(sim);
         begin_upload(clients[i], i);
-        sim_say(clients[i], "Content-Length: 300000\r\n\r\n");
+        sim_say(clients[i], "Content-Length: 100000\r\n\r\n");
         scenario_send_body(clients[i], i, 0, 1);
         backends[i] = scenario_accept(sim, 0);
         sim_window(backends[i], 1000);
@@ -155,7 +155,7 @@ static void uploads_to_a_backend_that_takes_nothing(struct sim *sim)
 
 static void answer_at_length(struct sim_peer *backend, u32 number)
 {
-    sim_say(backend, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 300000\r\n\r\n");
+    sim_say(backend, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 100000\r\n\r\n");
     scenario_send_body(backend, number, 0, LEN);
 }
 

@@ -2,6 +2,8 @@
 
 RESULTS ?= $(abspath $(BUILD))/results
 SUITE_PREFIX ?=
+# Programs of tests at once.
+CPUS := $(shell nproc)
 RUNNER := $(PYTHON) tools/runner.py --results $(RESULTS)
 
 TEST_CPPFLAGS := -Itests/lib -Itests/sim
@@ -32,7 +34,7 @@ UNIT_PROGRAMS := $(UNIT_SOURCES:tests/%.c=$(BUILD)/%)
 .PHONY: unit unit-build
 unit-build: $(UNIT_PROGRAMS)
 unit: $(UNIT_PROGRAMS) $(if $(filter src/main.c,$(SOURCES)),$(PROGRAM)) ## build and run the unit tests
-	@NEXTPROXY_BIN='$(abspath $(PROGRAM))' $(RUNNER) programs $(SUITE_PREFIX)unit $(UNIT_PROGRAMS)
+	@NEXTPROXY_BIN='$(abspath $(PROGRAM))' $(RUNNER) --jobs $(CPUS) programs $(SUITE_PREFIX)unit $(UNIT_PROGRAMS)
 
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBRARY) $(HELPERS)
 	@mkdir -p $(@D)
@@ -58,7 +60,8 @@ $(BUILD)/libsim.a: $(SIM_OBJECTS)
 .PHONY: sim sim-build
 sim-build: $(SIM_PROGRAMS)
 sim: $(SIM_PROGRAMS) ## run the proxy on the simulated kernel (SEED=n replays one seed)
-	@$(if $(SEED),SEED='$(SEED)') $(RUNNER) programs $(SUITE_PREFIX)sim $(SIM_PROGRAMS)
+	@$(if $(SEED),SEED='$(SEED)') $(RUNNER) --jobs $(CPUS) programs \
+	  $(SUITE_PREFIX)sim $(SIM_PROGRAMS)
 
 $(BUILD)/sim/%: $(BUILD)/obj/tests/sim/%.o $(SIM_LIBRARY) $(LIBRARY) $(HELPERS)
 	@mkdir -p $(@D)
@@ -105,7 +108,7 @@ FUZZ_MAKE = $(MAKE) BUILD=$(FUZZ_BUILD) RESULTS=$(RESULTS) CC=$(FUZZ_CC) OPT='-O
 .PHONY: fuzz fuzz-run fuzz-build
 fuzz: ## run every fuzz target for FUZZ_SECONDS and replay its regression inputs
 	+@$(FUZZ_MAKE) fuzz-build
-	@$(RUNNER) fuzz $(SUITE_PREFIX)fuzz --seconds $(FUZZ_SECONDS) --build $(FUZZ_BUILD) $(FUZZ_NAMES)
+	@$(RUNNER) --jobs $(CPUS) fuzz $(SUITE_PREFIX)fuzz --seconds $(FUZZ_SECONDS) --build $(FUZZ_BUILD) $(FUZZ_NAMES)
 
 .PHONY: $(FUZZ_NAMES:%=fuzz-%)
 $(FUZZ_NAMES:%=fuzz-%): fuzz-%:
