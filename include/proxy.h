@@ -141,8 +141,13 @@ void proxy_accept_given(struct proxy *proxy, int fd, bool proxy_header);
 bool proxy_header_expected(struct proxy *proxy, int fd, const struct config_listener *listener);
 /* A connection went to another worker. */
 void proxy_gave_away(struct proxy *proxy);
-/* Connections that are open. */
-u32 proxy_clients(const struct proxy *proxy);
+/* What decides whether a worker or another one is to serve a new client. */
+struct proxy_load {
+    u32 busy;    /* clients with a request in progress, or that have yet to send their first one */
+    u32 clients; /* these, and those that wait for a further request */
+    u32 room;    /* how many more it is to accept */
+};
+struct proxy_load proxy_load(const struct proxy *proxy);
 /* A connection could not be accepted: `error` is an errno. For the log. */
 void proxy_accept_failed(struct proxy *proxy, i32 error);
 /* To be called after every ring_turn and wheel_run: releases what ended, refreshes the date. */

@@ -232,9 +232,15 @@ void proxy_gave_away(struct proxy *proxy)
     proxy->counters.clients_given++;
 }
 
-u32 proxy_clients(const struct proxy *proxy)
+struct proxy_load proxy_load(const struct proxy *proxy)
 {
-    return proxy->clients.in_use;
+    u32 clients = proxy->clients.in_use;
+    u32 slots = proxy->clients.item_count - clients;
+    return (struct proxy_load){
+        .busy = clients - proxy->asked + proxy->exchanges.in_use,
+        .clients = clients,
+        .room = UNLIKELY(proxy_is_full(proxy)) ? 0 : min_u32(slots, proxy_room(proxy)),
+    };
 }
 
 void proxy_accept_failed(struct proxy *proxy, i32 error)

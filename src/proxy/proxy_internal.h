@@ -173,6 +173,7 @@ struct proxy {
     u64 refusals; /* since then */
     u64 date_second;
     u32 worker; /* which of the snapshot's workers this is */
+    u32 asked;  /* clients that have had a request */
     u32 exchange_block_bytes;
     u32 replay_bytes_max;
     u32 sample_threshold; /* of 2^32: which share of requests is logged */

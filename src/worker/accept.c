@@ -56,17 +56,17 @@ static void acceptor_leave(struct acceptor *acceptor)
         acceptor_end(acceptor);
 }
 
-static bool has_little_room(const struct worker *worker)
+static bool is_little(const struct worker *worker, u32 room)
 {
     u32 sockets = worker->with.snapshot->sockets[worker->with.index].count;
-    return UNLIKELY(proxy_room(worker->proxy) < sockets * LISTENER_QUEUE_MAX);
+    return UNLIKELY(room < sockets * LISTENER_QUEUE_MAX);
 }
 
 /* One that failed is armed by its timer. */
 static void acceptor_arm(struct acceptor *acceptor)
 {
     struct worker *worker = acceptor->worker;
-    bool little = has_little_room(worker);
+    bool little = is_little(worker, proxy_load(worker->proxy).room);
     if (worker->obeyed != WORKER_RUN || worker->held || acceptor->leaving || acceptor->op.owed ||
         acceptor->retry.deadline_ns != 0)
         return;
@@ -92,7 +92,7 @@ static bool give_away(struct acceptor *acceptor, int fd)
 {
     struct worker *worker = acceptor->worker;
     const struct worker_options *with = &worker->with;
-    u32 other = team_least_busy(with->team, with->index, proxy_clients(worker->proxy));
+    u32 other = team_least_busy(with->team, with->index, proxy_load(worker->proxy));
     if (LIKELY(other == TEAM_NONE))
         return false;
     const struct team_parcel parcel = {
@@ -109,7 +109,7 @@ static void keep(struct acceptor *acceptor, int fd)
 {
     struct worker *worker = acceptor->worker;
     proxy_accept(worker->proxy, fd, acceptor->listener);
-    team_publish(worker->with.team, worker->with.index, proxy_clients(worker->proxy));
+    team_publish(worker->with.team, worker->with.index, proxy_load(worker->proxy));
 }
 
 static void on_accept(struct ring_op *op, struct ring_done done)
@@ -133,7 +133,7 @@ static void on_accept(struct ring_op *op, struct ring_done done)
 static bool others_have_room(const struct worker *worker)
 {
     const struct worker_options *with = &worker->with;
-    return team_least_busy(with->team, with->index, proxy_clients(worker->proxy)) != TEAM_NONE;
+    return team_least_busy(with->team, with->index, proxy_load(worker->proxy)) != TEAM_NONE;
 }
 
 /* As long as another worker has room, what the kernel gives to this one is handed over; when that
@@ -256,6 +256,7 @@ void accept_start(struct worker *worker)
 {
     list_each (node, following, &worker->acceptors)
         acceptor_arm(container_of(node, struct acceptor, node));
+    team_publish(worker->with.team, worker->with.index, proxy_load(worker->proxy));
     team_join(worker->with.team, worker->with.index);
 }
 
@@ -290,10 +291,9 @@ static void follow_stage(struct worker *worker)
         let_go(worker);
 }
 
-void accept_follow_room(struct worker *worker)
+static void follow_room(struct worker *worker, u32 room)
 {
-    follow_stage(worker);
-    bool careful = has_little_room(worker);
+    bool careful = is_little(worker, room);
     if (LIKELY(careful == worker->careful))
         return;
     worker->careful = careful;
@@ -302,6 +302,15 @@ void accept_follow_room(struct worker *worker)
         if (careful && acceptor->op.class == &accept_class)
             ring_cancel(worker->ring, &acceptor->op); /* behind it, it is armed the other way */
     }
+}
+
+void accept_after_turn(struct worker *worker)
+{
+    struct proxy_load load = proxy_load(worker->proxy);
+    follow_stage(worker);
+    follow_room(worker, load.room);
+    team_publish(worker->with.team, worker->with.index, load);
+    team_wake_others(worker->with.team, worker->with.index);
 }
 
 void accept_stop(struct worker *worker)
@@ -320,14 +329,8 @@ void accept_given(struct worker *worker)
     struct team_parcel parcel;
     while (team_take(team, worker->with.index, &parcel)) {
         proxy_accept_given(worker->proxy, parcel.fd, parcel.proxy_header);
-        team_taken(team, worker->with.index, proxy_clients(worker->proxy));
+        team_taken(team, worker->with.index, proxy_load(worker->proxy));
     }
-}
-
-void accept_tell(struct worker *worker)
-{
-    team_publish(worker->with.team, worker->with.index, proxy_clients(worker->proxy));
-    team_wake_others(worker->with.team, worker->with.index);
 }
 
 bool accept_quiet(const struct worker *worker)

@@ -11,8 +11,10 @@
  *    have been CELLS.
  *  - The parcel is in the cell itself: storing it (release) and finding it (acquire) hands over all
  *    that the giver has done with the connection.
- *  - The count of clients is a hint. Connections that have come are in it at once, for others may
- *    be choosing between us at this moment; those that ended are counted after the turn.
+ *  - What a worker says of itself is a hint. It is stored before `coming` is lowered (release), and
+ *    loaded behind that (acquire), so a connection that has come is in one of them, or in both.
+ *    Those that come are in it at once, for others may be choosing between us at this moment; the
+ *    rest is stored after the turn.
  */
 #include "worker/team.h"
 
@@ -27,28 +29,23 @@ enum {
     PLACES_MAX = STATE_WORKERS_MAX,
     CELLS = 256, /* a power of two, and of the positions that the word counts */
     LOOKED_AT_MAX = 16,
-    /* A difference that is not worth a hand-over: kernels spread connections at random, and each
-     * hand-over costs two system calls and a wake-up. */
-    SLACK_MIN = 1,
-    SLACK_SHIFT = 3, /* an eighth of the clients */
 };
 
-/* The word: clients in bits 0-31, coming in 32-47, the mailbox's end in 48-62, open in 63. */
-#define WORD_COMING_ONE (1ull << 32)
+/* The word: coming in bits 0-15, the mailbox's end in 48-62, open in 63. */
+#define WORD_COMING_ONE 1ull
 #define WORD_END_SHIFT 48
 #define WORD_END_ONE (1ull << WORD_END_SHIFT)
 #define WORD_END_MASK (0x7fffull << WORD_END_SHIFT)
 #define WORD_OPEN (1ull << 63)
 
 struct place {
-    /* Written by everyone. */
-    _Atomic u64 word;
-    int bell; /* 0 = there is none yet; it stays open for as long as the team lives */
+    _Atomic u64 word; /* written by everyone */
+    _Atomic u64 load; /* by the owner alone: how busy it is in the lower half, room in the upper */
+    int bell;         /* 0 = there is none yet; it stays open for as long as the team lives */
     /* The owner's own, on another line, with its mailbox behind it. */
-    u32 published __attribute__((aligned(CACHE_LINE_BYTES)));
-    u32 begin; /* of its mailbox */
-    u32 look;  /* where it begins to look for others, in a large team */
-    u32 gave;  /* to_wake has so many entries */
+    u32 begin __attribute__((aligned(CACHE_LINE_BYTES))); /* of its mailbox */
+    u32 look; /* where it begins to look for others, in a large team */
+    u32 gave; /* to_wake has so many entries */
     u32 to_wake[LOOKED_AT_MAX];
     _Atomic u32 cells[CELLS] __attribute__((aligned(CACHE_LINE_BYTES))); /* 0 = empty */
 };
@@ -59,19 +56,16 @@ struct team {
     _Atomic u64 budget; /* files in the lower half, memory in the upper; written by control alone */
 };
 
-static u32 clients_of(u64 word)
-{
-    return (u32)word;
-}
-
 static u32 coming_of(u64 word)
 {
-    return (u32)(word >> 32) & 0xffff;
+    return (u32)word & 0xffff;
 }
 
-static u32 load_of(u64 word)
+/* What the worker says of itself; to be loaded behind the word. */
+static struct proxy_load said_of(const struct place *place)
 {
-    return clients_of(word) + coming_of(word);
+    u64 load = atomic_load_explicit(&place->load, memory_order_relaxed);
+    return (struct proxy_load){.busy = (u32)load, .room = (u32)(load >> 32)};
 }
 
 /* ---- Control's part ---- */
@@ -138,20 +132,12 @@ void team_leave(struct team *team, u32 place)
     atomic_fetch_and_explicit(&team->places[place].word, ~WORD_OPEN, memory_order_relaxed);
 }
 
-/* Adds the difference, in whole numbers: no field runs over into another one. */
-static u64 clients_changed(struct place *own, u32 clients)
-{
-    u64 difference = (u64)clients - own->published;
-    own->published = clients;
-    return difference;
-}
-
-void team_publish(struct team *team, u32 place, u32 clients)
+void team_publish(struct team *team, u32 place, struct proxy_load load)
 {
     struct place *own = &team->places[place];
-    if (own->published == clients || atomic_load_explicit(&team->count, memory_order_relaxed) == 1)
-        return;
-    atomic_fetch_add_explicit(&own->word, clients_changed(own, clients), memory_order_relaxed);
+    u64 said = load.busy | (u64)load.room << 32;
+    if (atomic_load_explicit(&own->load, memory_order_relaxed) != said)
+        atomic_store_explicit(&own->load, said, memory_order_relaxed);
 }
 
 bool team_expects(const struct team *team, u32 place)
@@ -174,48 +160,79 @@ bool team_take(struct team *team, u32 place, struct team_parcel *out)
     return true;
 }
 
-void team_taken(struct team *team, u32 place, u32 clients)
+void team_taken(struct team *team, u32 place, struct proxy_load load)
 {
-    struct place *own = &team->places[place];
-    atomic_fetch_add_explicit(&own->word, clients_changed(own, clients) - WORD_COMING_ONE,
-                              memory_order_release);
+    team_publish(team, place, load);
+    atomic_fetch_sub_explicit(&team->places[place].word, WORD_COMING_ONE, memory_order_release);
 }
 
 /* ---- To others ---- */
 
-u32 team_least_busy(struct team *team, u32 place, u32 clients)
+/* With those that are on their way to it. */
+static struct proxy_load load_with(struct proxy_load load, u64 word)
+{
+    u32 coming = coming_of(word);
+    return (struct proxy_load){
+        .busy = load.busy + coming,
+        .clients = load.clients + coming,
+        .room = load.room - min_u32(load.room, coming),
+    };
+}
+
+static bool is_less(struct proxy_load a, struct proxy_load b)
+{
+    return a.busy != b.busy ? a.busy < b.busy : a.room > b.room;
+}
+
+/* Kernels spread connections at random, and each hand-over costs two system calls and a wake-up: a
+ * difference of an eighth is left. */
+static u32 slack(u32 of)
+{
+    return max_u32(1, of / 8);
+}
+
+static bool is_worth_it(struct proxy_load own, struct proxy_load other)
+{
+    if (own.room == 0 || other.busy + slack(own.busy) < own.busy)
+        return true;
+    return other.busy <= own.busy && other.room > own.room + slack(own.clients);
+}
+
+u32 team_least_busy(struct team *team, u32 place, struct proxy_load load)
 {
     u32 count = atomic_load_explicit(&team->count, memory_order_relaxed);
-    struct place *own = &team->places[place];
-    u32 load = clients + coming_of(atomic_load_explicit(&own->word, memory_order_relaxed));
-    u32 slack = max_u32(SLACK_MIN, load >> SLACK_SHIFT);
-    if (count <= 1 || load <= slack)
-        return TEAM_NONE;
-    u32 least = TEAM_NONE, least_load = load - slack;
     u32 looks = min_u32(count, LOOKED_AT_MAX);
+    struct place *own = &team->places[place];
+    u32 least = TEAM_NONE;
+    struct proxy_load least_load = {.busy = UINT32_MAX};
+    if (count <= 1)
+        return TEAM_NONE;
     for (u32 i = 0; i < looks; i++) {
         u32 other = (own->look + i) % count;
-        u64 word = atomic_load_explicit(&team->places[other].word, memory_order_relaxed);
-        if (other == place || !(word & WORD_OPEN) || load_of(word) >= least_load)
+        u64 word = atomic_load_explicit(&team->places[other].word, memory_order_acquire);
+        struct proxy_load its = load_with(said_of(&team->places[other]), word);
+        if (other == place || !(word & WORD_OPEN) || its.room == 0 || !is_less(its, least_load))
             continue;
         least = other;
-        least_load = load_of(word);
+        least_load = its;
     }
     own->look = (own->look + looks) % count;
-    return least;
+    load = load_with(load, atomic_load_explicit(&own->word, memory_order_relaxed));
+    return least != TEAM_NONE && is_worth_it(load, least_load) ? least : TEAM_NONE;
 }
 
 /* Claims the next cell of a mailbox. */
 static bool claim(struct place *to, u32 *position)
 {
-    u64 word = atomic_load_explicit(&to->word, memory_order_relaxed), next;
+    u64 word = atomic_load_explicit(&to->word, memory_order_acquire), next;
     do {
-        if (!(word & WORD_OPEN) || coming_of(word) >= CELLS)
+        u32 most = min_u32(CELLS, said_of(to).room);
+        if (!(word & WORD_OPEN) || coming_of(word) >= most)
             return false;
         u64 end = (word + WORD_END_ONE) & WORD_END_MASK;
         next = ((word & ~WORD_END_MASK) | end) + WORD_COMING_ONE;
     } while (!atomic_compare_exchange_weak_explicit(&to->word, &word, next, memory_order_acquire,
-                                                    memory_order_relaxed));
+                                                    memory_order_acquire));
     *position = (u32)((word & WORD_END_MASK) >> WORD_END_SHIFT);
     return true;
 }

@@ -105,8 +105,7 @@ static void turn(struct worker *worker)
     tell_deaf(worker);
     proxy_budget_changed(worker->proxy, team_budget(worker->with.team));
     proxy_after_turn(worker->proxy);
-    accept_follow_room(worker);
-    accept_tell(worker);
+    accept_after_turn(worker);
     atomic_store_explicit(&worker->turns,
                           atomic_load_explicit(&worker->turns, memory_order_relaxed) + 1,
                           memory_order_relaxed);

@@ -59,13 +59,11 @@ void accept_stop(struct worker *worker);
 MUST_CHECK bool accept_follow(struct worker *worker, const struct snapshot *snapshot);
 /* True when all sockets are those of the snapshot that was followed last. */
 bool accept_settled(const struct worker *worker);
-/* Stops accepting for a while, or goes on, or takes only as many as there is room for, as what the
- * worker has left wants it; to be called in every turn, behind proxy_after_turn(). */
-void accept_follow_room(struct worker *worker);
 /* Takes what others have given to this worker; to be called in every turn. */
 void accept_given(struct worker *worker);
-/* Tells the others what has changed; to be called at the end of every turn. */
-void accept_tell(struct worker *worker);
+/* Stops accepting for a while, or goes on, or takes only as many as there is room for, as what the
+ * worker has left wants it; and tells the others. To be called at the end of every turn. */
+void accept_after_turn(struct worker *worker);
 /* Nothing more can come once it has stopped. */
 bool accept_quiet(const struct worker *worker);
 

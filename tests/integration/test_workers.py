@@ -38,9 +38,17 @@ def connect(lab, proxy, count, at_once):
     return clients
 
 
+def stay_idle(lab, proxy, count):
+    """Clients that have had a request, and nothing in progress."""
+    for _ in range(count):
+        assert lab.client(proxy).get().status == 200
+    wait_until(lambda: metrics_of(lab, proxy)["nextproxy_requests_active"] == 0, "idleness")
+
+
+@pytest.mark.parametrize("idle", [0, 200], ids=["alone", "beside idle ones"])
 @pytest.mark.parametrize("at_once", [True, False], ids=["burst", "one by one"])
-def test_eight_busy_connections_over_two_workers(lab, at_once):
-    go_on = threading.Semaphore(0)
+def test_eight_busy_connections_over_two_workers(lab, at_once, idle):
+    go_on = threading.Semaphore(idle)
 
     def respond(_):
         assert go_on.acquire(timeout=WAIT_SECONDS)
@@ -48,18 +56,20 @@ def test_eight_busy_connections_over_two_workers(lab, at_once):
 
     origin = lab.origin(serve(respond))
     proxy = two_workers(lab, origin)
+    stay_idle(lab, proxy, idle)
+    before = loads(lab, proxy)
     for run in range(RUNS):
         asked = len(origin.requests)
         clients = connect(lab, proxy, 8, at_once)
         wait_until(lambda asked=asked: len(origin.requests) == asked + 8, "all requests")
-        shares = loads(lab, proxy)
+        shares = [now - then for now, then in zip(loads(lab, proxy), before)]
         assert sum(shares) == 8
         assert max(shares) <= 5, f"run {run}: {shares}"
         go_on.release(8)
         for client in clients:
             assert client.read_response().body == b"done"
             client.close()
-        wait_until(lambda: sum(loads(lab, proxy)) == 0, "the connections' end")
+        wait_until(lambda: sum(loads(lab, proxy)) == idle, "the connections' end")
 
 
 def test_some_are_handed_over_and_served(lab):

@@ -98,6 +98,8 @@ u32 sim_leases_held(const struct sim *sim);
 /* The most leases held at the end of a turn so far. */
 u32 sim_leases_held_max(const struct sim *sim);
 u32 sim_upstreams(const struct sim *sim);
+/* Clients with a request in progress, or that have yet to send their first one. */
+u32 sim_busy(const struct sim *sim);
 enum overload_stage sim_overload(const struct sim *sim);
 /* What the worker is told of descriptors and memory. */
 void sim_budget(struct sim *sim, struct overload_budget budget);
@@ -137,9 +139,10 @@ u64 sim_accepts_fail(struct sim *sim, bool fail);
 
 /* ---- The mate: another worker of the same process, which is the world's ---- */
 
-void sim_mate_joins(struct sim *sim, u32 clients);
-/* How many connections it has now; it takes what it is given by itself. */
-void sim_mate_has(struct sim *sim, u32 clients);
+/* So many of its clients have something to do; it has as many slots for them as the worker. */
+void sim_mate_joins(struct sim *sim, u32 busy, u32 idle);
+/* Those that it has been given since, which it takes by itself, have nothing to do any more. */
+void sim_mate_rests(struct sim *sim);
 /* Connections that it was given. */
 u32 sim_mate_served(const struct sim *sim);
 struct sim_peer;

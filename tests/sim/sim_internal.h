@@ -153,7 +153,8 @@ struct sim {
     u64 until_ns; /* the clock does not jump beyond */
     struct team *team;
     bool mate_joined;
-    u32 mate_clients;
+    u32 mate_busy;
+    u32 mate_idle;
     u32 mate_served; /* given by us */
     struct worker *worker;
     struct config *config;

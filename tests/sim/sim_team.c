@@ -4,18 +4,29 @@
 
 enum { OURS, MATE };
 
-void sim_mate_joins(struct sim *sim, u32 clients)
+static struct proxy_load mate_load(const struct sim *sim)
 {
-    SIM_CHECK(team_prepare(sim->team, MATE));
-    team_join(sim->team, MATE);
-    sim->mate_joined = true;
-    sim_mate_has(sim, clients);
+    u32 clients = sim->mate_busy + sim->mate_idle;
+    u32 slots = sim->snapshot->config->limits.clients_max;
+    SIM_CHECK(clients <= slots);
+    return (struct proxy_load){sim->mate_busy, clients, slots - clients};
 }
 
-void sim_mate_has(struct sim *sim, u32 clients)
+void sim_mate_joins(struct sim *sim, u32 busy, u32 idle)
 {
-    sim->mate_clients = clients;
-    team_publish(sim->team, MATE, clients);
+    sim->mate_joined = true;
+    sim->mate_busy = busy;
+    sim->mate_idle = idle;
+    SIM_CHECK(team_prepare(sim->team, MATE));
+    team_publish(sim->team, MATE, mate_load(sim));
+    team_join(sim->team, MATE);
+}
+
+void sim_mate_rests(struct sim *sim)
+{
+    sim->mate_idle += sim->mate_busy;
+    sim->mate_busy = 0;
+    team_publish(sim->team, MATE, mate_load(sim));
 }
 
 u32 sim_mate_served(const struct sim *sim)
@@ -29,11 +40,12 @@ void sim_mate_takes(struct sim *sim, bool all)
     while (sim->mate_joined && (all || sim_chance(sim, 50)) &&
            team_take(sim->team, MATE, &parcel)) {
         struct sim_peer *peer = sim_socket(sim, parcel.fd);
-        sim_trace("the mate takes a client", peer->number, sim->mate_clients);
+        sim_trace("the mate takes a client", peer->number, sim->mate_busy);
         SIM_CHECK(!sim_op_armed(sim, parcel.fd));
         peer->closed = true; /* nothing of ours any more */
         sim->mate_served++;
-        team_taken(sim->team, MATE, ++sim->mate_clients);
+        sim->mate_busy++;
+        team_taken(sim->team, MATE, mate_load(sim));
     }
 }
 

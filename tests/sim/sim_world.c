@@ -358,6 +358,11 @@ u32 sim_upstreams(const struct sim *sim)
     return upstreams_count(sim->worker->proxy->upstreams);
 }
 
+u32 sim_busy(const struct sim *sim)
+{
+    return proxy_load(sim->worker->proxy).busy;
+}
+
 enum overload_stage sim_overload(const struct sim *sim)
 {
     return (enum overload_stage)sim->worker->proxy->overload.stage;
