@@ -7,11 +7,9 @@ enum { HOSTS_TTL_S = 10 };
 
 static void add(struct message_answer *answer, const void *bytes, u32 len)
 {
-    if (answer->count == MESSAGE_RECORDS_MAX)
-        return;
-    struct message_record *record = &answer->at[answer->count++];
-    memset(record, 0, sizeof(*record));
-    memcpy(record->address, bytes, len);
+    struct message_record record = {.port = 0};
+    memcpy(record.address, bytes, len);
+    message_add(answer, &record);
 }
 
 static bool is_localhost(const char *text)
@@ -40,19 +38,17 @@ bool hosts_find(struct resolver *resolver, const char *text, enum message_type t
 {
     static const u8 loopback[] = {127, 0, 0, 1}, loopback6[16] = {[15] = 1};
     enum message_type other = type == MESSAGE_A ? MESSAGE_AAAA : MESSAGE_A;
-    answer->count = 0;
-    answer->ttl_s = HOSTS_TTL_S;
+    message_begin(answer, HOSTS_TTL_S);
     if (type == MESSAGE_SRV)
         return false;
     bool found = file_find(resolver, text, type, answer);
     if (!found && file_find(resolver, text, other, answer)) {
-        answer->count = 0; /* the file knows the name: it says all there is */
+        message_begin(answer, HOSTS_TTL_S); /* the file knows the name: it says all there is */
         found = true;
     }
     if (!found && is_localhost(text)) {
         add(answer, type == MESSAGE_A ? loopback : loopback6, type == MESSAGE_A ? 4 : 16);
         found = true;
     }
-    message_sort(answer);
     return found;
 }

@@ -6,7 +6,6 @@
 #include <ares.h>
 #include <assert.h>
 #include <limits.h>
-#include <stdlib.h>
 
 #include "base/slice.h"
 
@@ -66,6 +65,43 @@ bool message_name_copy(const char *name, char out[MESSAGE_NAME_BYTES])
     return true;
 }
 
+int message_compare(const struct message_record *a, const struct message_record *b)
+{
+    int order = (int)a->priority - (int)b->priority;
+    if (order == 0)
+        order = memcmp(a->address, b->address, sizeof(a->address));
+    if (order == 0)
+        order = memcmp(a->target, b->target, sizeof(a->target));
+    if (order == 0)
+        order = (int)a->port - (int)b->port;
+    return order != 0 ? order : (int)a->weight - (int)b->weight;
+}
+
+void message_begin(struct message_answer *answer, u32 ttl_s)
+{
+    answer->ttl_s = ttl_s;
+    answer->count = 0;
+    answer->unused = 0;
+}
+
+void message_add(struct message_answer *answer, const struct message_record *record)
+{
+    u32 at = answer->count;
+    while (at > 0 && message_compare(&answer->at[at - 1], record) > 0)
+        at--;
+    if (at > 0 && message_compare(&answer->at[at - 1], record) == 0)
+        return;
+    if (answer->count == MESSAGE_RECORDS_MAX) {
+        answer->unused++; /* this one, or the last one to make room */
+        if (at == MESSAGE_RECORDS_MAX)
+            return;
+        answer->count--;
+    }
+    memmove(&answer->at[at + 1], &answer->at[at], (answer->count - at) * sizeof(answer->at[0]));
+    answer->at[at] = *record;
+    answer->count++;
+}
+
 static bool srv_read(const struct cursor *cursor, u32 at, u32 len, struct message_record *record)
 {
     if (len <= SRV_BYTES)
@@ -119,12 +155,12 @@ static bool record_read(struct cursor *cursor, enum message_type type,
         return false;
     if (wanted || read_u16(head) == TYPE_CNAME)
         answer->ttl_s = min_u32(answer->ttl_s, ttl_read(head + 4));
-    if (wanted && answer->count < MESSAGE_RECORDS_MAX) {
-        struct message_record *record = &answer->at[answer->count];
-        memset(record, 0, sizeof(*record));
-        if (!data_read(cursor, len, type, record))
+    if (wanted) {
+        struct message_record record = {.port = 0};
+        if (!data_read(cursor, len, type, &record))
             return false;
-        answer->count += is_usable(record, type);
+        if (is_usable(&record, type))
+            message_add(answer, &record);
     }
     cursor->at += len;
     return true;
@@ -141,31 +177,14 @@ static bool questions_skip(struct cursor *cursor, u32 count)
     return true;
 }
 
-static int record_compare(const void *left, const void *right)
-{
-    return memcmp(left, right, sizeof(struct message_record));
-}
-
-void message_sort(struct message_answer *answer)
-{
-    u32 kept = 0;
-    qsort(answer->at, answer->count, sizeof(answer->at[0]), record_compare);
-    for (u32 i = 0; i < answer->count; i++)
-        if (kept == 0 || record_compare(&answer->at[kept - 1], &answer->at[i]) != 0)
-            answer->at[kept++] = answer->at[i];
-    answer->count = kept;
-}
-
 bool message_decode(const u8 *bytes, u32 len, enum message_type type, struct message_answer *answer)
 {
     struct cursor cursor = {bytes, len, HEADER_BYTES};
-    answer->count = 0;
-    answer->ttl_s = UINT32_MAX;
+    message_begin(answer, UINT32_MAX);
     if (len < HEADER_BYTES || !questions_skip(&cursor, read_u16(bytes + 4)))
         return false;
     for (u32 left = read_u16(bytes + 6); left > 0; left--)
         if (!record_read(&cursor, type, answer))
             return false;
-    message_sort(answer);
     return true;
 }

@@ -35,6 +35,7 @@ void lookup_forget(struct lookup *lookup)
     free(lookup->records);
     lookup->records = NULL;
     lookup->count = 0;
+    lookup->unused = 0;
 }
 
 static bool are_equal(const struct message_record *records, u32 count,
@@ -82,8 +83,12 @@ static void lookup_answered(struct lookup *lookup, const struct message_answer *
     bool good = answer->count > 0;
     lookup_conclude(lookup, good ? LOOKUP_GOOD : LOOKUP_EMPTY, good ? ARES_SUCCESS : ARES_ENODATA);
     lookup_schedule(lookup, (u64)answer->ttl_s * 1000);
-    if (good)
-        records_keep(lookup, answer);
+    if (!good)
+        return;
+    records_keep(lookup, answer);
+    if (lookup->unused != answer->unused)
+        query_note_change(lookup->name->resolver);
+    lookup->unused = answer->unused;
 }
 
 static void lookup_failed(struct lookup *lookup, int status)
@@ -235,6 +240,7 @@ static void on_change_timer(struct wheel_timer *timer)
 {
     struct resolver *resolver = container_of(timer, struct resolver, change_timer);
     services_settle(resolver);
+    names_say_crowded(resolver);
     resolver->with.listener.on_change(resolver->with.listener.context);
 }
 

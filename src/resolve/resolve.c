@@ -6,6 +6,8 @@
 
 #include "resolve/resolve_internal.h"
 
+enum { LINE_BYTES = 512 };
+
 /* ---- Following configurations ---- */
 
 static bool servers_copy(struct resolver *resolver, const struct config_dns *settings)
@@ -117,6 +119,7 @@ static void address_make(const struct lookup *lookup, u32 index, u16 port, struc
 struct finding {
     struct config_endpoint *out;
     u32 count;
+    u32 unused; /* those that there is no room for */
 };
 
 /* One that is there has the weight of both: two endpoints at one place could not be told apart, so
@@ -132,6 +135,8 @@ static void endpoint_add(struct finding *finding, const struct address *address,
     }
     if (finding->count < CONFIG_ENDPOINTS_MAX)
         finding->out[finding->count++] = (struct config_endpoint){*address, weight};
+    else
+        finding->unused++;
 }
 
 static void lookup_list(struct finding *finding, const struct lookup *lookup, u16 port, u32 weight)
@@ -141,6 +146,7 @@ static void lookup_list(struct finding *finding, const struct lookup *lookup, u1
         address_make(lookup, i, port, &address);
         endpoint_add(finding, &address, weight);
     }
+    finding->unused += lookup->unused;
 }
 
 static void host_list(struct finding *finding, const struct name *host, u16 port, u32 weight)
@@ -175,6 +181,15 @@ static void service_list(struct finding *finding, const struct resolver *resolve
         if (record->priority == best && host_is_known(host))
             host_list(finding, host, record->port, max_u32(record->weight, 1));
     }
+    finding->unused += services->unused;
+}
+
+static void name_list(struct finding *finding, const struct name *name, u16 port)
+{
+    if (name->kind == NAME_HOST)
+        host_list(finding, name, port, 1);
+    else
+        service_list(finding, name->resolver, &name->lookups[0]);
 }
 
 u32 resolver_find(const struct resolver *resolver, const struct config_backend *backend,
@@ -182,11 +197,34 @@ u32 resolver_find(const struct resolver *resolver, const struct config_backend *
 {
     struct finding finding = {.out = out, .count = 0};
     const struct name *name = name_of(resolver, backend);
-    if (name && name->kind == NAME_HOST)
-        host_list(&finding, name, backend->port, 1);
-    else if (name)
-        service_list(&finding, resolver, &name->lookups[0]);
+    if (name)
+        name_list(&finding, name, backend->port);
     return finding.count;
+}
+
+static void say_crowded(struct name *name)
+{
+    const struct resolve_listener *listener = &name->resolver->with.listener;
+    struct config_endpoint out[CONFIG_ENDPOINTS_MAX];
+    struct finding finding = {.out = out, .count = 0};
+    char line[LINE_BYTES];
+    name_list(&finding, name, 0);
+    if (finding.unused > 0 && !name->crowded) {
+        (void)snprintf(line, sizeof(line),
+                       "\"%s\" leads to more than %d addresses: %u of them are not used",
+                       name->text, CONFIG_ENDPOINTS_MAX, finding.unused);
+        listener->say(listener->context, LOG_WARN, "too_many", line);
+    }
+    name->crowded = finding.unused > 0;
+}
+
+void names_say_crowded(struct resolver *resolver)
+{
+    list_each (node, following, &resolver->names) {
+        struct name *name = container_of(node, struct name, every);
+        if (name->wanted)
+            say_crowded(name);
+    }
 }
 
 /* The preferred answer is enough: what the other family has does not matter then. */

@@ -31,6 +31,7 @@ struct lookup {
     u32 count;
     struct message_record *coming; /* of a service: a later answer, see services.c */
     u32 coming_count;
+    u32 unused;   /* records of the last good answer, see message.h */
     u64 due_ns;   /* when it is to be asked again */
     u32 failures; /* in a row */
     enum message_type type;
@@ -53,9 +54,10 @@ struct name {
     u32 pending;                        /* lookups under way, and who else holds it */
     enum name_kind kind;
     enum name_state state;
-    bool wanted; /* by a configuration */
-    bool needed; /* by that, or by the service whose host it is */
-    bool gone;   /* nobody needs it: it is freed when nothing is under way */
+    bool crowded; /* it leads to more addresses than are used */
+    bool wanted;  /* by a configuration */
+    bool needed;  /* by that, or by the service whose host it is */
+    bool gone;    /* nobody needs it: it is freed when nothing is under way */
     char text[MESSAGE_NAME_BYTES];
 };
 
@@ -139,6 +141,11 @@ void lookup_forget(struct lookup *lookup);
 /* The name is to be asked for as soon as there is room. */
 void name_make_due(struct name *name);
 void query_timers_init(struct resolver *resolver);
+
+/* ---- resolve.c ---- */
+
+/* Says of which names not all addresses are used, when that is new. */
+void names_say_crowded(struct resolver *resolver);
 
 /* ---- hosts.c ---- */
 

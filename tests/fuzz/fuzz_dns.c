@@ -40,10 +40,10 @@ int LLVMFuzzerTestOneInput(const u8 *data, usize size)
     memcpy(copy, data + 1, len);
     if (message_decode(copy, (u32)len, type, &answer)) {
         require(answer.count <= MESSAGE_RECORDS_MAX);
+        require(answer.unused == 0 || answer.count == MESSAGE_RECORDS_MAX);
         for (u32 i = 0; i < answer.count; i++) {
             record_check(&answer.at[i], type);
-            require(i == 0 ||
-                    memcmp(&answer.at[i - 1], &answer.at[i], sizeof(struct message_record)) < 0);
+            require(i == 0 || message_compare(&answer.at[i - 1], &answer.at[i]) < 0);
         }
     }
     free(copy);

@@ -215,7 +215,7 @@ static inline void put_u16(u32 value)
     put(bytes, sizeof(bytes));
 }
 
-static inline void message_begin(void)
+static inline void compose(void)
 {
     static const u8 head[12] = {0, 0, 0x81, 0x80}; /* no question: its owners are the root */
     world.len = 0;
@@ -284,7 +284,7 @@ static inline void refuse(const char *name, enum message_type type, int status)
 
 static inline void answer(const char *name, const char *address, u32 ttl_s)
 {
-    message_begin();
+    compose();
     put_address(address, ttl_s);
     send_message(name, strchr(address, ':') ? MESSAGE_AAAA : MESSAGE_A);
 }
@@ -300,7 +300,7 @@ static inline void answer_host(const char *name, const char *address)
 
 static inline void answer_services(const char *name, const struct target *targets, u32 count)
 {
-    message_begin();
+    compose();
     for (u32 i = 0; i < count; i++)
         put_service(&targets[i], 1);
     send_message(name, MESSAGE_SRV);

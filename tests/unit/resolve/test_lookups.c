@@ -183,6 +183,60 @@ static void times_to_live_have_bounds(void **state)
     }
 }
 
+static void answer_many(u32 count, u32 first)
+{
+    compose();
+    for (u32 i = 0; i < count; i++) {
+        char address[32];
+        (void)snprintf(address, sizeof(address), "10.0.0.%u", (first + i) % count + 1);
+        put_address(address, 1);
+    }
+    send_message(NAME, MESSAGE_A);
+    if (is_asking(NAME, MESSAGE_AAAA))
+        refuse(NAME, MESSAGE_AAAA, ARES_ENODATA);
+    pass(100);
+}
+
+static void of_many_addresses_the_same_are_used_whatever_their_order(void **state)
+{
+    const struct config_backend *backend = want_name(NAME, false);
+    char *before;
+    (void)state;
+    answer_many(80, 0);
+    before = strdup(leads_to(backend));
+    assert_non_null(strstr(before, "10.0.0.64:80*1"));
+    assert_null(strstr(before, "10.0.0.65:80*1"));
+    for (u32 i = 1; i < 4; i++) {
+        pass(1200);
+        answer_many(80, i * 23);
+        LEADS(backend, before);
+    }
+    free(before);
+    assert_int_equal(world.said, 1);
+    assert_string_equal(world.last, "too_many: \"" NAME "\" leads to more than 64 addresses: 16 of "
+                                    "them are not used");
+    pass(1200);
+    answer_many(64, 0);
+    pass(1200);
+    answer_many(65, 0);
+    assert_int_equal(world.said, 2);
+}
+
+/* With both families there are more, though each of them fits. */
+static void addresses_of_both_families_are_counted_together(void **state)
+{
+    (void)state;
+    world.config.dns.family = CONFIG_FAMILY_ALL;
+    (void)want_name(NAME, false);
+    compose();
+    for (u32 i = 0; i < 2; i++)
+        put_address(i ? "::1" : "::2", 1);
+    send_message(NAME, MESSAGE_AAAA);
+    answer_many(64, 0);
+    assert_string_equal(world.last, "too_many: \"" NAME "\" leads to more than 64 addresses: 2 of "
+                                    "them are not used");
+}
+
 /* What is under way when nobody wants its name any more. */
 static void a_name_that_nobody_wants_is_forgotten(void **state)
 {
@@ -211,6 +265,8 @@ int main(void)
         TEST(a_start_does_not_take_what_is_not_preferred_too_early),
         TEST(asking_again_ends_what_is_under_way),
         TEST(times_to_live_have_bounds),
+        TEST(of_many_addresses_the_same_are_used_whatever_their_order),
+        TEST(addresses_of_both_families_are_counted_together),
         TEST(a_name_that_nobody_wants_is_forgotten),
     };
     return cmocka_run_group_tests_name("lookups", tests, NULL, NULL);

@@ -137,23 +137,71 @@ static void every_cut_is_noticed(void **state)
     assert_true(read_exactly(BYTES(message), MESSAGE_A, &answer));
 }
 
-static void more_records_than_fit_are_left_out(void **state)
+enum { HEAD_BYTES = 12 + 9, MANY = 4000 };
+
+/* A message of `count` records with bodies of `len` bytes made by `write`. */
+static u8 *make_many(u32 count, u8 type, u16 len, void (*write)(u8 *body, u32 index))
 {
-    enum { MANY = MESSAGE_RECORDS_MAX + 10 };
-    static const char head[] = HEAD("\x4a");
-    static const char record[] = A_RECORD("\0\0\1\0", "\x0a\0\0\2");
-    u8 message[sizeof(head) + MANY * sizeof(record)];
-    struct message_answer answer;
-    u32 len = sizeof(head) - 1;
-    (void)state;
-    memcpy(message, head, len);
-    for (u32 i = 0; i < MANY; i++) {
-        memcpy(message + len, record, sizeof(record) - 1);
-        len += sizeof(record) - 1;
-        message[len - 1] = (u8)i;
+    static const char head[] = HEAD("\0");
+    const u32 step = 12U + len;
+    u8 *message = calloc(1, HEAD_BYTES + (usize)count * step);
+    assert_non_null(message);
+    assert_int_equal(sizeof(head) - 1, HEAD_BYTES);
+    memcpy(message, head, HEAD_BYTES);
+    message[6] = (u8)(count >> 8);
+    message[7] = (u8)count;
+    for (u32 i = 0; i < count; i++) {
+        const u8 fixed[12] = {0xc0, 0x0c, 0, type, 0, 1, [11] = (u8)len};
+        u8 *at = message + HEAD_BYTES + (usize)i * step;
+        memcpy(at, fixed, sizeof(fixed));
+        write(at + sizeof(fixed), i);
     }
-    assert_true(read_exactly(message, len, MESSAGE_A, &answer));
+    return message;
+}
+
+/* 10.0.x.x, all different, in an order that is nearly random. */
+static void write_address(u8 *body, u32 index)
+{
+    u32 number = index * 2477 % MANY; /* a prime */
+    const u8 address[] = {10, 0, (u8)(number >> 8), (u8)number};
+    memcpy(body, address, sizeof(address));
+}
+
+/* Priorities from MANY down, one target. */
+static void write_service(u8 *body, u32 index)
+{
+    u32 priority = MANY - index;
+    const u8 service[] = {(u8)(priority >> 8), (u8)priority, 0, 1, 0, 80, 1, 'x', 0};
+    memcpy(body, service, sizeof(service));
+}
+
+static void of_too_many_records_the_first_in_order_are_kept(void **state)
+{
+    struct message_answer answer;
+    u8 *message = make_many(MANY, MESSAGE_A, 4, write_address);
+    (void)state;
+    assert_true(read_exactly(message, HEAD_BYTES + MANY * 16, MESSAGE_A, &answer));
     assert_int_equal(answer.count, MESSAGE_RECORDS_MAX);
+    assert_int_equal(answer.unused, MANY - MESSAGE_RECORDS_MAX);
+    for (u32 i = 0; i < MESSAGE_RECORDS_MAX; i++)
+        assert_memory_equal(answer.at[i].address, ((const u8[]){10, 0, 0, (u8)i}), 4);
+    free(message);
+    message = make_many(3000, MESSAGE_SRV, 9, write_service);
+    assert_true(read_exactly(message, HEAD_BYTES + 3000 * 21, MESSAGE_SRV, &answer));
+    assert_int_equal(answer.count, MESSAGE_RECORDS_MAX);
+    for (u32 i = 0; i < MESSAGE_RECORDS_MAX; i++)
+        assert_int_equal(answer.at[i].priority, MANY - 3000 + 1 + i);
+    free(message);
+}
+
+static void what_is_behind_the_records_that_are_kept_is_read_too(void **state)
+{
+    struct message_answer answer;
+    u8 *message = make_many(100, MESSAGE_A, 4, write_address);
+    (void)state;
+    message[HEAD_BYTES + 99 * 16 + 11] = 5; /* bytes too many */
+    assert_false(read_exactly(message, HEAD_BYTES + 100 * 16, MESSAGE_A, &answer));
+    free(message);
 }
 
 int main(void)
@@ -166,7 +214,8 @@ int main(void)
         cmocka_unit_test(what_is_no_host_name_is_refused),
         cmocka_unit_test(records_of_a_wrong_size_are_refused),
         cmocka_unit_test(every_cut_is_noticed),
-        cmocka_unit_test(more_records_than_fit_are_left_out),
+        cmocka_unit_test(of_too_many_records_the_first_in_order_are_kept),
+        cmocka_unit_test(what_is_behind_the_records_that_are_kept_is_read_too),
     };
     return cmocka_run_group_tests_name("message", tests, NULL, NULL);
 }
