@@ -116,6 +116,21 @@ def test_tunnels_go_on(lab):
     wait_until(lambda: len(proxy.engine_pids) == 1, "the first engine's end")
 
 
+def test_so_many_earlier_engines_may_be_left(lab):
+    """As docs/operations.md has it."""
+    proxy = lab.proxy(lab.origin(echo_tunnel), timeouts={"drain": 600_000})
+    clients = []
+    for _ in range(5):
+        clients.append(lab.client(proxy))
+        enter(clients[-1])
+        upgrade(proxy)
+    assert "too many earlier engines" in refused_upgrade(proxy)
+    assert len(proxy.engine_pids) == 6
+    clients[0].close()
+    wait_until(lambda: len(proxy.engine_pids) == 5, "the first engine's end")
+    upgrade(proxy)
+
+
 def test_the_drain_timeout_ends_what_does_not_end(lab):
     held = Held(lab, timeouts={"drain": 300})
     _, old = upgrade(held.proxy)
