@@ -133,8 +133,7 @@ enum {
 #define MESSAGE_HELD "HELD="   /* what is known at run time, in the file that goes with it if any */
 #define MESSAGE_KNOWN "KNOWN=" /* the same without being asked, when it has changed */
 #define MESSAGE_READY "READY=1"
-#define MESSAGE_SERVED "SERVED=" /* a configuration: what it was made from is in the file with it  \
-                                  */
+#define MESSAGE_SERVED "SERVED=" /* what a configuration was made from, in the file with it */
 
 struct channel_message {
     char text[CHANNEL_TEXT_BYTES];
