@@ -51,7 +51,7 @@ struct config_backend {
     struct config_passive_check passive_check;
     u32 weight;
     u32 slow_start_ms;   /* until it has its full share again after it was away; 0 = at once */
-    u32 connections_max; /* requests in progress over all workers; 0 = no limit */
+    u32 connections_max; /* requests and connections, over all workers; 0 = no limit */
     struct slice name;   /* to be resolved; "" = the URL has an address */
     u16 port;            /* of the name's addresses */
     bool service;        /* the name has SRV records, which tell hosts and ports */

@@ -32,6 +32,7 @@ enum upstream_state {
     UPSTREAM_CLOSING,    /* waits for the kernel to let go */
 };
 
+struct state;
 struct upstreams;
 struct upstream;
 
@@ -59,6 +60,8 @@ struct upstreams_environment {
     struct ring *ring;
     struct wheel *wheel;
     struct transport_reaper *reaper;
+    struct state *state; /* where the connections are counted, the worker's own there */
+    u32 worker;
     u32 connections_max;                  /* without those that are being closed */
     const struct upstream_events *events; /* of whoever acquires */
 };
@@ -78,6 +81,13 @@ void upstreams_destroy(struct upstreams *upstreams);
  * others are closed, and busy ones when they are released. */
 void upstreams_adopt(struct upstreams *upstreams, const struct config_upstream *limits,
                      const u32 *slots, u32 count);
+
+/* One of these has a limit: from now on all workers together have no more connections to it than
+ * `most` (> 0), but for those that are in use, and for the moment that it takes another worker to
+ * close an idle one. */
+void upstreams_limit(struct upstreams *upstreams, u32 slot, u32 most);
+/* Another worker may have called: see state/connections.h. */
+void upstreams_called(struct upstreams *upstreams);
 
 /* An idle connection to the backend (ACTIVE, `reused`), or a new one (CONNECTING: on_connected
  * follows, with RING_OK or the reason why not); an idle one is closed for it when there are as many

@@ -38,7 +38,8 @@ void state_worker_listen(struct state_routes *routes, u32 worker, void (*wake)(v
                          void *context);
 /* Not any more. When this has returned wake() is not running, and is never run again. */
 void state_worker_deafen(struct state_routes *routes, u32 worker);
-/* True when somebody has called since the last time. By the worker itself, once in a turn. */
+/* True when somebody has called since the last time: for waiters or for connections, see
+ * state/connections.h. By the worker itself, once in a turn. */
 bool state_worker_called(struct state_routes *routes, u32 worker);
 
 /* ---- What one worker has counted of a route, by slot ---- */

@@ -105,8 +105,8 @@ static const struct setting backend_rows[] = {
      MEMBER(struct settings_backend, connections_max),
      .min = 0, .max = COUNT_MAX, .unit = "requests", .fallback = "0",
      .text = "Requests in progress at this backend over all workers, each of which has a "
-             "connection. When all usable backends of a route have as many, its requests wait in "
-             "the route's queue (`reqQueueLength`). 0 = no limit."},
+             "connection; idle ones give way to them. When all usable backends of a route have as "
+             "many, its requests wait in the route's queue (`reqQueueLength`). 0 = no limit."},
 };
 const struct settings_table settings_backends = TABLE(struct settings_backend, backend_rows);
 

@@ -103,6 +103,8 @@ static bool create_upstreams(struct proxy *proxy)
         .ring = proxy->ring,
         .wheel = proxy->wheel,
         .reaper = &proxy->reaper,
+        .state = proxy->state,
+        .worker = proxy->worker,
         .connections_max = proxy->config->upstream.connections_max,
         .events = &attempt_events,
     };
@@ -165,6 +167,15 @@ static void watch_backends(struct proxy *proxy)
                             snapshot->watched[i]);
 }
 
+static void limit_backends(struct proxy *proxy)
+{
+    const struct snapshot *snapshot = proxy->snapshot;
+    for (u32 i = 0; i < snapshot->config->backend_count; i++)
+        if (snapshot->config->backends[i].connections_max > 0)
+            upstreams_limit(proxy->upstreams, snapshot->backend_slots[i],
+                            snapshot->config->backends[i].connections_max);
+}
+
 bool proxy_adoptable(const struct config *first, const struct config *next)
 {
     return block_bytes(next) <= block_bytes(first);
@@ -184,6 +195,7 @@ void proxy_adopt(struct proxy *proxy, struct snapshot *snapshot)
     upstreams_adopt(proxy->upstreams, &config->upstream, snapshot->backend_slots,
                     config->backend_count);
     watch_backends(proxy);
+    limit_backends(proxy);
     queues_adopt(proxy);
     removal_adopt(proxy);
 }

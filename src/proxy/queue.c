@@ -458,8 +458,10 @@ void queues_run(struct proxy *proxy)
     struct queues *queues = &proxy->queues;
     u64 turn_ns = queues->room_turn_ns;
     bool called = state_worker_called(queues->routes, proxy->worker);
-    if (UNLIKELY(called))
+    if (UNLIKELY(called)) {
         all_due(queues);
+        upstreams_called(proxy->upstreams);
+    }
     called |= round_begins_here(proxy);
     while (!list_empty(&queues->due)) {
         serve(proxy, container_of(list_pop_front(&queues->due), struct queue, due));

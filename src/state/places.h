@@ -28,6 +28,8 @@ static inline void place_leave(u32 *taken)
 /* NULL when memory is refused. */
 MUST_CHECK struct state_routes *state_routes_create(void);
 void state_routes_destroy(struct state_routes *routes);
+/* The worker is to look, see state_worker_listen(). From any thread. */
+void state_worker_call(struct state_routes *routes, u32 worker);
 /* The slot has another route now. */
 void state_routes_forget(struct state_routes *routes, u32 slot);
 /* True when nothing runs or waits in the slot. */

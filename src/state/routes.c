@@ -123,7 +123,7 @@ bool state_worker_called(struct state_routes *routes, u32 worker)
 
 /* Who has been called and has not looked yet need not be called again. The lock is held for as long
  * as a write to an eventfd takes, and contended only when two call the same worker at once. */
-static void call(struct state_routes *routes, u32 worker)
+void state_worker_call(struct state_routes *routes, u32 worker)
 {
     struct listener *listener = &routes->listeners[worker];
     if (__atomic_exchange_n(&listener->called, true, __ATOMIC_SEQ_CST))
@@ -273,7 +273,7 @@ bool state_route_turn(struct state_routes *routes, u32 slot, u32 worker, u32 act
         return false;
     u32 first = first_worker(routes, slot, worker);
     if (first != worker && first != WORKER_NONE)
-        call(routes, first);
+        state_worker_call(routes, first);
     return first == worker;
 }
 
@@ -310,7 +310,7 @@ bool state_room_free(struct state_routes *routes, u32 worker)
         return false;
     u32 first = next_for_room(routes, 0, 0);
     if (first != worker && first != WORKER_NONE)
-        call(routes, first);
+        state_worker_call(routes, first);
     return first == worker;
 }
 
@@ -318,7 +318,7 @@ void state_room_pass(struct state_routes *routes, u32 worker, u64 turn_ns)
 {
     u32 next = next_for_room(routes, worker, turn_ns);
     if (next != worker && next != WORKER_NONE)
-        call(routes, next);
+        state_worker_call(routes, next);
 }
 
 /* ---- Figures ---- */

@@ -34,6 +34,7 @@ struct tallies {
     struct state_hedges hedges[STATE_SLOTS_MAX];
     struct state_waits waits[STATE_SLOTS_MAX];
     u32 active[STATE_SLOTS_MAX]; /* requests in flight, and ACTIVE_WATCHED: see active.c */
+    u32 connections[STATE_SLOTS_MAX];
 };
 
 struct state {

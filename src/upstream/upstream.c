@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "state.h"
+#include "state/connections.h"
 
 #define SWEEP_NS NS_PER_S
 #define IDLE_STACKS_BYTES (STATE_SLOTS_MAX * sizeof(struct idle_stack))
@@ -12,7 +13,9 @@
 struct idle_stack {
     struct list connections; /* front: used last; not initialised while `count` was always 0 */
     u32 count;
-    u32 adopted; /* upstreams.adoptions when this backend was last among those to serve */
+    u32 adopted;  /* upstreams.adoptions when this backend was last among those to serve */
+    u32 idle_max; /* kept without another look: 0 for a backend with a limit */
+    u32 limit;    /* connections of all workers; 0 = any number */
 };
 
 struct upstreams {
@@ -81,6 +84,11 @@ static void on_connected(struct ring_op *op, struct ring_done done)
 
 static const struct ring_op_class connect_class = {"connect", on_connected};
 
+static void discard_oldest(struct idle_stack *idle)
+{
+    upstream_discard(container_of(idle->connections.previous, struct upstream, node), false);
+}
+
 /* Backends take turns in giving one up: the one that was idle for longest there. */
 static bool shed_one(struct upstreams *upstreams)
 {
@@ -89,10 +97,31 @@ static bool shed_one(struct upstreams *upstreams)
         struct idle_stack *idle = &upstreams->idle[slot];
         if (idle->count == 0)
             continue;
-        upstream_discard(container_of(idle->connections.previous, struct upstream, node), false);
+        discard_oldest(idle);
         return true;
     }
     return false;
+}
+
+static bool fits(const struct upstreams *upstreams, u32 slot)
+{
+    u32 limit = upstreams->idle[slot].limit;
+    return limit == 0 || state_connections(upstreams->with.state, slot) <= limit;
+}
+
+static void discard_excess(struct upstreams *upstreams, u32 slot)
+{
+    struct idle_stack *idle = &upstreams->idle[slot];
+    while (idle->count > 0 && !fits(upstreams, slot))
+        discard_oldest(idle);
+}
+
+/* For one that has just been opened: in place of an idle one, ours or another worker's. */
+static void make_room(struct upstreams *upstreams, u32 slot)
+{
+    discard_excess(upstreams, slot);
+    if (!fits(upstreams, slot))
+        state_connections_call(upstreams->with.state, upstreams->with.worker, slot);
 }
 
 /* A place for a new connection, in that of an idle one if need be: what is being closed has a place
@@ -125,6 +154,9 @@ static struct upstream *connect_new(struct upstreams *upstreams, struct upstream
     transport_open(&upstream->transport, upstreams->with.ring, upstreams->with.reaper, fd,
                    &upstreams->with.events->transport);
     serve(upstream, upstreams->with.events, user);
+    state_connection_opened(upstreams->with.state, upstreams->with.worker, target.slot);
+    if (UNLIKELY(upstreams->idle[target.slot].limit > 0))
+        make_room(upstreams, target.slot);
     ring_op_init(&upstream->connect_op, &connect_class);
     ring_connect(upstreams->with.ring, &upstream->connect_op, fd, &address->any, address->len);
     return upstream;
@@ -160,12 +192,20 @@ static u32 idle_until(u32 connections_max)
     return connections_max > 1 ? connections_max - reserved : 1;
 }
 
+/* As long as it is one of those that the backend may have, whoever needs it next. */
+static bool within_limit(const struct upstreams *upstreams, u32 slot)
+{
+    const struct idle_stack *idle = &upstreams->idle[slot];
+    return idle->limit > 0 && idle->count < upstreams->limits.idle_max && fits(upstreams, slot);
+}
+
 static bool worth_keeping(const struct upstreams *upstreams, const struct upstream *upstream)
 {
     const struct config_upstream *limits = &upstreams->limits;
     const struct idle_stack *idle = &upstreams->idle[upstream->slot];
     return !upstreams->draining && idle->adopted == upstreams->adoptions &&
-           transport_readable(&upstream->transport) && idle->count < limits->idle_max &&
+           transport_readable(&upstream->transport) &&
+           (LIKELY(idle->count < idle->idle_max) || within_limit(upstreams, upstream->slot)) &&
            upstreams->slab.in_use <= idle_until(limits->connections_max) &&
            (limits->requests_max == 0 || upstream->requests < limits->requests_max);
 }
@@ -279,6 +319,8 @@ void upstream_discard(struct upstream *upstream, bool reset)
     bool connecting = upstream->state == UPSTREAM_CONNECTING && upstream->connect_op.owed;
     move(upstream, UPSTREAM_CLOSING);
     upstream->owner->closing++;
+    state_connection_closed(upstream->owner->with.state, upstream->owner->with.worker,
+                            upstream->slot);
     serve(upstream, &closing_events, NULL);
     if (connecting)
         ring_cancel(upstream->owner->with.ring, &upstream->connect_op);
@@ -298,8 +340,7 @@ u32 upstreams_shed(struct upstreams *upstreams, u32 count)
     for (u32 slot = 0; slot < upstreams->idle_end && shed < count; slot++) {
         struct idle_stack *idle = &upstreams->idle[slot];
         for (; idle->count > 0 && shed < count; shed++)
-            upstream_discard(container_of(idle->connections.previous, struct upstream, node),
-                             false);
+            discard_oldest(idle);
     }
     return shed;
 }
@@ -323,11 +364,34 @@ void upstreams_adopt(struct upstreams *upstreams, const struct config_upstream *
         if (idle->adopted == 0)
             list_init(&idle->connections);
         idle->adopted = upstreams->adoptions;
+        idle->idle_max = limits->idle_max;
+        idle->limit = 0;
         upstreams->idle_end = max_u32(upstreams->idle_end, slots[i] + 1);
     }
     for (u32 slot = 0; slot < upstreams->idle_end; slot++)
         if (upstreams->idle[slot].adopted != upstreams->adoptions)
             discard_idle(&upstreams->idle[slot]);
+    list_each (node, following, &upstreams->settling) {
+        struct upstream *upstream = container_of(node, struct upstream, node);
+        if (upstreams->idle[upstream->slot].adopted != upstreams->adoptions)
+            upstream_discard(upstream, false); /* its slot may be another backend's soon */
+    }
+}
+
+void upstreams_limit(struct upstreams *upstreams, u32 slot, u32 most)
+{
+    struct idle_stack *idle = &upstreams->idle[slot];
+    ASSERT(idle->adopted == upstreams->adoptions && most > 0);
+    idle->idle_max = 0;
+    idle->limit = most;
+    discard_excess(upstreams, slot);
+}
+
+void upstreams_called(struct upstreams *upstreams)
+{
+    for (u32 slot = 0; slot < upstreams->idle_end && upstreams->idle_total > 0; slot++)
+        if (upstreams->idle[slot].limit > 0)
+            discard_excess(upstreams, slot);
 }
 
 u32 upstreams_places(u32 connections_max)

@@ -207,3 +207,28 @@ def test_connection_limit_holds(lab):
     assert set(statuses) <= {200, 502, 503} and statuses.count(200) >= 3
     assert len(origin.connections) <= 3
     assert lab.ask(proxy, request()).status == 200
+
+
+def test_limited_connections_of_all_workers(lab):
+    """Setting backends[].maxConnections: a backend that serves one connection to its end before it
+    takes the next one answers all, whichever worker they come through."""
+    turn = threading.Lock()
+
+    def one_connection_at_a_time(connection):
+        with turn:
+            index(connection)
+
+    origin = lab.origin(one_connection_at_a_time)
+    proxy = lab.proxy({"url": origin.url, "maxConnections": 1}, workers=2, reqQueueLength=10)
+    clients = [lab.client(proxy) for _ in range(8)]
+    for _ in range(3):
+        for client in clients:
+            assert client.ask(request()).status == 200
+
+
+def test_limited_connections_are_kept(lab):
+    """... and an idle one is used again while nobody else needs its place."""
+    origin = lab.origin(index)
+    proxy = lab.proxy({"url": origin.url, "maxConnections": 1}, workers=1)
+    client = lab.client(proxy)
+    assert [client.ask(request()).body for _ in range(3)] == [b"0"] * 3

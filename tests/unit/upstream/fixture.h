@@ -13,6 +13,8 @@
 
 #include "config_fixture.h"
 #include "ring_fixture.h"
+#include "state.h"
+#include "state/connections.h"
 
 enum { LEASES = 64, BACKENDS = 2, FDS_MAX = 64, SLOT_FIRST = 5 };
 
@@ -22,6 +24,7 @@ struct lab {
     struct wheel wheel;
     struct transport_reaper reaper;
     struct arena arena;
+    struct state *state; /* worker 0 is the lab's; there is a worker 1, too */
     struct config *config;
     struct upstreams *upstreams;
     struct sockaddr_in addresses[BACKENDS];
@@ -105,10 +108,16 @@ static void lab_open(struct lab *lab, void **state, const char *upstream_setting
     wheel_init(&lab->wheel, ring_now_ns(lab->ring));
     transport_reaper_init(&lab->reaper, &lab->wheel);
     arena_init(&lab->arena);
+    lab->state = state_create();
+    assert_non_null(lab->state);
+    for (u32 worker = 0; worker < 2; worker++)
+        assert_non_null(state_tallies(lab->state, worker));
     const struct upstreams_environment environment = {
         .ring = lab->ring,
         .wheel = &lab->wheel,
         .reaper = &lab->reaper,
+        .state = lab->state,
+        .worker = 0,
         .connections_max = lab->config->upstream.connections_max,
         .events = &user_events,
     };
@@ -135,20 +144,15 @@ static void turn(struct lab *lab, u64 deadline_ns)
         }                                                                                          \
     } while (0)
 
-static void settle(struct lab *lab)
-{
-    for (u32 i = 0; i < 5; i++) {
-        ring_settle(lab->ring);
-        transport_reap(&lab->reaper);
-    }
-}
-
 static void lab_close(struct lab *lab)
 {
     upstreams_drain(lab->upstreams);
     UNTIL(lab, upstreams_count(lab->upstreams) == 0);
     assert_int_equal(ring_leases_held(lab->ring), 0);
+    for (u32 i = 0; i < BACKENDS; i++)
+        assert_int_equal(state_connections(lab->state, SLOT_FIRST + i), 0);
     upstreams_destroy(lab->upstreams);
+    state_destroy(lab->state);
     arena_deinit(&lab->arena);
     config_destroy(lab->config);
     ring_destroy(lab->ring);

@@ -1,6 +1,14 @@
 /* Connections to backends: reuse, idling, limits, and every way they end. */
 #include "fixture.h"
 
+static void settle(struct lab *lab)
+{
+    for (u32 i = 0; i < 5; i++) {
+        ring_settle(lab->ring);
+        transport_reap(&lab->reaper);
+    }
+}
+
 /* ---- Reuse ---- */
 
 static void a_released_connection_serves_the_next_user(void **state)
