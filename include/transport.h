@@ -23,8 +23,10 @@ struct transport_events {
     /* Reading may be arranged anew: a transport_read() that had to wait is possible now, or in
      * RECV_READY there is something to read. */
     void (*on_paused)(struct transport *transport);
-    /* The peer has finished sending. It may still receive. */
+    /* The peer has finished sending, and all of it was delivered. It may still receive. */
     void (*on_end)(struct transport *transport);
+    /* RECV_WATCH: it has finished, and some of it may still have to be read. on_end is to come. */
+    void (*on_finished)(struct transport *transport);
     /* All bytes of transport_send() are with the kernel, or there is room for more after
      * transport_await_room(); the next send may follow. */
     void (*on_sent)(struct transport *transport);
@@ -67,8 +69,10 @@ enum transport_state { TRANSPORT_OPEN, TRANSPORT_CLOSING, TRANSPORT_CLOSED };
 struct transport_reaper {
     struct list closed;  /* done with, waiting for the end of the turn */
     struct list stalled; /* waiting for room in their socket, see transport_send */
+    struct list resting; /* to be watched, when that lasts, by `recv.waiting` */
     struct wheel *wheel;
     struct wheel_timer retry; /* set while some are stalled */
+    struct wheel_timer watch; /* ... resting, and perhaps once more */
 };
 
 struct transport {
@@ -87,12 +91,16 @@ struct transport {
     bool awaiting_room;  /* ... nothing of ours: it waits for room */
     bool lost;           /* ... and what follows is on_send_failed */
     bool stalled;        /* a send found no room: it goes on by timer */
+    bool resting;        /* not read from, nor watched yet */
+    bool finished;       /* the peer's FIN was seen, with or without what came before */
     bool impatient;      /* sends may not wait in the kernel any more */
     bool reset;          /* close with RST */
     bool write_finished; /* our FIN is out */
 };
 
 void transport_reaper_init(struct transport_reaper *reaper, struct wheel *wheel);
+/* Nothing may be open any more. For those that ask for RECV_WATCH. */
+void transport_reaper_stop(struct transport_reaper *reaper);
 /* Closes the sockets of all transports that are quiet by now and calls their on_closed. */
 void transport_reap(struct transport_reaper *reaper);
 
@@ -102,7 +110,9 @@ void transport_open(struct transport *transport, struct ring *ring, struct trans
 
 /* Asks for a way of reading. RECV_STREAM: as bytes come; RECV_ONCE: one delivery of at most
  * bytes_max; RECV_READY: on_paused when there is something to read; RECV_OFF: none (what is under
- * way may still arrive). Where the current way has to end first, on_paused tells when to ask again.
+ * way may still arrive); RECV_WATCH: none, but on_finished or on_lost when the peer goes meanwhile,
+ * a moment later than otherwise: pauses are many, and most are too short to ask the kernel for it.
+ * Where the current way has to end first, on_paused tells when to ask again.
  * Calling it again with the same wish costs nothing. */
 void transport_read(struct transport *transport, enum recv_mode mode, u32 bytes_max);
 /* The wish that is repeated most. */
@@ -151,10 +161,16 @@ static inline u32 transport_leases_in(const struct transport *transport)
     return ring_chain_leases(transport->ring, &transport->recv.into);
 }
 
-/* True while the peer may still send. */
+/* True while there may be more to read. */
 static inline bool transport_readable(const struct transport *transport)
 {
     return transport->state == TRANSPORT_OPEN && !transport->recv.ended;
+}
+
+/* True while the peer may still send, as far as we know. */
+static inline bool transport_unfinished(const struct transport *transport)
+{
+    return transport_readable(transport) && !transport->finished;
 }
 
 #endif

@@ -309,6 +309,14 @@ static void on_end(struct transport *transport)
         client_close(client, false);
 }
 
+/* It was not read from, as an exchange had it; what it has still sent will be. */
+static void on_finished(struct transport *transport)
+{
+    struct client *client = client_of(transport);
+    if (client->state == CLIENT_EXCHANGING)
+        exchange_on_client_finished(client->exchange);
+}
+
 static void on_lost(struct transport *transport, struct ring_done done)
 {
     struct client *client = client_of(transport);
@@ -343,6 +351,7 @@ static const struct transport_events client_events = {
     .on_data = on_data,
     .on_paused = on_paused,
     .on_end = on_end,
+    .on_finished = on_finished,
     .on_sent = on_sent,
     .on_lost = on_lost,
     .on_send_failed = on_lost,

@@ -49,7 +49,7 @@ static u32 phase_timeout_ms(const struct exchange *exchange)
  * early. */
 static bool patience_is_short(const struct exchange *exchange)
 {
-    return !transport_readable(&exchange->client->transport) &&
+    return !transport_unfinished(&exchange->client->transport) &&
            !relay_pending(&exchange->response) && exchange->phase != EXCHANGE_TUNNEL &&
            exchange->route->timeouts.half_close_ms < phase_timeout_ms(exchange);
 }

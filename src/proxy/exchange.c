@@ -269,12 +269,21 @@ void exchange_on_client_data(struct exchange *exchange, struct lease_chain *data
     exchange_step(exchange);
 }
 
-void exchange_on_client_end(struct exchange *exchange)
+void exchange_on_client_finished(struct exchange *exchange)
 {
     if (exchange->phase == EXCHANGE_QUEUED) { /* most likely it is gone, and others wait, too */
         exchange_cancel(exchange, FAULT_CLIENT_GONE);
         return;
     }
+    if (exchange->phase == EXCHANGE_TUNNEL) /* the backend gets to know behind the bytes */
+        return;
+    if (exchange->phase != EXCHANGE_BACKING_OFF) /* a pause is short, and is not begun anew */
+        exchange_begin_deadline(exchange);
+    hedge_begin_deadline(exchange);
+}
+
+void exchange_on_client_end(struct exchange *exchange)
+{
     if (exchange->phase != EXCHANGE_TUNNEL) {
         if (exchange->request.state == RELAY_FLOWING) { /* it will never be complete */
             exchange_cancel(exchange, FAULT_CLIENT_GONE);
@@ -282,9 +291,7 @@ void exchange_on_client_end(struct exchange *exchange)
         }
         if (!client_input_waiting(exchange->client))
             exchange->keep_client = false;
-        if (exchange->phase != EXCHANGE_BACKING_OFF) /* a pause is short, and is not begun anew */
-            exchange_begin_deadline(exchange);
-        hedge_begin_deadline(exchange);
+        exchange_on_client_finished(exchange);
         return;
     }
     bool complete = relay_source_ended(&exchange->request);
@@ -305,8 +312,10 @@ void exchange_on_client_sent(struct exchange *exchange)
 
 void exchange_on_client_paused(struct exchange *exchange)
 {
-    if (exchange->client->backlog.bytes > 0)
+    if (exchange->client->backlog.bytes > 0) {
+        transport_read(&exchange->client->transport, RECV_WATCH, 0);
         return;
+    }
     relay_pump(&exchange->request, exchange->proxy);
     if (exchange->request.body_bytes > 0) /* some of it may have come */
         exchange_step(exchange);

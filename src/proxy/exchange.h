@@ -124,6 +124,8 @@ void exchange_follow(struct exchange *exchange, const struct config_route *route
 /* What the client's transport tells while an exchange is on. Each may end the exchange. */
 void exchange_on_client_data(struct exchange *exchange, struct lease_chain *data);
 void exchange_on_client_end(struct exchange *exchange);
+/* The same, but some of what it has sent may still be unread. */
+void exchange_on_client_finished(struct exchange *exchange);
 void exchange_on_client_sent(struct exchange *exchange);
 void exchange_on_client_paused(struct exchange *exchange);
 /* Ends the exchange badly: answers with a page if nothing was sent yet, else shows the cut. */

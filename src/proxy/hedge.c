@@ -175,7 +175,7 @@ static bool is_of_the_kind(const struct exchange *exchange)
     return waits && is_read_only(exchange) && exchange->hedge == HEDGE_POSSIBLE &&
            exchange->tried_count == 0 && exchange->request.body == HTTP_BODY_NONE &&
            !exchange->upgrade && exchange->trial == CIRCUIT_TRIAL_NONE &&
-           transport_readable(&exchange->client->transport);
+           transport_unfinished(&exchange->client->transport);
 }
 
 u64 hedge_due_ns(const struct exchange *exchange)

@@ -34,7 +34,7 @@ bool client_keep_back(struct client *client, struct lease_chain *data)
     ring_chain_append(proxy->ring, &client->backlog, data);
     if (client->exchange)
         client->exchange->request.held_back = true;
-    transport_read(&client->transport, RECV_OFF, 0);
+    transport_read(&client->transport, RECV_WATCH, 0);
     return !ring_leases_scarce(proxy->ring);
 }
 

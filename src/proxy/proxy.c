@@ -206,6 +206,7 @@ void proxy_destroy(struct proxy *proxy)
     removal_stop(proxy);
     scarcity_stop(proxy);
     uploads_stop(proxy);
+    transport_reaper_stop(&proxy->reaper);
     overload_deinit(proxy);
     snapshot_unpin(proxy->snapshot, proxy->worker);
     upstreams_destroy(proxy->upstreams);

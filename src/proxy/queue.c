@@ -247,7 +247,7 @@ static bool displace(struct exchange *exchange, struct queue *queue)
 static enum fault join(struct exchange *exchange, struct queue *queue, enum fault why)
 {
     u32 queue_max = exchange->route->queue_max;
-    if (queue_max == 0 || !transport_readable(&exchange->client->transport))
+    if (queue_max == 0 || !transport_unfinished(&exchange->client->transport))
         return why;
     if (!state_route_wait(exchange->proxy->queues.routes, queue->slot, queue_max) &&
         !displace(exchange, queue))

@@ -11,7 +11,8 @@
  *
  *   little is coming            RECV_STREAM   (receives stay armed: nothing to do per message)
  *   much is coming (`bulk`)     RECV_ONCE     (large single receives, one at a time)
- *   a full window waiting       RECV_OFF      (until the sink has taken some of it)
+ *   a full window waiting       RECV_OFF      (until the sink has taken some of it; RECV_WATCH
+ *                                              when the source is a client, which may go)
  *   through a pipe              RECV_READY    (see splice.c)
  *
  * The window is what may wait for the sink. It grows while the sink is quick, because few large
@@ -298,6 +299,12 @@ static u32 single_bytes(const struct relay *relay, u32 room)
     return (u32)min_u64(min_u64(to_come, room), shown);
 }
 
+/* No more of the source for now. */
+static void pause_source(struct relay *relay)
+{
+    transport_read(relay->source, relay->to_client ? RECV_OFF : RECV_WATCH, 0);
+}
+
 /* Asks the source for what the window has room for. */
 static void pace(struct relay *relay, struct proxy *proxy)
 {
@@ -305,13 +312,16 @@ static void pace(struct relay *relay, struct proxy *proxy)
         return;
     if (relay->state != RELAY_FLOWING) { /* the next message, or the peer's end */
         if (UNLIKELY(relay->held_back))
-            transport_read(relay->source, RECV_OFF, 0);
+            pause_source(relay);
         else
             transport_stream(relay->source);
         return;
     }
     if (relay_splices(relay)) {
-        transport_read(relay->source, relay_pending(relay) ? RECV_OFF : RECV_READY, 0);
+        if (relay_pending(relay))
+            pause_source(relay);
+        else
+            transport_read(relay->source, RECV_READY, 0);
         return;
     }
     u32 waiting = relay->queue.bytes + relay->sending_bytes;
@@ -319,7 +329,7 @@ static void pace(struct relay *relay, struct proxy *proxy)
     u32 room = window - min_u32(window, waiting);
     if (room < window / 2) {
         relay->bulk = true;
-        transport_read(relay->source, RECV_OFF, 0);
+        pause_source(relay);
     } else if (wants_singles(relay)) {
         transport_read(relay->source, RECV_ONCE, single_bytes(relay, room));
     } else {

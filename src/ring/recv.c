@@ -8,6 +8,7 @@
  *                    | is left
  *
  *   READY            | poll; whoever asked takes the bytes from the socket (see pipe.h)
+ *   WATCH            | poll for the peer's FIN alone; io_uring adds that and errors to every poll
  *
  * A multishot receive may bring more than its owner wants before it is stopped: all that is in the
  * socket, as long as leases are offered. While more than half of the leases are held, streams are
@@ -55,17 +56,11 @@ static void starve(struct ring *ring, struct ring_recv *recv)
     list_push_back(&ring->starved, &recv->waiting);
 }
 
-static void arm_poll(struct ring *ring, struct ring_recv *recv)
+static void arm_poll(struct ring *ring, struct ring_recv *recv, u32 events)
 {
     struct io_uring_sqe *sqe = ring_sqe(ring);
-    io_uring_prep_poll_add(sqe, recv->fd, POLLIN);
+    io_uring_prep_poll_add(sqe, recv->fd, events);
     ring_arm(&recv->op, sqe, RING_OP_RECV);
-}
-
-static void arm_ready(struct ring *ring, struct ring_recv *recv)
-{
-    recv->polling = true;
-    arm_poll(ring, recv);
 }
 
 static void arm_stream(struct ring *ring, struct ring_recv *recv)
@@ -73,7 +68,7 @@ static void arm_stream(struct ring *ring, struct ring_recv *recv)
     if (ring_has(ring, RING_CAP_BUFFER_RING))
         arm_offered(ring, recv, ring_has(ring, RING_CAP_MULTISHOT_RECV) && !leases_half_held(ring));
     else
-        arm_poll(ring, recv);
+        arm_poll(ring, recv, POLLIN);
 }
 
 /* Takes leases for bytes_max, or as many as there are. */
@@ -118,39 +113,54 @@ static void arm_once(struct ring *ring, struct ring_recv *recv)
 
 static void arm(struct ring *ring, struct ring_recv *recv)
 {
-    if (recv->mode == RECV_ONCE)
+    recv->polling = recv->mode == RECV_READY || recv->mode == RECV_WATCH;
+    if (recv->polling)
+        arm_poll(ring, recv, recv->mode == RECV_READY ? POLLIN : POLLRDHUP);
+    else if (recv->mode == RECV_ONCE)
         arm_once(ring, recv);
-    else if (recv->mode == RECV_READY)
-        arm_ready(ring, recv);
     else
         arm_stream(ring, recv);
+}
+
+/* Another mode, as soon as nothing is armed for the one it is in. */
+static void change_mode(struct ring *ring, struct ring_recv *recv, enum recv_mode mode)
+{
+    bool watching = recv->mode == RECV_WATCH;
+    recv->mode = (u8)mode;
+    if (!ring_recv_owed(recv))
+        arm(ring, recv);
+    else if (watching)
+        ring_cancel(ring, &recv->op);
 }
 
 void ring_recv_stream(struct ring *ring, struct ring_recv *recv)
 {
     ASSERT(!recv->ended);
     ASSERT(recv->mode != RECV_ONCE || !ring_recv_owed(recv));
-    recv->mode = RECV_STREAM;
     recv->stopping = false;
-    if (!ring_recv_owed(recv))
-        arm(ring, recv);
+    change_mode(ring, recv, RECV_STREAM);
 }
 
 void ring_recv_once(struct ring *ring, struct ring_recv *recv, u32 bytes_max)
 {
     ASSERT(!recv->ended);
-    ASSERT(!ring_recv_owed(recv));
-    recv->mode = RECV_ONCE;
+    ASSERT(!ring_recv_owed(recv) || recv->mode == RECV_WATCH);
     recv->bytes_max = bytes_max;
-    arm(ring, recv);
+    change_mode(ring, recv, RECV_ONCE);
 }
 
 void ring_recv_ready(struct ring *ring, struct ring_recv *recv)
 {
     ASSERT(!recv->ended);
+    ASSERT(!ring_recv_owed(recv) || recv->mode == RECV_WATCH);
+    change_mode(ring, recv, RECV_READY);
+}
+
+void ring_recv_watch(struct ring *ring, struct ring_recv *recv)
+{
+    ASSERT(!recv->ended);
     ASSERT(!ring_recv_owed(recv));
-    recv->mode = RECV_READY;
-    arm(ring, recv);
+    change_mode(ring, recv, RECV_WATCH);
 }
 
 void ring_recv_stop(struct ring *ring, struct ring_recv *recv)
@@ -312,6 +322,16 @@ static void once_completed(struct ring *ring, struct ring_recv *recv, i32 result
         recv_failed(ring, recv, -result);
 }
 
+/* A FIN of both sides is no error. */
+static void watch_completed(struct ring_recv *recv, i32 events)
+{
+    recv->mode = RECV_OFF;
+    if (events & POLLERR)
+        end(recv, RING_RESET, ECONNRESET);
+    else
+        recv->class->on_finished(recv);
+}
+
 /* Meanwhile its owner may have wished for something else. */
 static void poll_completed(struct ring *ring, struct ring_recv *recv, i32 result)
 {
@@ -321,6 +341,8 @@ static void poll_completed(struct ring *ring, struct ring_recv *recv, i32 result
     } else if (recv->mode == RECV_READY) {
         recv->mode = RECV_OFF;
         recv->class->on_stopped(recv);
+    } else if (recv->mode == RECV_WATCH) {
+        watch_completed(recv, result);
     } else if (recv->mode == RECV_OFF && !recv->stopping) {
         end(recv, RING_CANCELED, 0); /* abandoned: it was shut down */
     } else {

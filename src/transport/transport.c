@@ -6,7 +6,8 @@
 #include "base/clock.h"
 
 #define RETRY_NS (10 * NS_PER_MS)
-enum { RETRIES_AT_ONCE = 64 };
+#define WATCH_NS (100 * NS_PER_MS)
+enum { RETRIES_AT_ONCE = 64, WATCHED_AT_ONCE = 256 };
 
 static struct transport *transport_of_recv(struct ring_recv *recv)
 {
@@ -41,6 +42,7 @@ static void stop_waiting(struct transport *transport);
 
 static void finished(struct transport *transport)
 {
+    transport->finished = true;
     stop_waiting(transport);
     transport->events->on_end(transport);
 }
@@ -63,6 +65,15 @@ static void on_stopped(struct ring_recv *recv)
         transport->events->on_paused(transport);
     else
         settle(transport);
+}
+
+static void on_finished(struct ring_recv *recv)
+{
+    struct transport *transport = transport_of_recv(recv);
+    ASSERT(transport->state == TRANSPORT_OPEN); /* closing takes it out of RECV_WATCH */
+    transport->finished = true;
+    stop_waiting(transport);
+    transport->events->on_finished(transport);
 }
 
 void transport_hold_init(struct transport_hold *hold, void (*on_free)(struct transport_hold *))
@@ -216,7 +227,41 @@ static void stop_waiting(struct transport *transport)
     ring_cancel(transport->ring, &transport->send_op);
 }
 
-static const struct ring_recv_class recv_class = {"recv", on_data, on_end, on_stopped};
+/* ---- Watching ---- */
+
+static void rest(struct transport *transport)
+{
+    struct transport_reaper *reaper = transport->reaper;
+    if (reaper->watch.deadline_ns == 0)
+        wheel_set(reaper->wheel, &reaper->watch, ring_now_ns(transport->ring) + WATCH_NS);
+    transport->resting = true;
+    list_push_back(&reaper->resting, &transport->recv.waiting);
+}
+
+static void unrest(struct transport *transport)
+{
+    transport->resting = false;
+    list_remove(&transport->recv.waiting);
+}
+
+/* Whoever rests just now, for however long: so it is no more than a few each second of those that
+ * pause all the time. */
+static void on_watch(struct wheel_timer *timer)
+{
+    struct transport_reaper *reaper = container_of(timer, struct transport_reaper, watch);
+    u64 next_ns = 0;
+    for (u32 i = 0; i < WATCHED_AT_ONCE && !list_empty(&reaper->resting); i++) {
+        struct ring_recv *recv = container_of(reaper->resting.next, struct ring_recv, waiting);
+        struct transport *transport = transport_of_recv(recv);
+        next_ns = ring_now_ns(transport->ring) + RETRY_NS;
+        unrest(transport);
+        ring_recv_watch(transport->ring, recv);
+    }
+    if (!list_empty(&reaper->resting))
+        wheel_set(reaper->wheel, timer, next_ns);
+}
+
+static const struct ring_recv_class recv_class = {"recv", on_data, on_end, on_stopped, on_finished};
 static const struct ring_op_class send_class = {"send", on_sent};
 
 void transport_reaper_init(struct transport_reaper *reaper, struct wheel *wheel)
@@ -224,7 +269,16 @@ void transport_reaper_init(struct transport_reaper *reaper, struct wheel *wheel)
     *reaper = (struct transport_reaper){.wheel = wheel};
     list_init(&reaper->closed);
     list_init(&reaper->stalled);
+    list_init(&reaper->resting);
     wheel_timer_init(&reaper->retry, on_retry);
+    wheel_timer_init(&reaper->watch, on_watch);
+}
+
+void transport_reaper_stop(struct transport_reaper *reaper)
+{
+    ASSERT(list_empty(&reaper->closed) && list_empty(&reaper->stalled));
+    ASSERT(list_empty(&reaper->resting));
+    wheel_clear(reaper->wheel, &reaper->watch);
 }
 
 void transport_reap(struct transport_reaper *reaper)
@@ -260,26 +314,34 @@ void transport_read(struct transport *transport, enum recv_mode mode, u32 bytes_
     ASSERT(transport->state == TRANSPORT_OPEN);
     if (recv->ended)
         return;
+    if (transport->resting && mode != RECV_WATCH)
+        unrest(transport);
     switch (mode) {
     case RECV_STREAM:
         if (recv->mode != RECV_ONCE)
             ring_recv_stream(transport->ring, recv);
         break; /* a single receive ends by itself: the wish is repeated with its data */
     case RECV_ONCE:
-        if (!ring_recv_owed(recv))
+        if (!ring_recv_owed(recv) || recv->mode == RECV_WATCH)
             ring_recv_once(transport->ring, recv, bytes_max);
         else if (recv->mode == RECV_STREAM)
             ring_recv_stop(transport->ring, recv);
         break;
     case RECV_READY:
-        if (!ring_recv_owed(recv))
+        if (!ring_recv_owed(recv) || recv->mode == RECV_WATCH)
             ring_recv_ready(transport->ring, recv);
         else if (recv->mode == RECV_STREAM)
             ring_recv_stop(transport->ring, recv);
         break;
     case RECV_OFF:
+        if (recv->mode == RECV_STREAM || recv->mode == RECV_WATCH)
+            ring_recv_stop(transport->ring, recv);
+        break;
+    case RECV_WATCH:
         if (recv->mode == RECV_STREAM)
             ring_recv_stop(transport->ring, recv);
+        if (!ring_recv_owed(recv) && !transport->resting && !transport->finished)
+            rest(transport);
         break;
     }
 }
@@ -347,6 +409,8 @@ void transport_close(struct transport *transport, bool reset)
         unstall(transport);
         let_go(transport);
     }
+    if (transport->resting)
+        unrest(transport);
     if (reset) { /* no FIN may come before the RST, or the peer could take it for a proper end */
         ring_recv_stop(transport->ring, &transport->recv);
         ring_cancel(transport->ring, &transport->send_op);

@@ -1,10 +1,12 @@
 """Client gone: the exchange with the origin is cancelled (issue, Forwarding)."""
+import select
 import threading
 
 import pytest
 
 from lib.client import request
 from lib.origin import answer, serve, wait_event, wait_until
+from lib.wire import WAIT_SECONDS
 
 ENDINGS = ["close", "reset"]
 
@@ -17,7 +19,7 @@ def check_serving(lab):
 
 def start(lab, handler, *data):
     """A client that sent `data` to a proxy before an origin with this handler."""
-    proxy = lab.proxy(lab.origin(handler))
+    proxy = lab.proxy(lab.origin(handler), timeouts={"responseHead": 600_000})  # not that one
     client = lab.client(proxy)
     client.send(*data)
     return client, lab.origins[0]
@@ -93,14 +95,34 @@ def test_in_the_middle_of_an_upload(lab, ending, framing, part):
     check_serving(lab)
 
 
+def test_in_the_middle_of_an_upload_that_fills_all_buffers(lab):
+    """The origin takes no more, so nobody reads from the client when it resets."""
+    def handler(connection):
+        connection.read_request(body=False)
+        poll = select.poll()
+        poll.register(connection.sock, 0)  # errors and hang-ups only
+        assert poll.poll(WAIT_SECONDS * 1000)
+
+    client, origin = start(lab, handler, request("PUT", "/", "Content-Length: 1000000000"))
+    origin.wait_requests(1)
+    client.sock.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        client.send(bytes(100_000_000))
+    client.reset()
+    wait_event(origin.connections[0].ended, "the origin sees its connection end")
+    check_serving(lab)
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_with_pipelined_requests_waiting(lab, ending):
-    """Requests of a client that went are not begun."""
+@pytest.mark.parametrize("fill", [0, 10_000])
+def test_with_pipelined_requests_waiting(lab, ending, fill):
+    """Requests of a client that went are not begun, whether they were read or not."""
     def handler(connection):
         connection.read_request()
         connection.wait_closed()
 
-    client, origin = start(lab, handler, request("GET", "/1") + request("GET", "/2"))
+    early = request("GET", "/2", "X-Fill: " + "f" * fill) * 4
+    client, origin = start(lab, handler, request("GET", "/1") + early)
     origin.wait_requests(1)
     getattr(client, ending)()
     wait_event(origin.connections[0].ended, "the origin sees its connection end")

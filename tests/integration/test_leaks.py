@@ -10,11 +10,12 @@ from lib.wire import Closed
 SEED = int(os.environ.get("SEED", "20260113"))
 ENDINGS = 10_000
 THREADS = 8
+EARLY = request("GET", "/", "X-Fill: " + "f" * 9000) * 3  # more than an inbox holds
 
 REQUESTS = [
     request(), request("HEAD"), request("GET", "/big"), request("GET", "/chunked"),
     request("GET", "/close"), request("GET", "/cut"), request("GET", "/garbage"),
-    request("GET", "/reset"), request("GET", "/none"), request("GET", "/early"),
+    request("GET", "/reset"), request("GET", "/none") + EARLY, request("GET", "/early"),
     request("POST", "/", body=b"b" * 5000),
     request("POST", "/early", body=b"b" * 50_000),
     request("POST", "/", "Transfer-Encoding: chunked") + chunked(b"c" * 300, b"d" * 3000),

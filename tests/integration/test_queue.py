@@ -163,8 +163,11 @@ def test_never_more_at_a_backend_than_it_may(lab, workers):
 
 
 def test_gone_while_waiting(lab):
-    """A client that goes, with FIN or RST, leaves the queue; its request is never sent."""
+    """A client that goes, with FIN or RST, leaves the queue, also when so much has come from it
+    that it is not read from any more; its request is never sent."""
     proxy, gate, clients = line_up(lab, 6, workers=2)
+    for index in (1, 3):
+        clients[index].send(request("GET", "/early", "X-Fill: " + "f" * 10000) * 4)
     clients[1].close()
     clients[3].reset()
     clients[4].sock.shutdown(socket.SHUT_WR)

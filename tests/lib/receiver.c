@@ -42,7 +42,16 @@ static void on_stopped(struct ring_recv *recv)
     receiver->stops++;
 }
 
-static const struct ring_recv_class receiver_class = {"test", on_data, on_end, on_stopped};
+static void on_finished(struct ring_recv *recv)
+{
+    struct receiver *receiver = receiver_of(recv);
+    assert_false(receiver->ended);
+    assert_false(ring_recv_owed(recv));
+    receiver->finishes++;
+}
+
+static const struct ring_recv_class receiver_class = {"test", on_data, on_end, on_stopped,
+                                                      on_finished};
 
 void receiver_init(struct receiver *receiver, struct ring *ring, int fd, u32 seed)
 {

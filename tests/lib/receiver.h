@@ -12,8 +12,9 @@ struct receiver {
     u64 received; /* bytes so far, checked against pattern `seed` */
     u32 seed;
     u32 deliveries;
-    u32 largest; /* delivery */
-    u32 stops;   /* calls of on_stopped */
+    u32 largest;  /* delivery */
+    u32 stops;    /* calls of on_stopped */
+    u32 finishes; /* on_finished */
     bool ended;
     bool keeps; /* leases are given back by the test, not at once */
 };

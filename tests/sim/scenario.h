@@ -6,6 +6,7 @@
  *   scenarios_tunnels.c    what follows an upgrade
  *   scenarios_origins.c    who the client is: PROXY protocol, unix sockets, IPv6
  *   scenarios_endings.c    clients and backends that go, in each phase, and malformed messages
+ *   scenarios_gone.c       clients that go while nobody reads from them
  *   scenarios_retry.c      what is tried again, where, and how often
  *   scenarios_failover.c   what a backend may have begun, and another one does again
  *   scenarios_hedge.c      a second attempt while the first one still waits

@@ -73,6 +73,8 @@ struct sim_peer *sim_waiting_client(struct sim *sim, int listen_fd);
 bool sim_sockets_advance(struct sim *sim, bool force);
 /* Something for ring_recv: bytes, the end or an error. */
 bool sim_readable(const struct sim_peer *peer);
+/* What a poll for POLLIN, for POLLOUT, or for POLLRDHUP alone tells now; 0 = nothing. */
+i32 sim_poll_events(const struct sim_peer *peer, u32 asked);
 /* How many bytes to move of as many as could be. */
 usize sim_piece(struct sim *sim, usize available);
 void sim_sockets_deinit(struct sim *sim);
@@ -90,6 +92,7 @@ struct sim_op {
     struct address address;         /* to connect to */
     u32 iov_count;                  /* 0 = a receive into the buffer ring */
     u32 rest;                       /* rounds before anything happens */
+    u32 events;                     /* what a poll asks for */
     int fd;
     u8 opcode;
     bool multishot;

@@ -256,33 +256,15 @@ static enum step step_receive(struct sim *sim, struct sim_op *op)
     return peer->visible > 0 ? deliver(sim, op, peer) : receive_end(sim, op, peer);
 }
 
-/* POLLERR, POLLHUP and POLLRDHUP end every poll. */
-static enum step step_room(struct sim *sim, struct sim_op *op)
-{
-    const struct sim_peer *peer = sim_socket(sim, op->fd);
-    i32 events = peer->fin_visible ? POLLRDHUP : 0;
-    if (op->canceled && !op->late)
-        return finish(sim, op, -ECANCELED, 0);
-    if (peer->reset_visible || peer->end_pending == SIM_RESET || peer->shut_write ||
-        (peer->local && peer->peer_closed))
-        events |= POLLERR | POLLHUP;
-    if (peer->window > peer->in.len || peer->peer_closed)
-        events |= POLLOUT;
-    if (events)
-        return finish(sim, op, events, 0);
-    return op->canceled ? finish(sim, op, -ECANCELED, 0) : STEP_NONE;
-}
-
 static enum step step_poll(struct sim *sim, struct sim_op *op)
 {
-    if (op->room)
-        return step_room(sim, op);
-    if (op->canceled)
-        return finish(sim, op, -ECANCELED, 0);
     const struct sim_peer *peer = sim_socket(sim, op->fd);
     bool listens = peer->link == SIM_LINK_LISTENING;
-    bool ready = listens ? sim_waiting_client(sim, op->fd) != NULL : sim_readable(peer);
-    return ready ? finish(sim, op, POLLIN, 0) : STEP_NONE;
+    i32 events = listens ? (sim_waiting_client(sim, op->fd) ? POLLIN : 0)
+                         : sim_poll_events(peer, op->events);
+    if (op->canceled && (!op->late || !events))
+        return finish(sim, op, -ECANCELED, 0);
+    return events ? finish(sim, op, events, 0) : STEP_NONE;
 }
 
 /* The ring's own wait for ring_wake(). */
@@ -455,6 +437,12 @@ static void begin_send(struct sim_op *op, const struct io_uring_sqe *sqe)
     op->hash = hash_send(op);
 }
 
+static void begin_poll(struct sim_op *op, const struct io_uring_sqe *sqe)
+{
+    op->events = sqe->poll32_events;
+    op->room = asks_for_room(sqe);
+}
+
 static void cancel(struct sim *sim, const struct io_uring_sqe *sqe)
 {
     for (u32 i = 0; i < sim->op_count; i++) {
@@ -489,7 +477,7 @@ void sim_op_begin(struct sim *sim, const struct io_uring_sqe *sqe)
     else if (sqe->opcode == IORING_OP_CONNECT)
         read_address(op, sqe);
     else if (sqe->opcode == IORING_OP_POLL_ADD)
-        op->room = asks_for_room(sqe);
+        begin_poll(op, sqe);
     else if (is_send(sqe->opcode, false))
         begin_send(op, sqe);
     op->rest = sim_chance(sim, sim->manners.rest_percent) ? sim_random(sim, REST_ROUNDS_MAX) : 0;

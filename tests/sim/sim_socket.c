@@ -1,5 +1,6 @@
 /* Sockets: what src/ring/socket.c is to the real ring, and the peers at the other ends. */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 
 #include "config/address.h"
@@ -91,6 +92,31 @@ struct sim_peer *sim_socket(struct sim *sim, int fd)
 bool sim_readable(const struct sim_peer *peer)
 {
     return peer->visible > 0 || peer->error || peer->fin_visible || peer->shut_read;
+}
+
+/* POLLERR, POLLHUP and POLLRDHUP end every poll; of those who wait for bytes nobody looks at them.
+ */
+i32 sim_poll_events(const struct sim_peer *peer, u32 asked)
+{
+    bool ended = peer->fin_visible || peer->shut_read;
+    bool closed = peer->local && peer->peer_closed;
+    i32 events = ended ? POLLRDHUP : 0;
+    switch (asked) {
+    case POLLIN:
+        return sim_readable(peer) ? POLLIN : 0;
+    case POLLOUT:
+        if (peer->reset_visible || peer->end_pending == SIM_RESET || peer->shut_write || closed)
+            events |= POLLERR | POLLHUP;
+        if (peer->window > peer->in.len || peer->peer_closed)
+            events |= POLLOUT;
+        return events;
+    case POLLRDHUP: /* a FIN of both sides is POLLHUP, too */
+        if (ended && (peer->reset_visible || peer->shut_write || closed))
+            events |= POLLHUP;
+        return peer->reset_visible ? events | POLLERR : events;
+    default:
+        sim_fail("a poll for %u", asked);
+    }
 }
 
 /* The peer learns that the connection is broken, perhaps before it got what is under way. */

@@ -276,6 +276,99 @@ static void an_abandoned_receive_ends_with_its_socket(void **state)
     connection_close(&c);
 }
 
+/* ---- Watching ---- */
+
+static void watching_tells_of_a_fin_and_leaves_the_bytes(void **state)
+{
+    struct connection c;
+    connection_open(&c, state, LEASES);
+    ring_recv_watch(c.ring, &c.receiver.recv);
+    peer_sends(&c, 30000);
+    ring_settle(c.ring);
+    assert_false(receiver_quiet(&c.receiver));
+    peer_sends(&c, 30000);
+    shutdown(c.peer, SHUT_WR);
+    TURN_UNTIL(c.ring, c.receiver.finishes == 1);
+    assert_true(receiver_quiet(&c.receiver));
+    assert_int_equal(c.receiver.received, 0);
+    ring_recv_stream(c.ring, &c.receiver.recv);
+    TURN_UNTIL(c.ring, c.receiver.ended);
+    assert_int_equal(c.receiver.received, c.sent);
+    assert_int_equal(c.receiver.end.status, RING_END);
+    connection_close(&c);
+}
+
+static void watching_tells_of_a_reset(void **state)
+{
+    struct connection c;
+    connection_open(&c, state, LEASES);
+    peer_sends(&c, 30000);
+    ring_recv_watch(c.ring, &c.receiver.recv);
+    ring_settle(c.ring);
+    close_with_reset(c.peer);
+    c.peer = -1;
+    TURN_UNTIL(c.ring, c.receiver.ended);
+    assert_int_equal(c.receiver.end.status, RING_RESET);
+    assert_int_equal(c.receiver.finishes + c.receiver.stops, 0);
+    connection_close(&c);
+}
+
+/* Both sides have finished: what was sent is still to be read. */
+static void a_fin_of_both_sides_is_no_reset(void **state)
+{
+    struct connection c;
+    connection_open(&c, state, LEASES);
+    peer_sends(&c, 30000);
+    ring_shutdown(c.ring, c.fd, SHUT_WR);
+    shutdown(c.peer, SHUT_WR);
+    ring_recv_watch(c.ring, &c.receiver.recv);
+    TURN_UNTIL(c.ring, c.receiver.finishes == 1);
+    ring_recv_stream(c.ring, &c.receiver.recv);
+    TURN_UNTIL(c.ring, c.receiver.ended);
+    assert_int_equal(c.receiver.received, c.sent);
+    assert_int_equal(c.receiver.end.status, RING_END);
+    connection_close(&c);
+}
+
+static void watching_changes_into_every_other_mode(void **state)
+{
+    struct connection c;
+    connection_open(&c, state, LEASES);
+    for (u32 i = 0; i < 8; i++) {
+        u32 stops = c.receiver.stops;
+        ring_recv_watch(c.ring, &c.receiver.recv);
+        if (i < 4)
+            ring_settle(c.ring);
+        peer_sends(&c, 10);
+        if (i % 4 == 0)
+            ring_recv_stream(c.ring, &c.receiver.recv);
+        else if (i % 4 == 1)
+            ring_recv_once(c.ring, &c.receiver.recv, 100);
+        else if (i % 4 == 2)
+            ring_recv_ready(c.ring, &c.receiver.recv);
+        else
+            ring_recv_stop(c.ring, &c.receiver.recv);
+        if (i % 4 >= 2) {
+            TURN_UNTIL(c.ring, c.receiver.stops == stops + 1);
+            assert_true(receiver_quiet(&c.receiver));
+            ring_recv_stream(c.ring, &c.receiver.recv);
+        }
+        await_all(&c);
+        if (!receiver_quiet(&c.receiver)) {
+            stops = c.receiver.stops;
+            ring_recv_stop(c.ring, &c.receiver.recv);
+            TURN_UNTIL(c.ring, c.receiver.stops == stops + 1);
+        }
+    }
+    assert_int_equal(c.receiver.finishes, 0);
+    ring_recv_watch(c.ring, &c.receiver.recv);
+    ring_settle(c.ring);
+    ring_recv_abandon(&c.receiver.recv);
+    ring_shutdown(c.ring, c.fd, SHUT_RDWR);
+    TURN_UNTIL(c.ring, c.receiver.ended);
+    connection_close(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +384,10 @@ int main(void)
         cmocka_unit_test(a_stop_taken_back_goes_on_streaming),
         cmocka_unit_test(a_single_receive_can_be_stopped),
         cmocka_unit_test(an_abandoned_receive_ends_with_its_socket),
+        cmocka_unit_test(watching_tells_of_a_fin_and_leaves_the_bytes),
+        cmocka_unit_test(watching_tells_of_a_reset),
+        cmocka_unit_test(a_fin_of_both_sides_is_no_reset),
+        cmocka_unit_test(watching_changes_into_every_other_mode),
     };
     return ring_variants_run("ring receivers", tests, ARRAY_COUNT(tests));
 }

@@ -35,7 +35,7 @@ static void peer_sends(struct walker *walker, struct rng *rng)
 static void step(struct walker *walker, struct ring *ring, struct rng *rng)
 {
     struct receiver *receiver = &walker->receiver;
-    switch (rng_below(rng, 10)) {
+    switch (rng_below(rng, 12)) {
     case 0:
     case 1:
         if (receiver->recv.mode != RECV_ONCE)
@@ -43,7 +43,7 @@ static void step(struct walker *walker, struct ring *ring, struct rng *rng)
         break;
     case 2:
     case 3:
-        if (receiver_quiet(receiver))
+        if (receiver_quiet(receiver) || receiver->recv.mode == RECV_WATCH)
             ring_recv_once(ring, &receiver->recv, rng_below(rng, 100000) + 1);
         break;
     case 4:
@@ -59,6 +59,11 @@ static void step(struct walker *walker, struct ring *ring, struct rng *rng)
         break;
     case 9:
         receiver_let_go(receiver);
+        break;
+    case 10:
+    case 11:
+        if (receiver_quiet(receiver))
+            ring_recv_watch(ring, &receiver->recv);
         break;
     }
     if (rng_below(rng, 3) == 0)

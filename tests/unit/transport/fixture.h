@@ -22,7 +22,7 @@ struct subject {
     int peer;
     u64 sent; /* by the peer */
     u64 received;
-    u32 deliveries, paused, ended, sent_events, lost, send_failed, closed;
+    u32 deliveries, paused, ended, finished, sent_events, lost, send_failed, closed;
     struct ring_done done;
     enum { AND_GO_ON, AND_CLOSE, AND_RESET } on_event; /* what the handlers do besides */
 };
@@ -64,6 +64,12 @@ static void on_end(struct transport *transport)
     act(subject_of(transport));
 }
 
+static void on_finished(struct transport *transport)
+{
+    subject_of(transport)->finished++;
+    act(subject_of(transport));
+}
+
 static void on_sent(struct transport *transport)
 {
     subject_of(transport)->sent_events++;
@@ -98,6 +104,7 @@ static const struct transport_events events = {
     .on_data = on_data,
     .on_paused = on_paused,
     .on_end = on_end,
+    .on_finished = on_finished,
     .on_sent = on_sent,
     .on_lost = on_lost,
     .on_send_failed = on_send_failed,
@@ -129,6 +136,8 @@ static void subject_close(struct subject *subject)
     transport_close(&subject->transport, false);
     if (subject->closed == 0)
         await_closed(subject);
+    transport_reaper_stop(&subject->reaper);
+    assert_int_equal(wheel_next_ns(&subject->wheel), UINT64_MAX);
     assert_int_equal(ring_leases_held(subject->ring), 0);
     ring_destroy(subject->ring);
     if (subject->peer >= 0)
