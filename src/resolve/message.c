@@ -3,9 +3,7 @@
  * server's response is all about our question, and nothing else in it is looked at. */
 #include "resolve/message.h"
 
-#include <ares.h>
 #include <assert.h>
-#include <limits.h>
 
 #include "base/slice.h"
 
@@ -13,6 +11,9 @@ enum {
     HEADER_BYTES = 12,
     QUESTION_BYTES = 4, /* behind its name */
     RECORD_BYTES = 10,  /* the same */
+    LABEL_BYTES_MAX = 63,
+    NAME_POINTER = 0xc0, /* and above: the first of two bytes */
+    NAME_HOPS_MAX = 127, /* no name has more labels */
     SRV_BYTES = 6,
     CLASS_IN = 1,
     TYPE_CNAME = 5,
@@ -35,19 +36,11 @@ static u32 read_u32(const u8 *bytes)
     return (u32)read_u16(bytes) << 16 | read_u16(bytes + 2);
 }
 
-/* A name in the message at `at`, however it is compressed; `out` NULL: to be skipped. Returns the
- * bytes it takes there, 0 when it is malformed or no host's name. */
-static u32 name_read(const struct cursor *cursor, u32 at, char *out)
+static bool name_char(u8 c, char *out)
 {
-    char *name = NULL;
-    long taken = 0;
-    if (at >= cursor->len || cursor->len > INT_MAX ||
-        ares_expand_name(cursor->bytes + at, cursor->bytes, (int)cursor->len, &name, &taken) !=
-            ARES_SUCCESS)
-        return 0;
-    bool good = !out || message_name_copy(name, out);
-    ares_free_string(name);
-    return good && taken > 0 && taken <= (long)(cursor->len - at) ? (u32)taken : 0;
+    *out = ascii_lower((char)c);
+    return (*out >= 'a' && *out <= 'z') || (*out >= '0' && *out <= '9') || *out == '-' ||
+           *out == '_';
 }
 
 bool message_name_copy(const char *name, char out[MESSAGE_NAME_BYTES])
@@ -55,14 +48,68 @@ bool message_name_copy(const char *name, char out[MESSAGE_NAME_BYTES])
     usize len = strlen(name);
     if (len >= MESSAGE_NAME_BYTES)
         return false;
-    for (usize i = 0; i < len; i++) {
-        char c = ascii_lower(name[i]);
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'))
+    for (usize i = 0; i < len; i++)
+        if (!name_char((u8)name[i], &out[i]) && name[i] != '.')
             return false;
-        out[i] = c;
-    }
     memset(out + len, 0, MESSAGE_NAME_BYTES - len);
     return true;
+}
+
+/* The bytes that a name takes where it stands; 0 when it is malformed. Where it leads to is not
+ * looked at: an answer of 64 KB can lead each of thousands of names over as many bytes. */
+static u32 name_skip(const struct cursor *cursor, u32 from)
+{
+    u32 at = from;
+    while (at < cursor->len) {
+        u32 label = cursor->bytes[at];
+        if (label >= NAME_POINTER)
+            return cursor->len - at >= 2 ? at + 2 - from : 0;
+        if (label > LABEL_BYTES_MAX)
+            return 0;
+        at += 1 + label;
+        if (label == 0)
+            return at - from;
+    }
+    return 0;
+}
+
+static bool label_copy(const struct cursor *cursor, u32 at, u32 len, char *out)
+{
+    for (u32 i = 0; i < len; i++)
+        if (!name_char(cursor->bytes[at + i], &out[i]))
+            return false;
+    return true;
+}
+
+/* Compressed as it may be (RFC 1035 §4.1.4); false when it is malformed, or no host's name. A
+ * pointer leads to an earlier place than any before, so that there is no loop. */
+static bool name_read(const struct cursor *cursor, u32 at, char out[MESSAGE_NAME_BYTES])
+{
+    u32 len = 0, earliest = at, hops = 0;
+    memset(out, 0, MESSAGE_NAME_BYTES);
+    while (at < cursor->len && hops <= NAME_HOPS_MAX) {
+        u32 label = cursor->bytes[at++];
+        if (label == 0)
+            return true;
+        if (label >= NAME_POINTER && at < cursor->len) {
+            at = (label - NAME_POINTER) << 8 | cursor->bytes[at];
+            if (at >= earliest)
+                return false;
+            earliest = at;
+            hops++;
+            continue;
+        }
+        u32 dot = len > 0;
+        if (label > LABEL_BYTES_MAX || label > cursor->len - at ||
+            len + dot + label >= MESSAGE_NAME_BYTES ||
+            !label_copy(cursor, at, label, out + len + dot))
+            return false;
+        if (dot)
+            out[len] = '.';
+        len += dot + label;
+        at += label;
+    }
+    return false;
 }
 
 int message_compare(const struct message_record *a, const struct message_record *b)
@@ -109,7 +156,8 @@ static bool srv_read(const struct cursor *cursor, u32 at, u32 len, struct messag
     record->priority = read_u16(cursor->bytes + at);
     record->weight = read_u16(cursor->bytes + at + 2);
     record->port = read_u16(cursor->bytes + at + 4);
-    return name_read(cursor, at + SRV_BYTES, record->target) == len - SRV_BYTES;
+    return name_skip(cursor, at + SRV_BYTES) == len - SRV_BYTES &&
+           name_read(cursor, at + SRV_BYTES, record->target);
 }
 
 static bool data_read(const struct cursor *cursor, u32 len, enum message_type type,
@@ -128,10 +176,20 @@ static bool data_read(const struct cursor *cursor, u32 len, enum message_type ty
     return false;
 }
 
+/* The address "any" is where nobody is, or, to connect to, this machine: it is how some name
+ * servers say that a name is barred. */
+static bool is_any(const u8 address[16])
+{
+    static const u8 any[16];
+    return memcmp(address, any, sizeof(any)) == 0;
+}
+
 /* "." says that there is no such service (RFC 2782); a port of 0 cannot be connected to. */
 static bool is_usable(const struct message_record *record, enum message_type type)
 {
-    return type != MESSAGE_SRV || (record->target[0] != '\0' && record->port != 0);
+    if (type == MESSAGE_SRV)
+        return record->target[0] != '\0' && record->port != 0;
+    return !is_any(record->address);
 }
 
 /* A time with its first bit set is 0 (RFC 2181 §8). */
@@ -144,7 +202,7 @@ static u32 ttl_read(const u8 *bytes)
 static bool record_read(struct cursor *cursor, enum message_type type,
                         struct message_answer *answer)
 {
-    u32 name_bytes = name_read(cursor, cursor->at, NULL);
+    u32 name_bytes = name_skip(cursor, cursor->at);
     if (name_bytes == 0 || cursor->len - cursor->at - name_bytes < RECORD_BYTES)
         return false;
     const u8 *head = cursor->bytes + cursor->at + name_bytes;
@@ -169,7 +227,7 @@ static bool record_read(struct cursor *cursor, enum message_type type,
 static bool questions_skip(struct cursor *cursor, u32 count)
 {
     for (; count > 0; count--) {
-        u32 name_bytes = name_read(cursor, cursor->at, NULL);
+        u32 name_bytes = name_skip(cursor, cursor->at);
         if (name_bytes == 0 || cursor->len - cursor->at - name_bytes < QUESTION_BYTES)
             return false;
         cursor->at += name_bytes + QUESTION_BYTES;

@@ -19,10 +19,12 @@ static void require(bool condition)
 
 static void record_check(const struct message_record *record, enum message_type type)
 {
+    static const u8 any[16];
     char copy[MESSAGE_NAME_BYTES];
     require(record->target[MESSAGE_NAME_BYTES - 1] == '\0');
     require((record->target[0] != '\0') == (type == MESSAGE_SRV));
     require((record->port != 0) == (type == MESSAGE_SRV));
+    require(type == MESSAGE_SRV || memcmp(record->address, any, sizeof(any)) != 0);
     require(message_name_copy(record->target, copy));
     require(memcmp(copy, record->target, sizeof(copy)) == 0);
 }

@@ -18,6 +18,8 @@
 #define SRV_RECORD(priority, weight, port, bytes, target)                                          \
     OWNER "\0\x21\0\1\0\0\0\x3c\0" bytes priority weight port target
 
+enum { HEAD_BYTES = 12 + 9 };
+
 #define BYTES(text) (const u8 *)(text), (u32)(sizeof(text) - 1)
 
 /* In memory of exactly this size, so that sanitizers see a byte too many. */
@@ -117,12 +119,101 @@ static void records_of_a_wrong_size_are_refused(void **state)
 {
     static const char shorter[] = HEAD("\1") OWNER "\0\1\0\1\0\0\0\1\0\3\x0a\0\0";
     static const char longer[] = HEAD("\1") OWNER "\0\1\0\1\0\0\0\1\0\5\x0a\0\0\1\1";
-    static const char loop[] = HEAD("\1") "\xc0\x15\0\1\0\1\0\0\0\1\0\4\x0a\0\0\1";
     struct message_answer answer;
     (void)state;
     assert_false(read_exactly(BYTES(shorter), MESSAGE_A, &answer));
     assert_false(read_exactly(BYTES(longer), MESSAGE_A, &answer));
-    assert_false(read_exactly(BYTES(loop), MESSAGE_A, &answer));
+}
+
+/* Thousands of them could each lead over the whole message. */
+static void names_of_owners_are_not_followed(void **state)
+{
+    static const char loop[] = HEAD("\1") "\xc0\x15\0\1\0\1\0\0\0\1\0\4\x0a\0\0\1";
+    static const char label[] = HEAD("\1") "\x40" OWNER "\0\1\0\1\0\0\0\1\0\4\x0a\0\0\1";
+    struct message_answer answer;
+    (void)state;
+    assert_true(read_exactly(BYTES(loop), MESSAGE_A, &answer));
+    assert_int_equal(answer.count, 1);
+    assert_false(read_exactly(BYTES(label), MESSAGE_A, &answer)); /* of no kind there is */
+}
+
+static void targets_only_lead_back(void **state)
+{
+    /* the target is at 0x27 */
+    static const char itself[] = HEAD("\1") SRV_RECORD("\0\1", "\0\1", "\0\x50", "\x8", "\xc0\x27");
+    static const char within[] =
+        HEAD("\1") SRV_RECORD("\0\1", "\0\1", "\0\x50", "\x0a", "\1x\xc0\x27");
+    static const char ahead[] = HEAD("\2") SRV_RECORD("\0\1", "\0\1", "\0\x50", "\x8", "\xc0\x29")
+        A_RECORD("\0\0\0\1", "\x0a\0\0\1");
+    static const char dot[] = HEAD("\1") SRV_RECORD("\0\1", "\0\1", "\0\x50", "\x0b", "\3a.b\0");
+    static const char back[] =
+        HEAD("\1") SRV_RECORD("\0\1", "\0\1", "\0\x50", "\x0a", "\1x\xc0\x0e");
+    struct message_answer answer;
+    (void)state;
+    assert_false(read_exactly(BYTES(itself), MESSAGE_SRV, &answer));
+    assert_false(read_exactly(BYTES(within), MESSAGE_SRV, &answer));
+    assert_false(read_exactly(BYTES(ahead), MESSAGE_SRV, &answer));
+    assert_false(read_exactly(BYTES(dot), MESSAGE_SRV, &answer));
+    assert_true(read_exactly(BYTES(back), MESSAGE_SRV, &answer));
+    assert_string_equal(answer.at[0].target, "x.b");
+}
+
+/* A target of labels of one byte, each behind a pointer to the next one further ahead. */
+static void a_target_has_as_many_labels_as_a_name_can_have(void **state)
+{
+    (void)state;
+    for (u32 labels = 126; labels <= 128; labels++) {
+        static const u8 fixed[] = {0, 0, 16, 0, 1, 0, 0, 0, 0, 0x02, 0x5a}; /* 602 bytes of text */
+        u8 message[1024] = {0};
+        u32 at = HEAD_BYTES;
+        struct message_answer answer;
+        memcpy(message, HEAD("\2"), HEAD_BYTES);
+        memcpy(message + at, fixed, sizeof(fixed));
+        at += sizeof(fixed);
+        u32 last = at++; /* the end of all */
+        for (u32 i = 0; i < labels; i++) {
+            const u8 step[] = {1, 'a', (u8)(0xc0 | last >> 8), (u8)last};
+            memcpy(message + at, step, sizeof(step));
+            last = at;
+            at += sizeof(step);
+        }
+        at = HEAD_BYTES + sizeof(fixed) + 602;
+        const u8 service[] = {0xc0,
+                              0x0c,
+                              0,
+                              0x21,
+                              0,
+                              1,
+                              0,
+                              0,
+                              0,
+                              1,
+                              0,
+                              8,
+                              0,
+                              1,
+                              0,
+                              1,
+                              0,
+                              80,
+                              (u8)(0xc0 | last >> 8),
+                              (u8)last};
+        memcpy(message + at, service, sizeof(service));
+        bool good = read_exactly(message, at + (u32)sizeof(service), MESSAGE_SRV, &answer);
+        assert_int_equal(good, labels == 126);
+    }
+}
+
+/* Some servers say so that a name is barred; a connection to it would lead to this machine. */
+static void the_address_any_is_none(void **state)
+{
+    static const char message[] =
+        HEAD("\2") A_RECORD("\0\0\0\1", "\0\0\0\0") A_RECORD("\0\0\0\1", "\x0a\0\0\1");
+    struct message_answer answer;
+    (void)state;
+    assert_true(read_exactly(BYTES(message), MESSAGE_A, &answer));
+    assert_int_equal(answer.count, 1);
+    assert_memory_equal(answer.at[0].address, "\x0a\0\0\1", 4);
 }
 
 /* What is missing is missed, wherever it was cut. */
@@ -137,7 +228,7 @@ static void every_cut_is_noticed(void **state)
     assert_true(read_exactly(BYTES(message), MESSAGE_A, &answer));
 }
 
-enum { HEAD_BYTES = 12 + 9, MANY = 4000 };
+enum { MANY = 4000 };
 
 /* A message of `count` records with bodies of `len` bytes made by `write`. */
 static u8 *make_many(u32 count, u8 type, u16 len, void (*write)(u8 *body, u32 index))
@@ -213,6 +304,10 @@ int main(void)
         cmocka_unit_test(services_are_told_in_lower_case),
         cmocka_unit_test(what_is_no_host_name_is_refused),
         cmocka_unit_test(records_of_a_wrong_size_are_refused),
+        cmocka_unit_test(names_of_owners_are_not_followed),
+        cmocka_unit_test(targets_only_lead_back),
+        cmocka_unit_test(a_target_has_as_many_labels_as_a_name_can_have),
+        cmocka_unit_test(the_address_any_is_none),
         cmocka_unit_test(every_cut_is_noticed),
         cmocka_unit_test(of_too_many_records_the_first_in_order_are_kept),
         cmocka_unit_test(what_is_behind_the_records_that_are_kept_is_read_too),
