@@ -75,7 +75,7 @@ static void drop(struct name *name)
 static void need_hosts(struct resolver *resolver, const struct message_record *records, u32 count)
 {
     for (u32 i = 0; i < count; i++) {
-        struct name *host = name_take(resolver, NAME_HOST, records[i].target);
+        struct name *host = name_take(resolver, NAME_TARGET, records[i].target);
         if (host)
             host->needed = true;
     }
@@ -105,7 +105,7 @@ void names_collect(struct resolver *resolver)
 u32 name_lookups(const struct name *name, u32 *first)
 {
     u32 family = name->resolver->settings.family;
-    *first = name->kind == NAME_HOST && family == CONFIG_FAMILY_IPV6;
+    *first = name->kind != NAME_SERVICE && family == CONFIG_FAMILY_IPV6;
     return name->kind == NAME_SERVICE || family == CONFIG_FAMILY_IPV4 ||
                    family == CONFIG_FAMILY_IPV6
                ? 1

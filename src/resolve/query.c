@@ -168,8 +168,8 @@ static void lookup_start(struct resolver *resolver, struct lookup *lookup)
         lookup_end(lookup);
     } else {
         resolver->queries++;
-        ares_search(resolver->channel, lookup->name->text, CLASS_IN, (int)lookup->type, on_answer,
-                    lookup);
+        (lookup->name->kind == NAME_TARGET ? ares_query : ares_search)(
+            resolver->channel, lookup->name->text, CLASS_IN, (int)lookup->type, on_answer, lookup);
     }
 }
 

@@ -164,7 +164,7 @@ static u32 best_priority(const struct resolver *resolver, const struct lookup *s
     for (u32 i = 0; i < services->count; i++) {
         const struct message_record *record = &services->records[i];
         if (record->priority < best &&
-            host_is_known(name_find(resolver, NAME_HOST, record->target)))
+            host_is_known(name_find(resolver, NAME_TARGET, record->target)))
             best = record->priority;
     }
     return best;
@@ -177,7 +177,7 @@ static void service_list(struct finding *finding, const struct resolver *resolve
     u32 best = best_priority(resolver, services);
     for (u32 i = 0; i < services->count; i++) {
         const struct message_record *record = &services->records[i];
-        const struct name *host = name_find(resolver, NAME_HOST, record->target);
+        const struct name *host = name_find(resolver, NAME_TARGET, record->target);
         if (record->priority == best && host_is_known(host))
             host_list(finding, host, record->port, max_u32(record->weight, 1));
     }
@@ -186,10 +186,10 @@ static void service_list(struct finding *finding, const struct resolver *resolve
 
 static void name_list(struct finding *finding, const struct name *name, u16 port)
 {
-    if (name->kind == NAME_HOST)
-        host_list(finding, name, port, 1);
-    else
+    if (name->kind == NAME_SERVICE)
         service_list(finding, name->resolver, &name->lookups[0]);
+    else
+        host_list(finding, name, port, 1);
 }
 
 u32 resolver_find(const struct resolver *resolver, const struct config_backend *backend,
@@ -238,7 +238,7 @@ bool resolver_settled(const struct resolver *resolver)
 {
     list_each (node, following, &resolver->names) {
         const struct name *name = container_of(node, struct name, every);
-        if (name->kind == NAME_HOST ? !host_is_settled(name) : name->state == NAME_NEW)
+        if (name->kind == NAME_SERVICE ? name->state == NAME_NEW : !host_is_settled(name))
             return false;
     }
     return true;

@@ -40,7 +40,11 @@ struct lookup {
     bool asking;               /* under way */
 };
 
-enum name_kind { NAME_HOST, NAME_SERVICE };
+enum name_kind {
+    NAME_HOST,
+    NAME_SERVICE,
+    NAME_TARGET, /* a service's host: no search domain belongs to it (RFC 2782) */
+};
 enum name_state { NAME_NEW, NAME_GOOD, NAME_FAILING };
 
 /* A name that is wanted, for as long as it is. */

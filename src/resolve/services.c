@@ -10,7 +10,7 @@
 static const struct name *host_of(const struct resolver *resolver,
                                   const struct message_record *record)
 {
-    return name_find(resolver, NAME_HOST, record->target);
+    return name_find(resolver, NAME_TARGET, record->target);
 }
 
 bool host_is_known(const struct name *host)

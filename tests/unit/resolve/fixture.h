@@ -1,5 +1,5 @@
 /* The resolver alone, on a clock of its own: questions stay open until the test answers them.
- * A program that includes this wraps, by a line about linking, the three functions that have
+ * A program that includes this wraps, by a line about linking, the four functions that have
  * __wrap_ here. */
 #ifndef NEXTPROXY_TEST_RESOLVE_FIXTURE_H
 #define NEXTPROXY_TEST_RESOLVE_FIXTURE_H
@@ -26,6 +26,7 @@ struct question {
     enum message_type type;
     ares_callback callback; /* NULL: it is over */
     void *argument;
+    bool searched; /* in search domains, too */
 };
 
 static struct {
@@ -46,6 +47,8 @@ static struct {
 u64 __wrap_ring_now_ns(const struct ring *ring);
 void __wrap_ares_search(ares_channel channel, const char *name, int class, int type,
                         ares_callback callback, void *argument);
+void __wrap_ares_query(ares_channel channel, const char *name, int class, int type,
+                       ares_callback callback, void *argument);
 void __real_ares_destroy(ares_channel channel);
 void __wrap_ares_destroy(ares_channel channel);
 
@@ -65,6 +68,14 @@ void __wrap_ares_search(ares_channel channel, const char *name, int class, int t
     question->type = (enum message_type)type;
     question->callback = callback;
     question->argument = argument;
+    question->searched = true;
+}
+
+void __wrap_ares_query(ares_channel channel, const char *name, int class, int type,
+                       ares_callback callback, void *argument)
+{
+    __wrap_ares_search(channel, name, class, type, callback, argument);
+    world.questions[world.asked - 1].searched = false;
 }
 
 static inline void question_end(u32 index, int status, u8 *bytes, u32 len)

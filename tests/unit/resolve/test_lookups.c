@@ -1,5 +1,5 @@
 /* A and AAAA: each is asked for when it is due, and both together say how a name stands. */
-/* link: -Wl,--wrap=ares_search -Wl,--wrap=ares_destroy -Wl,--wrap=ring_now_ns */
+/* link: -Wl,--wrap=ares_search,--wrap=ares_query,--wrap=ares_destroy,--wrap=ring_now_ns */
 #include "fixture.h"
 
 #define NAME "n"

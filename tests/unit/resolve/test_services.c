@@ -1,5 +1,5 @@
 /* Services: what their SRV records and the addresses of their hosts make together. */
-/* link: -Wl,--wrap=ares_search -Wl,--wrap=ares_destroy -Wl,--wrap=ring_now_ns */
+/* link: -Wl,--wrap=ares_search,--wrap=ares_query,--wrap=ares_destroy,--wrap=ring_now_ns */
 #include "fixture.h"
 
 #define SERVICE "_http._tcp.test"
@@ -101,6 +101,22 @@ static void a_first_answer_is_replaced_while_nothing_is_known(void **state)
     assert_string_equal(leads_to(backend), "127.0.0.2:2000*1");
 }
 
+/* The names of hosts in an answer are whole: with a search domain behind it, one that does not
+ * exist could be found elsewhere. */
+static void only_names_of_the_configuration_are_searched_for(void **state)
+{
+    (void)state;
+    (void)want_name(SERVICE, true);
+    (void)want_name("a", false);
+    SERVICES({1, 1, 1000, "a"}, {1, 1, 1000, "b"});
+    for (u32 i = 0; i < world.asked; i++) {
+        const struct question *question = &world.questions[i];
+        bool configured = question->type == MESSAGE_SRV || i < 3;
+        assert_int_equal(question->searched, configured);
+    }
+    assert_int_equal(asked("a", MESSAGE_A), 2);
+}
+
 static void records_that_lead_to_one_address_are_one_endpoint(void **state)
 {
     const struct config_backend *backend = want_name(SERVICE, true);
@@ -129,6 +145,7 @@ int main(void)
         TEST(hosts_without_address_change_nothing_and_it_is_said_once),
         TEST(an_answer_that_comes_back_ends_the_waiting),
         TEST(a_first_answer_is_replaced_while_nothing_is_known),
+        TEST(only_names_of_the_configuration_are_searched_for),
         TEST(records_that_lead_to_one_address_are_one_endpoint),
         TEST(weights_that_are_added_have_a_bound),
     };
