@@ -8,7 +8,10 @@
 #include "admin/admin_internal.h"
 #include "base/clock.h"
 
-enum { ACCEPT_RETRY_MS = 50 }; /* after the process ran out of file descriptors */
+enum {
+    LOOK_MS = 1000,       /* for what nobody has told of */
+    ACCEPT_RETRY_MS = 50, /* after the process ran out of file descriptors */
+};
 
 /* ---- When descriptors have run out ---- */
 
@@ -82,6 +85,16 @@ static void on_retry(struct wheel_timer *timer)
     ring_accept(door->admin->ring, &door->accept_op, door->fd);
 }
 
+/* For the same reason as in src/worker/accept.c. */
+static void on_look(struct wheel_timer *timer)
+{
+    struct admin *admin = container_of(timer, struct admin, look);
+    wheel_set(admin->wheel, timer, ring_now_ns(admin->ring) + LOOK_MS * NS_PER_MS);
+    for (u32 i = 0; i < admin->door_count; i++)
+        if (admin->doors[i].accept_op.owed)
+            accept_rest(&admin->doors[i]);
+}
+
 static void door_open(struct admin *admin, struct admin_door *door, int fd)
 {
     door->admin = admin;
@@ -101,6 +114,8 @@ static void begin(struct admin *admin, const struct admin_options *options)
     list_init(&admin->connected);
     reserve(admin);
     transport_reaper_init(&admin->reaper, admin->wheel);
+    wheel_timer_init(&admin->look, on_look);
+    wheel_set(admin->wheel, &admin->look, ring_now_ns(admin->ring) + LOOK_MS * NS_PER_MS);
     for (u32 i = 0; i < options->listen_count; i++)
         door_open(admin, &admin->doors[admin->door_count++], options->listen_fds[i]);
 }
@@ -168,6 +183,7 @@ void admin_retire(struct admin *admin)
 {
     bool before = admin->deaf;
     admin->deaf = true;
+    wheel_clear(admin->wheel, &admin->look);
     for (u32 i = 0; i < admin->door_count && !before; i++) {
         struct admin_door *door = &admin->doors[i];
         wheel_clear(admin->wheel, &door->retry);

@@ -73,7 +73,8 @@ struct admin {
     struct transport_reaper reaper;
     struct slab connections;
     struct slab blocks[ADMIN_BLOCK_KINDS];
-    struct list connected; /* whoever was answered last, or has come last, is at the end */
+    struct wheel_timer look; /* at the queues of the doors */
+    struct list connected;   /* whoever was answered last, or has come last, is at the end */
     struct admin_door doors[CONFIG_ADMIN_LISTENERS_MAX];
     u32 door_count;
     u64 start_ns;

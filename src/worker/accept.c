@@ -13,6 +13,7 @@
 #include "worker/worker_internal.h"
 
 enum {
+    LOOK_MS = 1000,       /* for what nobody has told of */
     ACCEPT_RETRY_MS = 50, /* after the process ran out of file descriptors */
     QUEUE_MAX = 65535,    /* net.core.somaxconn can be no larger */
 };
@@ -178,6 +179,22 @@ static void on_retry(struct wheel_timer *timer)
     acceptor_arm(container_of(timer, struct acceptor, retry));
 }
 
+/* The ring of an engine that was killed waits on its sockets for a moment longer than its process
+ * lives, and the kernel may wake that one and nobody else (EPOLLEXCLUSIVE): without a look now and
+ * then, who came at that moment would be found when the next one comes. */
+static void on_look(struct wheel_timer *timer)
+{
+    struct worker *worker = container_of(timer, struct worker, look);
+    if (worker->obeyed != WORKER_RUN)
+        return;
+    wheel_set(&worker->wheel, timer, ring_now_ns(worker->ring) + LOOK_MS * NS_PER_MS);
+    list_each (node, following, &worker->acceptors) {
+        struct acceptor *acceptor = container_of(node, struct acceptor, node);
+        if (acceptor->op.owed && !acceptor->leaving && !worker->held)
+            (void)take_waiting(acceptor);
+    }
+}
+
 /* ---- All of them ---- */
 
 static struct acceptor *find(struct worker *worker, int fd)
@@ -249,6 +266,7 @@ bool accept_settled(const struct worker *worker)
 bool accept_init(struct worker *worker)
 {
     list_init(&worker->acceptors);
+    wheel_timer_init(&worker->look, on_look);
     return accept_follow(worker, worker->with.snapshot);
 }
 
@@ -256,6 +274,7 @@ void accept_start(struct worker *worker)
 {
     list_each (node, following, &worker->acceptors)
         acceptor_arm(container_of(node, struct acceptor, node));
+    wheel_set(&worker->wheel, &worker->look, ring_now_ns(worker->ring) + LOOK_MS * NS_PER_MS);
     team_publish(worker->with.team, worker->with.index, proxy_load(worker->proxy));
     team_join(worker->with.team, worker->with.index);
 }
@@ -316,6 +335,7 @@ void accept_after_turn(struct worker *worker)
 void accept_stop(struct worker *worker)
 {
     team_leave(worker->with.team, worker->with.index);
+    wheel_clear(&worker->wheel, &worker->look);
     list_each (node, following, &worker->acceptors) {
         struct acceptor *acceptor = container_of(node, struct acceptor, node);
         if (!acceptor->leaving)

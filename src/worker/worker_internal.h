@@ -28,6 +28,7 @@ struct worker {
     struct ring *ring;
     struct proxy *proxy;
     struct list acceptors;
+    struct wheel_timer look; /* at the queues of their sockets */
     struct wheel wheel;
     pthread_t thread;
     pthread_mutex_t lock; /* of `phase` while starting, of `proxy` while it ends */

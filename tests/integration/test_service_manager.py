@@ -1,9 +1,11 @@
 """systemd's side: what it is told (sd_notify), its watchdog, and the sockets it passes (issue, Live
 changes: "systemd: Type=notify, watchdog, socket activation, reload status")."""
 import os
+import select
 import signal
 import socket
 import sys
+import threading
 import time
 
 import pytest
@@ -170,6 +172,38 @@ def test_sockets_are_taken_by_address(lab, mode):
             assert lab.ask(address, request()).status == 200
     proxy.stop()
     assert os.stat(path).st_ino == inode  # it is the service manager's
+
+
+class Sleeper:
+    """Is woken before those that come later, and accepts nothing: as the ring of an engine that was
+    killed, which the kernel takes apart when the next one may be there already."""
+
+    def __init__(self, *sockets):
+        self.epoll, self.woken = select.epoll(), set()
+        for sock in sockets:
+            self.epoll.register(sock.fileno(), select.EPOLLIN | select.EPOLLEXCLUSIVE | select.EPOLLET)
+        self.sockets = {sock.fileno(): sock.getsockname() for sock in sockets}
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while len(self.woken) < len(self.sockets):
+            self.woken.update(self.sockets[fd] for fd, _ in self.epoll.poll())
+
+
+def test_who_comes_unnoticed_is_served(lab):
+    """The kernel tells one of those that wait on a socket, and not always the one that is alive."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    proxy_address, admin_address = (sock.getsockname() for sock in sockets)
+    sleeper = Sleeper(*sockets)
+    lab.proxy(load_origin(lab), how=passed(sockets),
+              listeners=[{"address": "127.0.0.1", "port": proxy_address[1]}],
+              admin={"enabled": True, "port": admin_address[1]})
+    for address in (proxy_address, admin_address):
+        while address not in sleeper.woken:
+            assert lab.ask(address, request("GET", "/healthz", host="localhost")).status == 200
+    for sock in sockets:
+        sock.close()
 
 
 def test_a_wildcard_for_both_families(lab):
