@@ -39,6 +39,28 @@ static void write_summary(const struct admin *admin, const struct admin_view *vi
                  number(view->log_dropped[LOG_FILE_ERROR] + view->log_dropped[LOG_FILE_ACCESS]));
 }
 
+static u32 panics(const struct snapshot *snapshot)
+{
+    u32 count = 0;
+    for (u32 i = 0; i < snapshot->config->route_count; i++)
+        count += snapshot_pool_tallies(snapshot, snapshot->config->routes[i].pool).panic;
+    return count;
+}
+
+/* What is to be worried about: nothing where there is nothing. */
+static void write_troubles(const struct admin_view *view, struct http_writer *out)
+{
+    u32 panic = panics(view->snapshot);
+    if (view->restarts > 0)
+        write_format(out, "engine          restarted %u time%s after a crash\n", view->restarts,
+                     view->restarts == 1 ? "" : "s");
+    if (view->workers_stuck > 0)
+        write_format(out, "workers         %u of %u stuck\n", view->workers_stuck, view->workers);
+    if (panic > 0)
+        write_format(out, "panic           %u route%s use%s all backends, as too few are usable\n",
+                     panic, panic == 1 ? "" : "s", panic == 1 ? "s" : "");
+}
+
 static u64 classes_sum(const struct state_classes *classes)
 {
     u64 sum = 0;
@@ -50,8 +72,8 @@ static u64 classes_sum(const struct state_classes *classes)
 static void write_routes(const struct snapshot *snapshot, struct http_writer *out)
 {
     const struct config *config = snapshot->config;
-    write_format(out, "\n%-*s %-20s %9s %9s %9s  %s\n", ID_COLUMN, "route", "strategy", "active",
-                 "waiting", "backends", "host and path");
+    write_format(out, "\n%-*s %-20s %9s %9s %9s %10s %9s  %s\n", ID_COLUMN, "route", "strategy",
+                 "active", "waiting", "backends", "requests", "5xx", "host and path");
     for (u32 i = 0; i < config->route_count && !out->full; i++) {
         const struct config_route *route = &config->routes[i];
         const struct config_pool *pool = &config->pools[route->pool];
@@ -168,6 +190,7 @@ void status_text(const struct admin *admin, struct http_writer *out)
     admin->source->view(admin->source->context, &view);
     figures_sum(admin, &view, &sum);
     write_summary(admin, &view, &sum, out);
+    write_troubles(&view, out);
     write_routes(view.snapshot, out);
     http_write(out, SLICE("\n"));
     status_backends_text(&view, out);

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from lib.admin import TOKEN, ask, draining, managed, metrics_of, names, status_of
+from lib.admin import TOKEN, ask, draining, managed, metrics_of, names, status_of, status_text
 from lib.blackhole import Refused
 from lib.client import chunked, request
 from lib.logs import entries
@@ -147,8 +147,22 @@ def test_last_probe(lab):
     assert "another status" in first["lastProbe"]["detail"]
     assert first["healthForSeconds"] >= 0 and first["marks"] == ["down"]
     assert "lastProbe" not in second
-    table = ask(lab, proxy, "/status", "Accept: text/plain").body.decode()
+    table = status_text(lab, proxy)
     assert "(status 503)" in table
+
+
+def test_each_column_has_a_heading(lab):
+    """Numbers end where their heading ends; and nothing is told of what is well."""
+    proxy = managed(lab, lab.origin(serve(lambda _: answer(status="500 No"))), reqActiveLength=7)
+    for _ in range(3):
+        lab.ask(proxy, request())
+    wait_until(lambda: status_of(lab, proxy)["routes"][0]["requests"] == 3, "the count")
+    lines = status_text(lab, proxy).splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("route "))
+    for heading, value in (("active", "0/7"), ("backends", "1"), ("requests", "3"), ("5xx", "3")):
+        end = lines[at].index(heading) + len(heading)
+        assert lines[at + 1][:end].endswith(f" {value}"), (lines[at], lines[at + 1])
+    assert not re.search("restarted|stuck|panic", "\n".join(lines))
 
 
 def test_reload_history(lab):
@@ -177,7 +191,7 @@ def test_reload_history(lab):
     assert [samples[f'nextproxy_reloads_total{{result="{result}"}}']
             for result in ("done", "unchanged", "refused")] == [20, 1, 1]
     assert samples['nextproxy_changes_total{result="refused"}'] == 1
-    table = ask(lab, proxy, "/status", "Accept: text/plain").body.decode()
+    table = status_text(lab, proxy)
     assert "backends[b0].weight: 20 -> 21" in table
 
 

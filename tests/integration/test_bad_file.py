@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from lib.admin import ask, managed, status_of
+from lib.admin import ask, managed, status_of, status_text
 from lib.client import request
 from lib.engine import configuration_kept, crash, upgrade
 from lib.logs import messages
@@ -44,6 +44,7 @@ def test_what_was_served_is_served_on(lab):
         wait_until(lambda seen=count: len(verdicts(proxy)) == seen, "the log")
         assert reload_entries(proxy)[-2:] == [("error", line) for line in report]
         assert proxy.stderr().count("the configuration that was served before is served on") == count
+    assert "engine          restarted 2 times after a crash\n" in status_text(lab, proxy)
     assert b'nextproxy_reloads_total{result="refused"} 1\n' in ask(lab, proxy, "/metrics").body
     proxy.signal(signal.SIGHUP)
     wait_until(lambda: len(verdicts(proxy)) == 3, "the next reload is refused as well")

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from lib.admin import managed, metrics_of, status_of
+from lib.admin import managed, metrics_of, status_of, status_text
 from lib.blackhole import Refused
 from lib.client import request
 from lib.flapper import SICK, Flapper
@@ -260,6 +260,7 @@ def test_panic(lab):
         one.turn("fails_probes")
     assert wait_entry(proxy, "all of them are used", "panic")["level"] == "warn"
     assert status_of(lab, proxy)["routes"][0]["panic"] is True
+    assert "1 route uses all backends" in status_text(lab, proxy)
     assert metrics_of(lab, proxy)['nextproxy_route_panic{route="default"}'] == 1
     before = first.served, second.served
     assert set(ask_many(lab, proxy, 10)) == {200}
@@ -268,6 +269,7 @@ def test_panic(lab):
     wait_entry(proxy, "only these are used again", "panic")
     assert status_of(lab, proxy)["routes"][0]["usable"] == 1
     assert status_of(lab, proxy)["routes"][0]["panic"] is False
+    assert "panic" not in status_text(lab, proxy)
 
 
 def test_panic_goes_with_its_route(lab):

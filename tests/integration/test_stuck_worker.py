@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from lib.admin import add, ask, managed, metrics_of, status_of
+from lib.admin import add, ask, managed, metrics_of, status_of, status_text
 from lib.client import request
 from lib.logs import entries
 from lib.origin import named, wait_until
@@ -56,6 +56,7 @@ def test_one_worker_stands_still(lab, manager):
     assert (answer.status, answer.body) == (503, b'{"alive":false,"workersStuck":1}\n')
     assert metrics_of(lab, proxy)["nextproxy_workers_stuck"] == 1
     assert status_of(lab, proxy)["workersStuck"] == 1
+    assert " stuck\n" in status_text(lab, proxy)
     manager.forget()
     assert manager.silent(WATCHDOG_US / 1e6)
     for client in clients:
@@ -69,6 +70,7 @@ def test_one_worker_stands_still(lab, manager):
     wait_until(lambda: [level for level, _ in told(proxy)] == ["error", "info"], "its end")
     assert ask(lab, proxy, "/healthz").status == 200
     assert metrics_of(lab, proxy)["nextproxy_workers_stuck"] == 0
+    assert "stuck" not in status_text(lab, proxy)
 
 
 def test_a_process_that_was_stopped_as_a_whole(lab, manager):

@@ -32,6 +32,11 @@ def draining(lab, *origins):
     assert proxy.wait_exit() == 0
 
 
+def status_text(lab, proxy):
+    """For people."""
+    return ask(lab, proxy, "/status", "Accept: text/plain").body.decode()
+
+
 def ask(lab, proxy, path, *lines, method="GET", host="127.0.0.1"):
     return lab.ask(proxy.admin, request(method, path, *lines, host=host), method)
 
