@@ -35,7 +35,7 @@ enum handover_role {
 };
 
 struct handover_socket {
-    int fd;
+    int fd;     /* -1: it was of no use, and is closed */
     bool given; /* by the service manager, so it is to be known by its address */
     bool used;  /* by an engine's listener; not in the text */
     char name[HANDOVER_NAME_BYTES]; /* of the listener, as in the log; of a given one: its

@@ -252,11 +252,12 @@ static u32 used_of(const struct handover *from, const char *name)
 void listeners_give_up_rest(const struct listeners *listeners, int channel)
 {
     for (u32 i = 0; i < listeners->from->socket_count; i++) {
-        const struct handover_socket *it = &listeners->from->sockets[i];
+        struct handover_socket *it = &listeners->from->sockets[i];
         if (it->used || it->given)
             continue;
         forget(channel, it->name, used_of(listeners->from, it->name));
         (void)close(it->fd);
+        it->fd = -1; /* a reload may bring the listener back */
     }
 }
 

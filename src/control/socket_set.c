@@ -64,7 +64,7 @@ static bool adopt(struct handover *from, struct socket_set *set, u32 wanted)
 {
     for (u32 i = 0; i < from->socket_count && set->count < wanted; i++) {
         struct handover_socket *it = &from->sockets[i];
-        if (it->used || !is_for(it, &set->listener))
+        if (it->used || it->fd < 0 || !is_for(it, &set->listener))
             continue;
         if (!socket_set_add(set, it->fd))
             return false;

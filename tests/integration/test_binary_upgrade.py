@@ -19,7 +19,7 @@ from lib.logs import messages
 from lib.nameserver import A, NameServer, address, record, response
 from lib.origin import answer, named, wait_event, wait_until
 from lib.proxy import BINARY, connects, port_free
-from lib.reload import reload_entries, write_config
+from lib.reload import reload, reload_entries, write_config
 from lib.tunnel import echo_tunnel, enter
 from lib.wire import Closed
 
@@ -414,6 +414,23 @@ def test_a_reload_while_the_new_engine_starts(lab):
     go_on.set()
     wait_until(lambda: retirements(proxy) and proxy.engine_pid != first, "the upgrade")
     wait_until(lambda: lab.ask(proxy, request()).body == b"new", "the file as it is now")
+
+
+def test_a_listener_that_goes_with_an_upgrade_comes_back(lab):
+    """The new engine has let go of its sockets, and of their numbers: a log may have them."""
+    port = port_free()
+    proxy = lab.proxy(load_origin(lab), workers=2)
+    few, more = ({"listeners": [*proxy.config["listeners"], *others]}
+                 for others in ([], [{"address": "127.0.0.1", "port": port}]))
+    assert reload(proxy, **more).startswith("Reloaded")
+    write_config(proxy, json.dumps({**proxy.config, **few}))
+    upgrade(proxy)
+    wait_until(lambda: not connects(("127.0.0.1", port)), "the sockets' end")
+    assert reload(proxy, **more).startswith("Reloaded: version 2, 1 setting changed")
+    for _ in range(12):
+        assert lab.ask(("127.0.0.1", port), request()).status == 200
+    assert reload(proxy, **few).startswith("Reloaded")
+    assert "cannot write" not in proxy.stderr()
 
 
 def reload_while_the_new_one_starts(lab, copy, command):
