@@ -38,6 +38,14 @@ static bool append(struct listeners *listeners, struct socket_set *set)
     return true;
 }
 
+/* Nobody could open what a service manager gave a second time. */
+static void undo(struct listeners *listeners, struct socket_set *set)
+{
+    if (set->given && set->served == 0)
+        socket_set_give_back(set, listeners->from);
+    socket_set_undo(set);
+}
+
 static bool prepare(struct listeners *listeners, const struct config *config, char *why,
                     usize why_bytes)
 {
@@ -52,7 +60,7 @@ static bool prepare(struct listeners *listeners, const struct config *config, ch
         if (set && append(listeners, set))
             continue;
         if (set) {
-            socket_set_undo(set);
+            undo(listeners, set);
             socket_set_free(set);
             (void)snprintf(why, why_bytes, "no memory for a listener");
         }
@@ -66,7 +74,7 @@ void listeners_undo(struct listeners *listeners)
     u32 kept = 0;
     for (u32 i = 0; i < listeners->set_count; i++) {
         struct socket_set *set = listeners->sets[i];
-        socket_set_undo(set);
+        undo(listeners, set);
         if (set->count > 0)
             listeners->sets[kept++] = set;
         else

@@ -250,6 +250,9 @@ def test_a_reload_removes_the_listener_of_a_socket(lab):
     assert lab.ask(("127.0.0.1", goes["port"]), request()).status == 200
     reload(proxy, listeners=[stays])
     wait_until(lambda: len(warnings()) == 4, "the warning of the same engine")
+    with socket.create_server(("127.0.0.1", 0)) as other:  # a reload that is refused loses nothing
+        taken = {"address": "127.0.0.1", "port": other.getsockname()[1]}
+        assert reload(proxy, listeners=[stays, goes, taken]).startswith("Not reloaded")
     reload(proxy, listeners=[stays, goes])
     assert lab.ask(("127.0.0.1", goes["port"]), request()).status == 200
 
