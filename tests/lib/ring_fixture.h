@@ -43,7 +43,7 @@ enum { RING_FIXTURE_WAIT_S = 60 };
         }                                                                                          \
     } while (0)
 
-/* Turns without waiting until nothing completes any more. */
+/* Turns without waiting until nothing completes any more, which it has to in time. */
 void ring_settle(struct ring *ring);
 
 /* Two connected TCP sockets on the loopback, both non-blocking. */
