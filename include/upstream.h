@@ -48,12 +48,13 @@ struct upstream {
     const struct upstream_events *events;
     struct upstreams *owner;
     void *user;       /* the exchange it serves; NULL unless CONNECTING or ACTIVE */
-    struct list node; /* in its backend's idle stack, or among those that settle */
+    struct list node; /* in its backend's idle stack, or among those that settle, or wait */
     u64 idle_since_ns;
-    u32 slot;     /* of its backend */
-    u32 requests; /* served so far, this one included */
-    u8 state;     /* enum upstream_state */
-    bool reused;  /* had served a request before this user got it */
+    u32 slot;                     /* of its backend */
+    u32 requests;                 /* served so far, this one included */
+    u8 state;                     /* enum upstream_state */
+    bool reused;                  /* had served a request before this user got it */
+    const struct address *wanted; /* while CONNECTING, if it waits for a descriptor */
 };
 
 struct upstreams_environment {
@@ -91,8 +92,8 @@ void upstreams_called(struct upstreams *upstreams);
 
 /* An idle connection to the backend (ACTIVE, `reused`), or a new one (CONNECTING: on_connected
  * follows, with RING_OK or the reason why not); an idle one is closed for it when there are as many
- * as there may be. `fresh` declines idle ones. NULL with *error (errno) when no socket is left, or
- * all connections are in use. */
+ * as there may be, or when no descriptor is left. `fresh` declines idle ones. NULL with *error
+ * (errno) when no socket is left, or all connections are in use. */
 MUST_CHECK struct upstream *upstream_acquire(struct upstreams *upstreams,
                                              struct upstream_target target, bool fresh, void *user,
                                              i32 *error);

@@ -201,11 +201,12 @@ enum fault fault_of_connect(enum ring_status status)
         return FAULT_CONNECT_REFUSED;
     case RING_TIMED_OUT:
         return FAULT_CONNECT_TIMEOUT;
+    case RING_EXHAUSTED:
+        return FAULT_EXHAUSTED;
     case RING_OK:
     case RING_END:
     case RING_CANCELED:
     case RING_UNREACHABLE:
-    case RING_EXHAUSTED:
     case RING_SHORT:
     case RING_FAILED:
     case RING_STATUS_COUNT:

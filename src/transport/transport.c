@@ -286,7 +286,8 @@ void transport_reap(struct transport_reaper *reaper)
     while (!list_empty(&reaper->closed)) {
         struct list *node = list_pop_front(&reaper->closed);
         struct transport *transport = container_of(node, struct transport, node);
-        ring_close(transport->ring, transport->fd, transport->reset);
+        if (transport->fd >= 0) /* else it never got one */
+            ring_close(transport->ring, transport->fd, transport->reset);
         transport->fd = -1;
         transport->events->on_closed(transport);
     }

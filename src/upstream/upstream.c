@@ -25,6 +25,7 @@ struct upstreams {
     struct config_upstream limits;
     struct idle_stack *idle; /* by slot: for all there may be, untouched where there is none */
     struct list settling;    /* front: released first */
+    struct list waiting;     /* CONNECTING without a descriptor, front: first */
     u32 idle_end;            /* above the highest slot seen so far */
     u32 idle_total;          /* those that settle included */
     u32 adoptions;
@@ -53,6 +54,8 @@ static void move(struct upstream *upstream, enum upstream_state next)
     } else if (upstream->state == UPSTREAM_SETTLING) {
         list_remove(&upstream->node);
         upstream->owner->idle_total--;
+    } else if (upstream->state == UPSTREAM_CONNECTING) {
+        list_remove(&upstream->node);
     }
     upstream->state = (u8)next;
 }
@@ -134,6 +137,46 @@ static struct upstream *take_place(struct upstreams *upstreams)
     return slab_acquire(&upstreams->slab);
 }
 
+static void connect_on(struct upstream *upstream, const struct address *address, int fd)
+{
+    struct upstreams *upstreams = upstream->owner;
+    transport_open(&upstream->transport, upstreams->with.ring, upstreams->with.reaper, fd,
+                   &upstream->events->transport);
+    serve(upstream, upstream->events, upstream->user);
+    ring_connect(upstreams->with.ring, &upstream->connect_op, fd, &address->any, address->len);
+}
+
+/* That of an idle connection, which is being closed. */
+static void await_descriptor(struct upstream *upstream)
+{
+    struct upstreams *upstreams = upstream->owner;
+    transport_open(&upstream->transport, upstreams->with.ring, upstreams->with.reaper, -1,
+                   &upstream->events->transport);
+    list_push_back(&upstreams->waiting, &upstream->node);
+}
+
+static bool no_descriptor(i32 error)
+{
+    return error == EMFILE || error == ENFILE;
+}
+
+/* A descriptor is free: for who waits for one longest, unless somebody else has it already. Another
+ * one is on its way then, or there is none to be had. */
+static void connect_waiting(struct upstreams *upstreams)
+{
+    struct upstream *upstream = container_of(upstreams->waiting.next, struct upstream, node);
+    i32 error = 0;
+    int fd = ring_socket(upstreams->with.ring, &upstream->wanted->any, &error);
+    if (fd < 0 && no_descriptor(error) && (upstreams->closing > 0 || shed_one(upstreams)))
+        return;
+    list_remove(&upstream->node);
+    if (fd >= 0)
+        connect_on(upstream, upstream->wanted, fd);
+    else
+        upstream->events->on_connected(
+            upstream, (struct ring_done){.status = RING_EXHAUSTED, .error = error});
+}
+
 static struct upstream *connect_new(struct upstreams *upstreams, struct upstream_target target,
                                     void *user, i32 *error)
 {
@@ -144,21 +187,26 @@ static struct upstream *connect_new(struct upstreams *upstreams, struct upstream
         return NULL;
     }
     int fd = ring_socket(upstreams->with.ring, &address->any, error);
-    if (fd < 0) {
+    if (fd < 0 && !(no_descriptor(*error) && shed_one(upstreams))) {
         slab_release(&upstreams->slab, upstream);
         return NULL;
     }
-    *upstream = (struct upstream){
-        .owner = upstreams, .slot = target.slot, .state = UPSTREAM_CONNECTING, .requests = 1};
+    *upstream = (struct upstream){.owner = upstreams,
+                                  .slot = target.slot,
+                                  .state = UPSTREAM_CONNECTING,
+                                  .requests = 1,
+                                  .events = upstreams->with.events,
+                                  .user = user,
+                                  .wanted = address};
     list_init(&upstream->node);
-    transport_open(&upstream->transport, upstreams->with.ring, upstreams->with.reaper, fd,
-                   &upstreams->with.events->transport);
-    serve(upstream, upstreams->with.events, user);
+    ring_op_init(&upstream->connect_op, &connect_class);
     state_connection_opened(upstreams->with.state, upstreams->with.worker, target.slot);
     if (UNLIKELY(upstreams->idle[target.slot].limit > 0))
         make_room(upstreams, target.slot);
-    ring_op_init(&upstream->connect_op, &connect_class);
-    ring_connect(upstreams->with.ring, &upstream->connect_op, fd, &address->any, address->len);
+    if (LIKELY(fd >= 0))
+        connect_on(upstream, address, fd);
+    else
+        await_descriptor(upstream);
     return upstream;
 }
 
@@ -306,8 +354,11 @@ static void on_sweep(struct wheel_timer *timer)
 static void on_closed(struct transport *transport)
 {
     struct upstream *upstream = upstream_of(transport);
-    upstream->owner->closing--;
-    slab_release(&upstream->owner->slab, upstream);
+    struct upstreams *upstreams = upstream->owner;
+    upstreams->closing--;
+    slab_release(&upstreams->slab, upstream);
+    if (UNLIKELY(!list_empty(&upstreams->waiting)))
+        connect_waiting(upstreams);
 }
 
 static const struct upstream_events closing_events = {.transport = {.on_closed = on_closed}};
@@ -410,6 +461,7 @@ struct upstreams *upstreams_create(struct arena *arena,
     struct upstreams *upstreams = arena_alloc(arena, sizeof(*upstreams));
     upstreams->with = *environment;
     list_init(&upstreams->settling);
+    list_init(&upstreams->waiting);
     wheel_timer_init(&upstreams->sweep, on_sweep);
     upstreams->idle = region_reserve(IDLE_STACKS_BYTES);
     if (!upstreams->idle)

@@ -78,7 +78,10 @@ static void every_failed_connect_is_a_fault(void **state)
     assert_int_equal(fault_of_connect(RING_REFUSED), FAULT_CONNECT_REFUSED);
     assert_int_equal(fault_of_connect(RING_TIMED_OUT), FAULT_CONNECT_TIMEOUT);
     assert_int_equal(fault_of_connect(RING_UNREACHABLE), FAULT_CONNECT_FAILED);
+    assert_int_equal(fault_of_connect(RING_EXHAUSTED), FAULT_EXHAUSTED); /* ours */
     for (u32 i = 0; i < RING_STATUS_COUNT; i++) {
+        if (i == RING_EXHAUSTED)
+            continue;
         const struct fault_row *row = fault_row(fault_of_connect((enum ring_status)i));
         assert_int_equal(row->blame, BLAME_BACKEND);
         assert_int_equal(row->retry, RETRY_OTHER);
