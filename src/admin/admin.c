@@ -112,6 +112,8 @@ static void begin(struct admin *admin, const struct admin_options *options)
         admin->host_name[0] = '\0';
     admin->host_name[sizeof(admin->host_name) - 1] = '\0';
     list_init(&admin->connected);
+    for (u32 kind = 0; kind < ADMIN_BLOCK_KINDS; kind++)
+        list_init(&admin->waiting[kind]);
     reserve(admin);
     transport_reaper_init(&admin->reaper, admin->wheel);
     wheel_timer_init(&admin->look, on_look);
@@ -121,9 +123,9 @@ static void begin(struct admin *admin, const struct admin_options *options)
 }
 
 const struct admin_block_row admin_block_rows[ADMIN_BLOCK_KINDS] = {
-    [ADMIN_BLOCK_LARGE] = {ADMIN_LARGE_BYTES, ADMIN_LARGE_COUNT,
+    [ADMIN_BLOCK_LARGE] = {ADMIN_LARGE_BYTES, ADMIN_LARGE_COUNT, ADMIN_LARGE_WAIT_MS,
                            "too many large answers at once: ask again in a moment"},
-    [ADMIN_BLOCK_VERDICT] = {ADMIN_VERDICT_BYTES, ADMIN_VERDICT_COUNT,
+    [ADMIN_BLOCK_VERDICT] = {ADMIN_VERDICT_BYTES, ADMIN_VERDICT_COUNT, 0,
                              "too many wait for a reload already: ask again in a moment"},
 };
 
@@ -175,6 +177,7 @@ void admin_destroy(struct admin *admin)
 void admin_after_turn(struct admin *admin)
 {
     transport_reap(&admin->reaper);
+    connections_serve_waiting(admin);
     if (UNLIKELY(admin->reserve_count < ADMIN_RESERVE))
         reserve(admin);
 }

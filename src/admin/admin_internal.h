@@ -19,6 +19,7 @@ enum {
     ADMIN_SMALL_BYTES = 1024,     /* their bodies, but for the large ones */
     ADMIN_LARGE_BYTES = 16 << 20, /* address space: thousands of backends and routes */
     ADMIN_LARGE_COUNT = 4,        /* large answers at once */
+    ADMIN_LARGE_WAIT_MS = 10000,
     /* Each byte of a report takes at most six as JSON. */
     ADMIN_VERDICT_BYTES = 8 * ADMIN_RELOAD_REPORT_BYTES,
     ADMIN_VERDICT_COUNT = 16, /* requests for a reload at once */
@@ -35,6 +36,7 @@ enum admin_block { ADMIN_BLOCK_LARGE, ADMIN_BLOCK_VERDICT, ADMIN_BLOCK_KINDS, AD
 struct admin_block_row {
     u32 bytes;
     u32 count;
+    u32 wait_ms;           /* for one to be given back; 0 = it may take too long */
     const char *none_left; /* what is said then */
 };
 extern const struct admin_block_row admin_block_rows[ADMIN_BLOCK_KINDS];
@@ -73,8 +75,9 @@ struct admin {
     struct transport_reaper reaper;
     struct slab connections;
     struct slab blocks[ADMIN_BLOCK_KINDS];
-    struct wheel_timer look; /* at the queues of the doors */
-    struct list connected;   /* whoever was answered last, or has come last, is at the end */
+    struct wheel_timer look;                /* at the queues of the doors */
+    struct list waiting[ADMIN_BLOCK_KINDS]; /* connections, for a block: first come, first served */
+    struct list connected; /* whoever was answered last, or has come last, is at the end */
     struct admin_door doors[CONFIG_ADMIN_LISTENERS_MAX];
     u32 door_count;
     u64 start_ns;
@@ -95,6 +98,8 @@ usize connection_bytes(void);
 void connection_start(struct admin *admin, int fd);
 /* Ends all connections. */
 void connections_cut(struct admin *admin);
+/* After each turn: answers those that have waited for a block, as far as there are some. */
+void connections_serve_waiting(struct admin *admin);
 
 /* ---- Requests ---- */
 

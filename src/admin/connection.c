@@ -6,12 +6,16 @@
  *        IDLE --> HEAD --> REPLYING -----+
  *          |       |   |   ^  |
  *          |       |   v   |  |
+ *          |       | WAITING  |
+ *          |       |   v   |  |
  *          |       |  PARKED  +--> LINGERING --+
  *          +-------+-----+--------+------------+--> CLOSING --> released
  *
  * In HEAD it waits for the body too, if there is one: it is small, and has to come as early as the
- * head. What was received is copied out of its lease at once, so a slow peer holds none. Who asks
- * for a reload is PARKED until there is a verdict: it is not this module that reloads.
+ * head. An answer that is large needs a block, of which there are a few: without one it is WAITING
+ * for its turn, with the request still in its inbox. What was received is copied out of its lease
+ * at once, so a slow peer holds none. Who asks for a reload is PARKED until there is a verdict: it
+ * is not this module that reloads.
  */
 #include "admin/connection.h"
 #include "base/clock.h"
@@ -29,9 +33,11 @@ enum {
 
 /* Which states may follow. */
 static const u32 next_states[CONNECTION_STATE_COUNT] = {
-    [CONNECTION_IDLE] = 1u << CONNECTION_HEAD | 1u << CONNECTION_PARKED |
+    [CONNECTION_IDLE] = 1u << CONNECTION_HEAD | 1u << CONNECTION_WAITING | 1u << CONNECTION_PARKED |
                         1u << CONNECTION_REPLYING | 1u << CONNECTION_CLOSING,
-    [CONNECTION_HEAD] =
+    [CONNECTION_HEAD] = 1u << CONNECTION_WAITING | 1u << CONNECTION_PARKED |
+                        1u << CONNECTION_REPLYING | 1u << CONNECTION_CLOSING,
+    [CONNECTION_WAITING] =
         1u << CONNECTION_PARKED | 1u << CONNECTION_REPLYING | 1u << CONNECTION_CLOSING,
     [CONNECTION_PARKED] = 1u << CONNECTION_REPLYING | 1u << CONNECTION_CLOSING,
     [CONNECTION_REPLYING] =
@@ -45,11 +51,19 @@ static struct connection *connection_of(struct transport *transport)
     return container_of(transport, struct connection, transport);
 }
 
+/* Out of the turn, if it had one. */
+static void leave_turn(struct connection *connection)
+{
+    if (connection->state == CONNECTION_WAITING)
+        list_remove(&connection->turn);
+}
+
 /* The only writer of `state`. */
 static void connection_move(struct connection *connection, enum connection_state next, u32 ms)
 {
     struct admin *admin = connection->admin;
     ASSERT(next_states[connection->state] & 1u << next);
+    leave_turn(connection);
     connection->state = (u8)next;
     wheel_set(admin->wheel, &connection->timer, ring_now_ns(admin->ring) + ms * NS_PER_MS);
 }
@@ -58,6 +72,7 @@ static void connection_close(struct connection *connection, bool reset)
 {
     if (connection->state == CONNECTION_CLOSING)
         return;
+    leave_turn(connection);
     connection->state = CONNECTION_CLOSING; /* reachable from everywhere, without a timeout */
     wheel_clear(connection->admin->wheel, &connection->timer);
     transport_close(&connection->transport, reset);
@@ -98,6 +113,12 @@ void connection_await_rest(struct connection *connection)
         connection_move(connection, CONNECTION_HEAD, HEAD_MS);
 }
 
+void connection_wait(struct connection *connection, enum admin_block kind)
+{
+    connection_move(connection, CONNECTION_WAITING, admin_block_rows[kind].wait_ms);
+    list_push_back(&connection->admin->waiting[kind], &connection->turn);
+}
+
 void connection_park(struct connection *connection, u32 wait_ms)
 {
     connection_move(connection, CONNECTION_PARKED, wait_ms);
@@ -125,6 +146,7 @@ static void on_data(struct transport *transport, struct lease_chain *data)
         if (!connection->continuing)
             request_read(connection);
         break;
+    case CONNECTION_WAITING:
     case CONNECTION_PARKED: /* the next request, early */
     case CONNECTION_REPLYING:
         keep_bytes(connection, data);
@@ -141,7 +163,9 @@ static void on_data(struct transport *transport, struct lease_chain *data)
 static void on_end(struct transport *transport)
 {
     struct connection *connection = connection_of(transport);
-    if (connection->state != CONNECTION_REPLYING && connection->state != CONNECTION_PARKED)
+    const u32 answered = 1u << CONNECTION_WAITING | 1u << CONNECTION_PARKED |
+                         1u << CONNECTION_REPLYING; /* also who sends no more may read */
+    if (!(answered >> connection->state & 1))
         connection_close(connection, false);
 }
 
@@ -215,6 +239,10 @@ static void on_timeout(struct wheel_timer *timer)
         }
         request_give_up(connection);
         break;
+    case CONNECTION_WAITING: /* so it is refused */
+        connection->waited = true;
+        request_read(connection);
+        break;
     case CONNECTION_PARKED: /* the reload goes on */
         request_conclude(connection, ADMIN_RELOAD_WAITING, slice_of(NULL, 0));
         break;
@@ -259,8 +287,8 @@ static void make_room(struct admin *admin)
 {
     const u32 silent = 1u << CONNECTION_IDLE | 1u << CONNECTION_HEAD | 1u << CONNECTION_LINGERING;
     bool enough = admin->connections.in_use + ROOM_CONNECTIONS < ADMIN_CONNECTIONS_MAX;
-    if (!enough && !crowd_out(admin, silent))
-        (void)crowd_out(admin, 1u << CONNECTION_REPLYING);
+    if (!enough && !crowd_out(admin, silent) && !crowd_out(admin, 1u << CONNECTION_REPLYING))
+        (void)crowd_out(admin, 1u << CONNECTION_WAITING);
 }
 
 void connection_start(struct admin *admin, int fd)
@@ -279,6 +307,7 @@ void connection_start(struct admin *admin, int fd)
     connection->needed = 0;
     connection->continued = false;
     connection->continuing = false;
+    connection->waited = false;
     connection->keep = false;
     connection->spilled = false;
     connection->state = CONNECTION_IDLE;
@@ -302,4 +331,16 @@ void admin_reload_over(struct admin *admin, enum admin_reload verdict, struct sl
         if (connection->state == CONNECTION_PARKED)
             request_conclude(connection, verdict, report);
     }
+}
+
+void connections_serve_waiting(struct admin *admin)
+{
+    for (u32 kind = 0; kind < ADMIN_BLOCK_KINDS; kind++)
+        while (!list_empty(&admin->waiting[kind]) &&
+               admin->blocks[kind].in_use < admin->blocks[kind].item_count) {
+            struct connection *first =
+                container_of(admin->waiting[kind].next, struct connection, turn);
+            request_read(first); /* it takes the block, and leaves the turn */
+            ASSERT(first->state != CONNECTION_WAITING);
+        }
 }

@@ -7,6 +7,7 @@
 enum connection_state {
     CONNECTION_IDLE,      /* waits for the first byte of a request */
     CONNECTION_HEAD,      /* waits for the rest of a request */
+    CONNECTION_WAITING,   /* waits for a block to write the answer into; the request is whole */
     CONNECTION_PARKED,    /* waits for the verdict of a reload */
     CONNECTION_REPLYING,  /* waits for the peer to take the answer */
     CONNECTION_LINGERING, /* our FIN is out; waits for the peer's, dropping what still comes */
@@ -19,7 +20,8 @@ struct connection {
     struct wheel_timer timer;
     struct admin *admin;
     struct list node;
-    char *block; /* for the body of the answer, when it needs more than `small` */
+    struct list turn; /* while WAITING: among those that wait for such a block */
+    char *block;      /* for the body of the answer, when it needs more than `small` */
     u32 inbox_len;
     u32 needed; /* bytes in the inbox before it is worth looking: head and body */
     u8 state;
@@ -29,6 +31,7 @@ struct connection {
     bool spilled;    /* bytes behind the request did not fit: it is the last one */
     bool continued;  /* 100 (Continue) was sent for this request */
     bool continuing; /* and is still on its way */
+    bool waited;     /* for a block, for as long as it may */
     char head[ADMIN_HEAD_BYTES];
     char small[ADMIN_SMALL_BYTES];
     char inbox[ADMIN_INBOX_BYTES];
@@ -38,6 +41,8 @@ struct connection {
 
 /* More of the request has to come; without hope of that, the connection ends. */
 void connection_await_rest(struct connection *connection);
+/* A block of this kind has to be given back; then the request is looked at again. */
+void connection_wait(struct connection *connection, enum admin_block kind);
 /* A verdict has to come, within so long at most. */
 void connection_park(struct connection *connection, u32 wait_ms);
 /* Sends the answer, whose body is in the connection's block, or in `small` without one. */

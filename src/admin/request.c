@@ -32,16 +32,30 @@ static void refuse_method(struct connection *connection, u32 methods)
     connection_send(connection, &reply, false);
 }
 
-/* False when there is none left; the request is refused then. */
-static bool take_block(struct connection *connection, enum admin_block kind)
+/* NULL when there is none left, or others wait for one. */
+static char *block_for(const struct connection *connection, enum admin_block kind)
+{
+    struct admin *admin = connection->admin;
+    bool first = connection->state == CONNECTION_WAITING || list_empty(&admin->waiting[kind]);
+    return first ? slab_acquire(&admin->blocks[kind]) : NULL;
+}
+
+enum taken { TAKEN, TAKEN_LATER, TAKEN_NEVER /* and said so */ };
+
+static enum taken take_block(struct connection *connection, enum admin_block kind)
 {
     if (kind == ADMIN_BLOCK_NONE)
-        return true;
-    connection->block = slab_acquire(&connection->admin->blocks[kind]);
+        return TAKEN;
+    connection->block = block_for(connection, kind);
     connection->block_kind = (u8)kind;
-    if (!connection->block)
-        refuse(connection, 503, admin_block_rows[kind].none_left);
-    return connection->block != NULL;
+    if (connection->block)
+        return TAKEN;
+    if (!connection->waited && admin_block_rows[kind].wait_ms > 0) {
+        connection_wait(connection, kind);
+        return TAKEN_LATER;
+    }
+    refuse(connection, 503, admin_block_rows[kind].none_left);
+    return TAKEN_NEVER;
 }
 
 /* Prefer: wait=SECONDS (RFC 7240 §4.3): for how long a verdict is worth waiting. */
@@ -62,12 +76,17 @@ static u32 patience_ms(const struct http_request *request)
     return (u32)seconds * 1000;
 }
 
-static void answer(struct connection *connection, const struct endpoint *endpoint,
+/* False when that is to come: the request is looked at again then. */
+static bool answer(struct connection *connection, const struct endpoint *endpoint,
                    const struct admin_question *question)
 {
     struct admin *admin = connection->admin;
-    if (!take_block(connection, endpoint->block))
-        return;
+    enum taken taken = take_block(connection, endpoint->block);
+    if (taken == TAKEN_LATER)
+        return false;
+    admin->requests++;
+    if (taken == TAKEN_NEVER)
+        return true;
     struct admin_reply reply = {
         .body = body_writer(connection), .text = connection->text, .status = 200};
     endpoint->answer(admin, question, &reply);
@@ -77,6 +96,7 @@ static void answer(struct connection *connection, const struct endpoint *endpoin
         refuse(connection, 500, "the answer is larger than there is room for");
     else
         connection_send(connection, &reply, admin->request.method == HTTP_METHOD_HEAD);
+    return true;
 }
 
 void request_conclude(struct connection *connection, enum admin_reload verdict, struct slice report)
@@ -184,7 +204,7 @@ static bool wants_text(const struct http_request *request)
     return http_list_contains(accept, SLICE("text/plain"));
 }
 
-/* Returns how much of the inbox is done with; 0 while the body is awaited. */
+/* Returns how much of the inbox is done with; 0 while the body is awaited, or a block. */
 static u32 serve(struct connection *connection, u32 head_end)
 {
     struct admin *admin = connection->admin;
@@ -208,10 +228,8 @@ static u32 serve(struct connection *connection, u32 head_end)
         .id = match.id,
         .body = slice_of(connection->inbox + head_end, body_bytes),
     };
-    admin->requests++;
     connection->keep = request->keep_alive && !connection->spilled;
-    answer(connection, match.endpoint, &question);
-    return head_end + body_bytes;
+    return answer(connection, match.endpoint, &question) ? head_end + body_bytes : 0;
 }
 
 static void drop_served(struct connection *connection, u32 bytes)
@@ -219,6 +237,7 @@ static void drop_served(struct connection *connection, u32 bytes)
     connection->inbox_len -= bytes;
     connection->needed = 0;
     connection->continued = false;
+    connection->waited = false;
     memmove(connection->inbox, connection->inbox + bytes, connection->inbox_len);
 }
 
