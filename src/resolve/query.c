@@ -24,7 +24,7 @@ void name_make_due(struct name *name)
     wheel_clear(resolver->with.wheel, &name->timer);
     if (!list_empty(&name->due))
         return;
-    list_push_back(&resolver->due, &name->due);
+    list_push_back(name->kind == NAME_TARGET ? &resolver->due_targets : &resolver->due, &name->due);
     wheel_set(resolver->with.wheel, &resolver->pump_timer, ring_now_ns(resolver->with.ring));
 }
 
@@ -102,8 +102,10 @@ static void lookup_failed(struct lookup *lookup, int status)
 /* While it is held, also by each lookup under way, a name that goes is not freed. */
 static void name_hold(struct name *name)
 {
-    if (name->pending++ == 0)
-        name->resolver->asking++;
+    if (name->pending++ > 0)
+        return;
+    name->resolver->asking++;
+    name->resolver->asking_targets += name->kind == NAME_TARGET;
 }
 
 static void name_release(struct name *name)
@@ -112,6 +114,7 @@ static void name_release(struct name *name)
     if (--name->pending > 0)
         return;
     name->resolver->asking--;
+    name->resolver->asking_targets -= name->kind == NAME_TARGET;
     if (name->gone)
         name_free(name);
 }
@@ -199,13 +202,24 @@ static void ares_timer_set(struct resolver *resolver)
     wheel_set(resolver->with.wheel, &resolver->ares_timer, clock_monotonic_ns() + left_ns);
 }
 
+/* Whose turn it is; NULL: nobody is due, or there is no room. */
+static struct list *next_due(struct resolver *resolver)
+{
+    if (resolver->asking >= ASKING_MAX)
+        return NULL;
+    if (resolver->asking_targets < ASKING_TARGETS_MAX && !list_empty(&resolver->due_targets))
+        return &resolver->due_targets;
+    return list_empty(&resolver->due) ? NULL : &resolver->due;
+}
+
 static void pump(struct resolver *resolver)
 {
     u32 rounds = ASKING_MAX; /* what is over at once must not keep the thread for itself */
-    if (!resolver->channel && !list_empty(&resolver->due))
+    struct list *due = next_due(resolver);
+    if (!resolver->channel && due)
         servers_open(resolver);
-    for (; rounds > 0 && resolver->asking < ASKING_MAX && !list_empty(&resolver->due); rounds--)
-        name_ask(container_of(list_pop_front(&resolver->due), struct name, due));
+    for (; rounds > 0 && due; rounds--, due = next_due(resolver))
+        name_ask(container_of(list_pop_front(due), struct name, due));
     if (rounds == 0)
         wheel_set(resolver->with.wheel, &resolver->pump_timer, ring_now_ns(resolver->with.ring));
     ares_timer_set(resolver);

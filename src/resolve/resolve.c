@@ -271,6 +271,7 @@ struct resolver *resolver_create(const struct resolve_options *options)
     rng_seed(&resolver->rng, options->seed);
     list_init(&resolver->names);
     list_init(&resolver->due);
+    list_init(&resolver->due_targets);
     for (u32 i = 0; i < NAME_BUCKETS; i++)
         list_init(&resolver->buckets[i]);
     query_timers_init(resolver);

@@ -13,6 +13,8 @@ enum {
     NAME_BUCKETS = 1024,
     LOOKUPS_MAX = 2,
     ASKING_MAX = 64, /* names at once: a burst of packets would be lost in part */
+    /* Of these hosts of services: who writes their answers could name many that are silent. */
+    ASKING_TARGETS_MAX = ASKING_MAX / 2,
 };
 
 enum lookup_result {
@@ -77,9 +79,11 @@ struct resolver {
     struct address *servers; /* of the settings */
     struct list names;
     struct list due;
-    struct list *buckets; /* NAME_BUCKETS */
-    u32 count;            /* names */
-    u32 asking;           /* names with something under way */
+    struct list *buckets;    /* NAME_BUCKETS */
+    u32 count;               /* names */
+    struct list due_targets; /* NAME_TARGET alone; all others are in `due` */
+    u32 asking;              /* names with something under way */
+    u32 asking_targets;      /* of these */
     u64 queries;
     u64 failures;
     bool stopped;

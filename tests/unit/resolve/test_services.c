@@ -117,6 +117,29 @@ static void only_names_of_the_configuration_are_searched_for(void **state)
     assert_int_equal(asked("a", MESSAGE_A), 2);
 }
 
+/* However many of its hosts are asked for in vain. */
+static void a_service_does_not_keep_others_from_being_asked_for(void **state)
+{
+    struct target targets[MESSAGE_RECORDS_MAX];
+    char hosts[MESSAGE_RECORDS_MAX][8];
+    (void)state;
+    for (u32 i = 0; i < MESSAGE_RECORDS_MAX; i++) {
+        (void)snprintf(hosts[i], sizeof(hosts[i]), "h%02u", i);
+        targets[i] = (struct target){1, 1, 1000, hosts[i]};
+    }
+    (void)want_name(SERVICE, true);
+    answer_services(SERVICE, targets, MESSAGE_RECORDS_MAX);
+    (void)want_name("n", false);
+    assert_true(is_asking("n", MESSAGE_A));
+    for (u32 i = 0; i < MESSAGE_RECORDS_MAX; i++) { /* each has its turn */
+        if (is_asking(SERVICE, MESSAGE_SRV))
+            answer_services(SERVICE, targets, MESSAGE_RECORDS_MAX);
+        if (!is_asking(hosts[i], MESSAGE_A))
+            pass(1200); /* here no packet makes it look for who is next; the service does */
+        answer_host(hosts[i], "127.0.0.1");
+    }
+}
+
 static void records_that_lead_to_one_address_are_one_endpoint(void **state)
 {
     const struct config_backend *backend = want_name(SERVICE, true);
@@ -146,6 +169,7 @@ int main(void)
         TEST(an_answer_that_comes_back_ends_the_waiting),
         TEST(a_first_answer_is_replaced_while_nothing_is_known),
         TEST(only_names_of_the_configuration_are_searched_for),
+        TEST(a_service_does_not_keep_others_from_being_asked_for),
         TEST(records_that_lead_to_one_address_are_one_endpoint),
         TEST(weights_that_are_added_have_a_bound),
     };
