@@ -14,7 +14,7 @@ from lib.admin import add, ask, managed, status_of
 from lib.client import request
 from lib.engine import crash, retirements, upgrade, wait_refusing
 from lib.held import Held
-from lib.load import Load, load_origin
+from lib.load import BODY, Load, load_origin
 from lib.logs import messages
 from lib.nameserver import A, NameServer, address, record, response
 from lib.origin import answer, named, wait_event, wait_until
@@ -61,15 +61,15 @@ def replace(path, source):
 def test_no_request_fails(lab, keep):
     """Clients that keep their connection, and clients that do not; five upgrades in a row."""
     proxy = lab.proxy(load_origin(lab), workers=2, timeouts={"drain": 60_000, "drainIdle": 20_000})
-    with Load(proxy.address, count=6, keep=keep) as load:
+    with Load(proxy, clients=6, keep=keep, body=BODY) as load:
         for _ in range(5):
-            before = load.done
-            wait_until(lambda seen=before: load.done > seen + 50, "traffic")
+            before = load.answered
+            wait_until(lambda seen=before: load.answered > seen + 50, "traffic")
             _, old = upgrade(proxy)
             wait_until(lambda gone=old: gone not in proxy.engine_pids, "the old engine's end")
-        after = load.done
-        wait_until(lambda: load.done > after + 50, "traffic after the last one")
-    assert (load.failed, load.refused) == ([], [])
+        after = load.answered
+        wait_until(lambda: load.answered > after + 50, "traffic after the last one")
+    assert load.errors == []
 
 
 def test_downloads_and_uploads_go_on(lab):
@@ -223,16 +223,16 @@ def test_a_restart_runs_the_old_file(lab, copy):
 def test_a_bad_program_changes_nothing(lab, copy, program, reason):
     proxy = lab.proxy(load_origin(lab), how={"program": str(copy)})
     old = proxy.engine_pid
-    with Load(proxy.address, keep=False) as load:
+    with Load(proxy, clients=4, keep=False, body=BODY) as load:
         if program is None:
             copy.unlink()
         else:
             replace(copy, program)
         refusal = refused_upgrade(proxy)
-        after = load.done
-        wait_until(lambda: load.done > after + 20, "traffic")
+        after = load.answered
+        wait_until(lambda: load.answered > after + 20, "traffic")
     assert reason in refusal and "serves on" in refusal
-    assert (proxy.engine_pids, load.failed, load.refused) == ([old], [], [])
+    assert (proxy.engine_pids, load.errors) == ([old], [])
     replace(copy, BINARY)
     upgrade(proxy)
     assert lab.ask(proxy, request()).status == 200
@@ -377,14 +377,14 @@ def test_asked_again_while_the_supervisor_changes(lab, copy):
 def test_many_signals_at_once(lab):
     """However they fall, what comes out serves."""
     proxy = lab.proxy(load_origin(lab))
-    with Load(proxy.address, keep=False) as load:
+    with Load(proxy, clients=4, keep=False, body=BODY) as load:
         for _ in range(20):
             proxy.signal(signal.SIGUSR2)
             proxy.signal(signal.SIGHUP)
         wait_until(lambda: len(retirements(proxy)) >= 1, "an upgrade")
-        after = load.done
-        wait_until(lambda: load.done > after + 50, "traffic")
-    assert (load.failed, load.refused) == ([], [])
+        after = load.answered
+        wait_until(lambda: load.answered > after + 50, "traffic")
+    assert load.errors == []
 
 
 def test_a_reload_while_the_new_engine_starts(lab):

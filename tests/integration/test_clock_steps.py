@@ -11,11 +11,11 @@ from lib.admin import ask, managed, metrics_of
 from lib.client import request
 from lib.clock import DAY, HOUR, Clock, build
 from lib.engine import crash, known_to_supervisor, upgrade
-from lib.faults import Load, wait_answers
+from lib.load import Load, wait_answers
 from lib.logs import entries_of, messages
 from lib.origin import answer, serve, wait_until
 from lib.proxy import sanitized
-from lib.tunnel import SWITCH, echo_bytes, enter
+from lib.tunnel import enter, or_tunnel
 from lib.wire import WAIT_SECONDS
 
 STEPS = [DAY, -DAY - HOUR, HOUR, 366 * DAY, -366 * DAY, 5, -5]
@@ -37,19 +37,14 @@ def test_requests_and_timers(lab, clock):
     """What runs goes on, what waits is neither late nor early, in both directions."""
     go_on = threading.Event()
 
-    def handler(connection):
-        while True:
-            seen = connection.read_request()
-            if seen.get("Upgrade"):
-                connection.send(SWITCH)
-                echo_bytes(connection)
-            elif seen.target == "/hang":
-                connection.wait_closed()
-            elif seen.target == "/wait":
-                assert go_on.wait(WAIT_SECONDS * 6)
-            connection.send(answer("here"))
+    def respond(connection, seen):
+        if seen.target == "/hang":
+            connection.wait_closed()
+        elif seen.target == "/wait":
+            assert go_on.wait(WAIT_SECONDS * 6)
+        return answer("here")
 
-    origin = lab.origin(handler)
+    origin = lab.origin(or_tunnel(respond))
     hang = {"id": "hang", "path": "/hang", "backends": ["b0"], "timeouts": {"responseHead": 300}}
     proxy = lab.proxy(origin, env=clock.env, workers=2, routes=[
         {"id": "rest", "path": "/", "backends": ["b0"]}, hang],

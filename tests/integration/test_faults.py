@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from lib.faults import FAULTS, FaultyBackend, Load, wait_answers
+from lib.faults import FAULTS, FaultyBackend
+from lib.load import Load, wait_answers
 
 # Frozen and hanging backends are given up after a while; each fault may cost as much. More than a
 # busy machine takes for an answer, else the one that is well is given up, too.

@@ -5,7 +5,7 @@ import time
 
 from lib.admin import ask, managed, metrics_of, status_of
 from lib.client import Client, request
-from lib.faults import Load, wait_answers
+from lib.load import Load, wait_answers
 from lib.origin import answer, serve, wait_until
 from lib.wire import WAIT_SECONDS
 

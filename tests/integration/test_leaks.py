@@ -4,27 +4,13 @@ import random
 import threading
 
 from lib.client import chunked, request
+from lib.endings import end_oddly
 from lib.origin import answer, wait_until
 from lib.wire import Closed
 
 SEED = int(os.environ.get("SEED", "20260113"))
 ENDINGS = 10_000
 THREADS = 8
-EARLY = request("GET", "/", "X-Fill: " + "f" * 9000) * 3  # more than an inbox holds
-
-REQUESTS = [
-    request(), request("HEAD"), request("GET", "/big"), request("GET", "/chunked"),
-    request("GET", "/close"), request("GET", "/cut"), request("GET", "/garbage"),
-    request("GET", "/reset"), request("GET", "/none") + EARLY, request("GET", "/early"),
-    request("POST", "/", body=b"b" * 5000),
-    request("POST", "/early", body=b"b" * 50_000),
-    request("POST", "/", "Transfer-Encoding: chunked") + chunked(b"c" * 300, b"d" * 3000),
-    request("POST", "/", "Transfer-Encoding: chunked") + b"zz\r\n",
-    request("POST", "/", "Expect: 100-continue", body=b"e" * 100),
-    request("GET", "/tunnel", "Connection: Upgrade", "Upgrade: test") + b"tunnel bytes",
-    request("GET", "/", "Connection: close"), request(version="1.0"),
-    b"GET / HTTP/1.1\r\nBad Name: x\r\n\r\n", b"\x16\x03\x01", request() * 20,
-]
 SWITCH = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: test\r\n\r\n"
 ANSWERS = {
     "/big": lambda: answer(b"x" * 200_000),
@@ -54,27 +40,6 @@ def handler(connection):
         connection.requests.clear()
         if seen.target in ENDED or seen.target == "/early":
             return
-
-
-def end_oddly(lab, proxy, chance):
-    """One connection that sends a random part of something and ends at a random moment."""
-    client = lab.client(proxy)
-    lab.clients.remove(client)
-    client.sock.settimeout(5)  # some of what is waited for never comes
-    try:
-        data = chance.choice(REQUESTS)
-        if chance.random() < 0.5:
-            data = data[:chance.randrange(len(data) + 1)]
-        client.send(data)
-        moment = chance.random()
-        if moment < 0.4:
-            client.read_some() if moment < 0.2 and len(data) > 40 else None
-        elif moment < 0.5:
-            client.half_close()
-            client.read_some()
-    except (Closed, OSError, AssertionError):
-        pass
-    (client.reset if chance.random() < 0.5 else client.close)()
 
 
 def run_endings(lab, proxy, count):

@@ -3,11 +3,11 @@ The proxy and its backends are in namespaces of their own; clients come through 
 import pytest
 
 from lib.client import request
-from lib.faults import Load, wait_answers
+from lib.load import Load, wait_answers
 from lib.logs import entries
 from lib.network import CUTS, FAR, Line, NotPermitted, cut, mend
 from lib.origin import answer, serve, wait_until
-from lib.tunnel import SWITCH, echo_bytes, enter
+from lib.tunnel import enter, or_tunnel
 from lib.wire import Closed
 
 CHECK = {"enabled": True, "path": "/health", "interval": 200, "maxInterval": 200, "timeout": 1000,
@@ -89,17 +89,12 @@ def faults(proxy):
     return [entry["fault"] for entry in entries(proxy, log="access") if "fault" in entry]
 
 
-def stalling(connection):
-    """A tunnel, the beginning of a long answer, or an ordinary answer, by what is asked for."""
-    while True:
-        seen = connection.read_request()
-        if seen.get("Upgrade"):
-            connection.send(SWITCH)
-            echo_bytes(connection)
-        elif seen.target == "/long":
-            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nbegun")
-        else:
-            connection.send(answer("here"))
+@or_tunnel
+def stalling(_, seen):
+    """The beginning of a long answer, or an ordinary answer, by what is asked for."""
+    if seen.target == "/long":
+        return "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nbegun"
+    return answer("here")
 
 
 def test_a_response_that_never_goes_on(lab, line):

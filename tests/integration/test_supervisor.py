@@ -16,7 +16,7 @@ from lib.admin import ask, managed, status_of
 from lib.client import Client, request
 from lib.engine import crash, known_to_supervisor, wait_refusing
 from lib.held import Held
-from lib.load import Load, load_origin
+from lib.load import BODY, Load, load_origin
 from lib.logs import entries, messages
 from lib.origin import wait_until
 from lib.proxy import BINARY, children, connects, port_free
@@ -32,13 +32,13 @@ pytestmark = pytest.mark.usefixtures("crashes")
 def test_a_crash_under_load(lab):
     """What runs is cut, but no connection is refused, and nobody waits for long."""
     proxy = lab.proxy(load_origin(lab), workers=2)
-    with Load(proxy.address, keep=False) as load:
+    with Load(proxy, clients=4, keep=False, body=BODY) as load:
         for _ in range(3):
-            before = load.done
-            wait_until(lambda seen=before: load.done > seen + 20, "traffic")
+            before = load.answered
+            wait_until(lambda seen=before: load.answered > seen + 20, "traffic")
             crash(proxy)
-        after = load.done
-        wait_until(lambda: load.done > after + 20, "traffic after the last crash")
+        after = load.answered
+        wait_until(lambda: load.answered > after + 20, "traffic after the last crash")
     assert not load.refused
     wait_until(lambda: len(messages(proxy, "crash")) == 3, "each of them in the log")
 

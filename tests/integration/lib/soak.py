@@ -10,13 +10,14 @@ import time
 
 from lib import disk, network, threads
 from lib.client import Client, request
-from lib.faults import FAULTS, FaultyBackend, Load
+from lib.endings import end_oddly
+from lib.faults import FAULTS, FaultyBackend
+from lib.load import Load
 from lib.origin import answer, serve, wait_until
 from lib.reload import write_config
 from lib.settings import backends_of
 from lib.tunnel import SWITCH, echo_bytes, enter
 from lib.wire import Closed
-from test_leaks import end_oddly
 
 PIECE = b"d" * 1000
 CLIENTS = 6

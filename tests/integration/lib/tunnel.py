@@ -19,6 +19,18 @@ def echo_tunnel(connection):
     echo_bytes(connection)
 
 
+def or_tunnel(respond):
+    """An origin's handler: a tunnel for who asks for one, what `respond` says for all others."""
+    def handler(connection):
+        while True:
+            seen = connection.read_request()
+            if seen.get("Upgrade"):
+                connection.send(SWITCH)
+                echo_bytes(connection)
+            connection.send(respond(connection, seen))
+    return handler
+
+
 def enter(client):
     """Has a tunnel made for the client; returns the response."""
     client.send(UPGRADE)
