@@ -160,21 +160,24 @@ static bool no_descriptor(i32 error)
     return error == EMFILE || error == ENFILE;
 }
 
-/* A descriptor is free: for who waits for one longest, unless somebody else has it already. Another
- * one is on its way then, or there is none to be had. */
+/* A descriptor is free, perhaps more than one: for those that wait for one, the first of them
+ * first, unless somebody else has it already. Another one is on its way then, or there is none to
+ * be had: nobody is left to wait for what will not come. */
 static void connect_waiting(struct upstreams *upstreams)
 {
-    struct upstream *upstream = container_of(upstreams->waiting.next, struct upstream, node);
-    i32 error = 0;
-    int fd = ring_socket(upstreams->with.ring, &upstream->wanted->any, &error);
-    if (fd < 0 && no_descriptor(error) && (upstreams->closing > 0 || shed_one(upstreams)))
-        return;
-    list_remove(&upstream->node);
-    if (fd >= 0)
-        connect_on(upstream, upstream->wanted, fd);
-    else
-        upstream->events->on_connected(
-            upstream, (struct ring_done){.status = RING_EXHAUSTED, .error = error});
+    while (!list_empty(&upstreams->waiting)) {
+        struct upstream *upstream = container_of(upstreams->waiting.next, struct upstream, node);
+        i32 error = 0;
+        int fd = ring_socket(upstreams->with.ring, &upstream->wanted->any, &error);
+        if (fd < 0 && no_descriptor(error) && (upstreams->closing > 0 || shed_one(upstreams)))
+            return;
+        list_remove(&upstream->node);
+        if (fd >= 0)
+            connect_on(upstream, upstream->wanted, fd);
+        else
+            upstream->events->on_connected(
+                upstream, (struct ring_done){.status = RING_EXHAUSTED, .error = error});
+    }
 }
 
 static struct upstream *connect_new(struct upstreams *upstreams, struct upstream_target target,
@@ -357,8 +360,7 @@ static void on_closed(struct transport *transport)
     struct upstreams *upstreams = upstream->owner;
     upstreams->closing--;
     slab_release(&upstreams->slab, upstream);
-    if (UNLIKELY(!list_empty(&upstreams->waiting)))
-        connect_waiting(upstreams);
+    connect_waiting(upstreams);
 }
 
 static const struct upstream_events closing_events = {.transport = {.on_closed = on_closed}};

@@ -113,6 +113,33 @@ static void who_waits_is_told_when_somebody_else_has_it(void **state)
     close(peer);
 }
 
+/* The first descriptor that comes free is of no use, the second one is for the first who waits. */
+static void nobody_waits_for_what_will_not_come(void **state)
+{
+    struct lab lab;
+    struct user idle[2], next[2];
+    int peers[2];
+    lab_open(&lab, state, "");
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    for (u32 i = 0; i < 2; i++)
+        peers[i] = acquire_connected(&lab, 0, &idle[i]);
+    for (u32 i = 2; i-- > 0;)
+        upstream_release(idle[i].upstream);
+    use_up();
+    for (u32 i = 0; i < 2; i++)
+        acquire(&lab, 1, &next[i]);
+    limit_to(idle[1].upstream->transport.fd);
+    UNTIL(&lab, next[0].connected == 1 && next[1].connected == 1);
+    lift();
+    assert_int_equal(next[0].done.status, RING_OK);
+    assert_int_equal(next[1].done.status, RING_EXHAUSTED);
+    upstream_release(next[0].upstream);
+    upstream_discard(next[1].upstream, true);
+    lab_close(&lab);
+    for (u32 i = 0; i < 2; i++)
+        close(peers[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +147,7 @@ int main(void)
         cmocka_unit_test(without_idle_ones_it_is_an_error),
         cmocka_unit_test(discarding_one_that_waits_leaves_nothing),
         cmocka_unit_test(who_waits_is_told_when_somebody_else_has_it),
+        cmocka_unit_test(nobody_waits_for_what_will_not_come),
     };
     return ring_variants_run("descriptors", tests, ARRAY_COUNT(tests));
 }
