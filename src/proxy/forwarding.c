@@ -57,11 +57,10 @@ static struct slice last_untrusted(const struct client *client, const struct htt
     return best;
 }
 
-/* Empty when there is none, and the peer is at a unix socket. */
-static struct slice real_ip(const struct client *client, const struct http_fields *fields)
+/* Empty when the peer is at a unix socket. */
+static inline struct slice peer_ip(const struct client *client)
 {
-    struct slice own = client->local ? slice_of(NULL, 0) : client_ip(client);
-    return LIKELY(!client->trusted) ? own : last_untrusted(client, fields, own);
+    return client->local ? slice_of(NULL, 0) : client_ip(client);
 }
 
 /* What a trusted proxy says in its field, or else our own word. */
@@ -152,20 +151,24 @@ static void note_real_ip(struct exchange *exchange, struct slice ip)
 static void write_real_ip(struct exchange *exchange, const struct http_fields *fields,
                           struct http_writer *writer)
 {
-    struct slice ip = real_ip(exchange->client, fields);
+    const struct client *client = exchange->client;
+    struct slice ip = peer_ip(client);
+    if (UNLIKELY(client->trusted))
+        ip = last_untrusted(client, fields, ip);
     if (ip.len == 0)
         return;
     http_write_field(writer, SLICE("X-Real-IP"), ip);
-    if (exchange->client->trusted && !writer->full)
+    if (UNLIKELY(client->trusted) && !writer->full)
         note_real_ip(exchange, slice_of(writer->at - ip.len - 2, ip.len));
 }
 
 static void keep_real_ip(struct exchange *exchange, const struct http_fields *fields,
                          struct http_writer *writer)
 {
-    if (!exchange->client->trusted)
+    const struct client *client = exchange->client;
+    if (!client->trusted)
         return;
-    struct slice ip = keep(writer, real_ip(exchange->client, fields));
+    struct slice ip = keep(writer, last_untrusted(client, fields, peer_ip(client)));
     if (ip.len > 0)
         note_real_ip(exchange, ip);
 }
