@@ -17,6 +17,7 @@
 #include "ring.h"
 
 struct resolver;
+struct config_kept;
 
 /* Who listens. Not called from inside a call below. */
 struct resolve_listener {
@@ -57,6 +58,20 @@ u32 resolver_find(const struct resolver *resolver, const struct config_backend *
                   struct config_endpoint out[CONFIG_ENDPOINTS_MAX]);
 /* True when every name that is wanted has had its answer, or has failed. */
 bool resolver_settled(const struct resolver *resolver);
+
+/* What an earlier process knew. */
+enum resolve_recall {
+    RESOLVE_OLD,     /* used until there is an answer; the name is not settled by it */
+    RESOLVE_RECENT,  /* as good as an answer */
+    RESOLVE_CURRENT, /* the same, and names that led nowhere are settled, too */
+};
+/* Takes it up for the names that are followed and have had no answer yet; they are asked for
+ * nevertheless. Right after resolver_follow(). Returns for how many it has records. */
+u32 resolver_recall(struct resolver *resolver, const struct config_kept *kept,
+                    enum resolve_recall recall);
+/* Puts what is known into `kept`, with memory of its arena, and for the next turn of the ring at
+ * most: names are not copied. */
+void resolver_keep(const struct resolver *resolver, struct config_kept *kept);
 
 struct resolve_figures {
     u32 names;    /* that are asked for, hosts of services included */

@@ -26,6 +26,23 @@ struct config_kept_backend {
     u64 health_age_ms; /* what a check said of it last was so old at `saved_ms` */
 };
 
+/* One address of a host that a name is, or that a service leads to. What is kept of one name stands
+ * together. */
+struct config_kept_address {
+    struct slice name;
+    struct slice address; /* without port; empty: the name leads nowhere */
+    bool target;          /* it is the host of a service: another name than a backend's */
+};
+
+/* One SRV record of a service. */
+struct config_kept_service {
+    struct slice name;
+    struct slice host; /* empty: the name leads nowhere */
+    u32 priority;
+    u32 weight;
+    u32 port;
+};
+
 struct config_kept_secret {
     struct slice name;
     struct slice value; /* hexadecimal digits */
@@ -46,17 +63,23 @@ struct config_kept {
     const struct config_kept_backend *backends;
     const struct config_removal *removed;
     const struct config_kept_secret *secrets;
+    const struct config_kept_address *addresses;
+    const struct config_kept_service *services;
     const struct slice *added; /* as config_overlay_add() takes them; see config_addition_json() */
     u32 backend_count;
     u32 removed_count;
     u32 secret_count;
+    u32 address_count;
+    u32 service_count;
     u32 added_count;
     struct arena arena; /* of one that was parsed */
 };
 
 enum {
-    CONFIG_KEPT_BYTES_MAX = 16 << 20,
+    CONFIG_KEPT_BYTES_MAX = 32 << 20,
     CONFIG_KEPT_BACKENDS_MAX = 8192,
+    CONFIG_KEPT_ADDRESSES_MAX = 1 << 15,
+    CONFIG_KEPT_SERVICES_MAX = 1 << 13,
     CONFIG_KEPT_SECRETS_MAX = 16,
     CONFIG_KEPT_AGE_MS_MAX = 1 << 30, /* more than any that counts */
 };

@@ -16,8 +16,6 @@ enum {
     TOKEN_BYTES_MIN = 8,
     STICKY_KEY_BYTES_MIN = 16,
     TOKEN_BYTES_MAX = 256, /* of these two */
-    HEX_DIGITS_MAX = 128,
-    ENDPOINT_BYTES_MAX = 64,
 };
 
 static bool is_digit(char c)
@@ -453,33 +451,4 @@ const struct setting_form form_field_value = {
     .pattern = "^([^\\u0000-\\u0020\\u007f]([^\\u0000-\\u0008\\u000a-\\u001f\\u007f]*"
                "[^\\u0000-\\u0020\\u007f])?)?$",
     .secret = always_secret, /* Authorization is set like all others */
-};
-
-static const char *hex_complaint(struct slice value)
-{
-    for (u32 i = 0; i < value.len; i++)
-        if (hex_value(value.data[i]) == HEX_NONE)
-            return form_hex.allowed;
-    bool good = value.len > 0 && value.len <= HEX_DIGITS_MAX && value.len % 2 == 0;
-    return good ? NULL : form_hex.allowed;
-}
-
-/* It is compared with those there are, and never parsed. */
-static const char *endpoint_complaint(struct slice value)
-{
-    bool good = value.len > 0 && value.len <= ENDPOINT_BYTES_MAX && is_visible_ascii(value);
-    return good ? NULL : form_endpoint.allowed;
-}
-
-const struct setting_form form_endpoint = {
-    .complaint = endpoint_complaint,
-    .allowed = "an address and a port: 1 to 64 characters without white space",
-    .pattern = "^[!-~]{1,64}$",
-};
-
-const struct setting_form form_hex = {
-    .complaint = hex_complaint,
-    .allowed = "1 to 64 bytes as hexadecimal digits in small letters",
-    .pattern = "^([0-9a-f]{2}){1,64}$",
-    .secret = always_secret,
 };

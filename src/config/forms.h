@@ -29,6 +29,8 @@ extern const struct setting_form form_field;         /* the name of one that may
 extern const struct setting_form form_field_removed; /* ... and taken out of a request */
 extern const struct setting_form form_field_value;
 extern const struct setting_form form_hex;      /* these are of the state file: a secret, */
-extern const struct setting_form form_endpoint; /* ... where a name leads, with port */
+extern const struct setting_form form_endpoint; /* ... where a name leads, with port, */
+extern const struct setting_form form_ip;       /* ... the same without, */
+extern const struct setting_form form_dns_name; /* ... and anything that DNS may call a host */
 
 #endif

@@ -22,6 +22,8 @@ struct document {
     struct settings_list backends;
     struct settings_list removed;
     struct settings_list secrets;
+    struct settings_list addresses;
+    struct settings_list services;
 };
 
 /* ---- Rows ---- */
@@ -86,6 +88,32 @@ static const struct setting secret_rows[] = {
 };
 static const struct settings_table secret_table = TABLE(struct config_kept_secret, secret_rows);
 
+static const struct setting address_rows[] = {
+    {.key = "name", .type = SETTING_STRING, MEMBER(struct config_kept_address, name),
+     .form = &form_dns_name, .required = true},
+    {.key = "address", .type = SETTING_STRING, MEMBER(struct config_kept_address, address),
+     .form = &form_ip},
+    {.key = "target", .type = SETTING_BOOL, MEMBER(struct config_kept_address, target),
+     .fallback = "false"},
+};
+static const struct settings_table address_table =
+    TABLE(struct config_kept_address, address_rows);
+
+static const struct setting service_rows[] = {
+    {.key = "name", .type = SETTING_STRING, MEMBER(struct config_kept_service, name),
+     .form = &form_dns_name, .required = true},
+    {.key = "host", .type = SETTING_STRING, MEMBER(struct config_kept_service, host),
+     .form = &form_dns_name},
+    {.key = "priority", .type = SETTING_INTEGER, MEMBER(struct config_kept_service, priority),
+     .max = UINT16_MAX},
+    {.key = "weight", .type = SETTING_INTEGER, MEMBER(struct config_kept_service, weight),
+     .max = UINT16_MAX},
+    {.key = "port", .type = SETTING_INTEGER, MEMBER(struct config_kept_service, port),
+     .max = UINT16_MAX},
+};
+static const struct settings_table service_table =
+    TABLE(struct config_kept_service, service_rows);
+
 static const struct setting clock_rows[] = {
     {.key = "boot", .type = SETTING_STRING, MEMBER(struct config_kept_clock, boot),
      .form = &form_id},
@@ -111,6 +139,10 @@ static const struct setting document_rows[] = {
      .max = SETTINGS_BACKENDS_MAX, .table = &removed_table},
     {.key = "secrets", .type = SETTING_LIST, MEMBER(struct document, secrets),
      .max = CONFIG_KEPT_SECRETS_MAX, .table = &secret_table},
+    {.key = "addresses", .type = SETTING_LIST, MEMBER(struct document, addresses),
+     .max = CONFIG_KEPT_ADDRESSES_MAX, .table = &address_table},
+    {.key = "services", .type = SETTING_LIST, MEMBER(struct document, services),
+     .max = CONFIG_KEPT_SERVICES_MAX, .table = &service_table},
 };
 static const struct settings_table document_table = TABLE(struct document, document_rows);
 
@@ -159,6 +191,10 @@ static struct config_kept *kept_read(struct reader *reader, json_t *root)
     kept->removed_count = document.removed.count;
     kept->secrets = document.secrets.at;
     kept->secret_count = document.secrets.count;
+    kept->addresses = document.addresses.at;
+    kept->address_count = document.addresses.count;
+    kept->services = document.services.at;
+    kept->service_count = document.services.count;
     return kept;
 }
 
@@ -235,6 +271,8 @@ void config_kept_print(const struct config_kept *kept, FILE *out)
         .backends = {(void *)(uintptr_t)kept->backends, kept->backend_count},
         .removed = {(void *)(uintptr_t)kept->removed, kept->removed_count},
         .secrets = {(void *)(uintptr_t)kept->secrets, kept->secret_count},
+        .addresses = {(void *)(uintptr_t)kept->addresses, kept->address_count},
+        .services = {(void *)(uintptr_t)kept->services, kept->service_count},
     };
     json_t *root = table_print(&document_table, (const char *)&document);
     json_t *added = json_array();

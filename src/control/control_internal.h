@@ -134,9 +134,11 @@ void control_mark_backend(void *context, u32 backend, u32 marks);
 
 /* ---- names.c ---- */
 
-/* The names of the configuration are looked for; returns when they are known, or after
- * dns.startWait. False without memory. */
-MUST_CHECK bool control_find_names(struct control *control);
+/* False without memory. */
+MUST_CHECK bool control_begin_names(struct control *control);
+/* For live: returns when the names of what is served first are known, be it from an earlier
+ * process, or after dns.startWait. */
+void control_await_names(void *context);
 /* A reload waits for the resolver, for so long at most. */
 void control_wait_for_names(struct control *control);
 /* Where a backend's name leads has changed: an event. */

@@ -99,16 +99,31 @@ static void end_generation(struct generation *generation)
     free(generation);
 }
 
-struct live *live_create(const struct config *first, struct resolver *resolver,
-                         struct live_listener listener)
+static bool begin_first(struct live *live, struct base *base, const struct live_options *options)
+{
+    struct config *derived = options->kept ? live_restore(live, base->config, options->kept) : NULL;
+    const struct config *config = derived ? derived : base->config;
+    if (options->sticky_key)
+        state_set_sticky_key(live->state, options->sticky_key);
+    resolver_follow(live->resolver, &config, 1);
+    live->listener.await(live->listener.context);
+    if (live_begin(live, base, derived))
+        return true;
+    config_destroy(derived);
+    return false;
+}
+
+struct live *live_create(const struct live_options *options)
 {
     struct live *live = calloc(1, sizeof(*live));
-    struct base *base = live_base_create(first, NULL);
+    struct base *base = live_base_create(options->first, NULL);
     if (live) {
-        *live = (struct live){
-            .first = first, .listener = listener, .resolver = resolver, .state = state_create()};
+        *live = (struct live){.first = options->first,
+                              .listener = options->listener,
+                              .resolver = options->resolver,
+                              .state = state_create()};
         config_overlay_init(&live->overlay);
-        if (base && live->state && live_begin(live, base, NULL))
+        if (base && live->state && begin_first(live, base, options))
             return live;
         live_destroy(live);
     }

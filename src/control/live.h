@@ -19,6 +19,9 @@ struct live_listener {
     /* Where a backend's name leads has changed. */
     void (*moved)(void *context, enum log_severity severity, const struct config_backend *backend,
                   const char *message);
+    /* The resolver follows the names of what is to be served first: returns when it is time to
+     * serve with what is known of them. */
+    void (*await)(void *context);
     /* How many workers' places a snapshot of this configuration needs. */
     u32 (*places)(void *context, const struct config *config);
     /* Gives a snapshot what it needs besides, before anybody follows it. False, with the reason in
@@ -33,10 +36,18 @@ struct live_workers {
     u32 count;
 };
 
-/* NULL when memory is refused. `first` and `resolver`, which follows it already, stay the caller's
- * and outlive all. */
-MUST_CHECK struct live *live_create(const struct config *first, struct resolver *resolver,
-                                    struct live_listener listener);
+struct live_options {
+    const struct config *first;
+    struct resolver *resolver;            /* follows nothing yet */
+    const struct config_kept *kept;       /* of the state file; NULL = nothing is */
+    const struct siphash_key *sticky_key; /* of an earlier process; NULL = one made by chance */
+    struct live_listener listener;
+};
+
+/* Serves `first` with the backends that were added and removed according to `kept`: what cannot be
+ * restored is told and left out. NULL when memory is refused. `first` and `resolver` stay the
+ * caller's and outlive all; the rest is for this call. */
+MUST_CHECK struct live *live_create(const struct live_options *options);
 /* Only when no worker runs any more. */
 void live_destroy(struct live *live);
 
@@ -78,9 +89,6 @@ struct live_change {
 enum config_overlay_verdict live_change(struct live *live, const struct live_workers *workers,
                                         const struct live_change *change,
                                         struct config_problems *problems);
-/* The same for what a state file holds, before the first worker starts. What cannot be restored is
- * told and left out. `renew`: what is served is made anew even if nothing has changed. */
-void live_restore(struct live *live, const struct config_kept *kept, bool renew);
 /* What was changed so far. Until the next change or reload. */
 const struct config_overlay *live_overlay(const struct live *live);
 

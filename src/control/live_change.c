@@ -347,16 +347,16 @@ enum config_overlay_verdict live_change(struct live *live, const struct live_wor
     return verdict;
 }
 
-void live_restore(struct live *live, const struct config_kept *kept, bool renew)
+struct config *live_restore(struct live *live, const struct config *config,
+                            const struct config_kept *kept)
 {
-    const struct live_workers nobody = {NULL, 0};
-    struct candidate candidate = {.base = live->newest->base};
+    struct base base = {.config = config};
+    struct candidate candidate = {.base = &base};
     config_overlay_init(&candidate.overlay);
-    config_overlay_restore(&candidate.overlay, kept, candidate.base->config,
+    config_overlay_restore(&candidate.overlay, kept, config,
                            (struct config_overlay_listener){say_given_up, live});
     candidate_reconcile(live, &candidate);
-    bool served = (renew || overlay_entries(&candidate.overlay) > 0) &&
-                  candidate_serve(live, &candidate, &nobody);
-    if (!served)
-        candidate_drop(&candidate, false);
+    config_overlay_deinit(&live->overlay);
+    live->overlay = candidate.overlay;
+    return candidate.derived;
 }

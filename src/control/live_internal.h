@@ -55,6 +55,11 @@ bool live_same_endpoints(const struct config *a, const struct config *b);
 /* Tells the listener, backend by backend, how `after` differs. */
 void live_say_moves(struct live *live, const struct config *before, const struct config *after);
 
+/* Of live_change.c: `config` with what was changed at run time according to a state file, which
+ * becomes the overlay; NULL when that is nothing. */
+struct config *live_restore(struct live *live, const struct config *config,
+                            const struct config_kept *kept);
+
 /* A base that nobody uses yet; NULL when memory is refused. */
 struct base *live_base_create(const struct config *config, struct config *owned);
 /* One user less, or none yet: what nobody uses is freed. */

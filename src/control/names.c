@@ -60,6 +60,7 @@ static void on_change(void *context)
     const struct live_workers workers = {control->workers, control->started};
     if (!control->live || control->stops_asked > 0)
         return; /* the first snapshot is still to be made; or no other one is wanted */
+    state_file_touch(control->state_file);
     if (live_refresh(control->live, &workers))
         health_follow(control->health, live_snapshot(control->live));
     if (is_waiting(control) && resolver_settled(control->resolver))
@@ -77,9 +78,12 @@ static bool stop_is_pending(void)
            (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
 }
 
-/* Workers must not begin without addresses that are a moment away. */
-static void wait_for_names(struct control *control)
+/* Workers must not begin without addresses that are a moment away. What another process knew is
+ * there at once. */
+void control_await_names(void *context)
 {
+    struct control *control = context;
+    state_file_recall_names(control->state_file, control->resolver);
     u64 deadline_ns = ring_now_ns(control->ring) + control->config->dns.start_wait_ms * NS_PER_MS;
     while (!resolver_settled(control->resolver) && ring_now_ns(control->ring) < deadline_ns &&
            !stop_is_pending()) {
@@ -89,7 +93,7 @@ static void wait_for_names(struct control *control)
     }
 }
 
-bool control_find_names(struct control *control)
+bool control_begin_names(struct control *control)
 {
     const struct resolve_options options = {
         .ring = control->ring,
@@ -99,11 +103,7 @@ bool control_find_names(struct control *control)
     };
     wheel_timer_init(&control->patience, on_impatient);
     control->resolver = resolver_create(&options);
-    if (!control->resolver)
-        return false;
-    resolver_follow(control->resolver, &control->config, 1);
-    wait_for_names(control);
-    return true;
+    return control->resolver != NULL;
 }
 
 void control_end_names(struct control *control)

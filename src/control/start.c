@@ -72,7 +72,6 @@ static bool open_state_file(struct control *control)
     const struct state_file_options options = {
         .config = &control->config->state,
         .handed_over = control->handover->state,
-        .live = control->live,
         .ring = control->ring,
         .wall = &control->wall,
         .tell = control_supervised(control) ? tell_known : NULL,
@@ -81,6 +80,29 @@ static bool open_state_file(struct control *control)
     };
     control->state_file = state_file_open(&options);
     return control->state_file != NULL;
+}
+
+static bool create_live(struct control *control)
+{
+    struct siphash_key sticky_key;
+    bool has_key = state_file_sticky_key(control->state_file, &sticky_key);
+    const struct live_options options = {
+        .first = control->config,
+        .resolver = control->resolver,
+        .kept = state_file_kept(control->state_file),
+        .sticky_key = has_key ? &sticky_key : NULL,
+        .listener =
+            {
+                .say = control_hear_live,
+                .moved = control_hear_moved,
+                .await = control_await_names,
+                .places = control_places,
+                .furnish = control_furnish,
+                .context = control,
+            },
+    };
+    control->live = live_create(&options);
+    return control->live != NULL;
 }
 
 static void on_reload_asked(void *context)
@@ -236,19 +258,8 @@ bool control_start(struct control *control, const struct control_options *option
     wheel_init(&control->wheel, ring_now_ns(control->ring));
     if (!control_catch_signals(control))
         return false;
-    if (!create_logs(control))
-        return refuse(control, no_memory);
-    if (!control_find_names(control))
-        return refuse(control, no_memory);
-    const struct live_listener listener = {
-        .say = control_hear_live,
-        .moved = control_hear_moved,
-        .places = control_places,
-        .furnish = control_furnish,
-        .context = control,
-    };
-    control->live = live_create(control->config, control->resolver, listener);
-    if (!control->live || !create_health(control) || !open_state_file(control))
+    if (!create_logs(control) || !open_state_file(control) || !control_begin_names(control) ||
+        !create_live(control) || !create_health(control))
         return refuse(control, no_memory);
     control_look_at_clock(control);
     control_obey(control);
@@ -258,7 +269,7 @@ bool control_start(struct control *control, const struct control_options *option
     if (!control->listeners || !open_management(control))
         return false;
     health_follow(control->health, live_snapshot(control->live));
-    state_file_restore(control->state_file, control->health);
+    state_file_restore(control->state_file, control->live, control->health);
     if (start_workers(control)) {
         control_ready(control);
         announce(control, options->notes);

@@ -157,7 +157,7 @@ static struct config_kept_clock keep_clock(const struct state_document *document
     };
 }
 
-bool state_document_print(struct state_document *document, FILE *out)
+struct state_ages state_document_print(struct state_document *document, FILE *out)
 {
     struct config_kept kept = {
         .saved_ms = clock_wall_ns() / NS_PER_MS,
@@ -165,9 +165,11 @@ bool state_document_print(struct state_document *document, FILE *out)
     };
     arena_init(&kept.arena);
     keep_sticky_key(document);
-    bool ages = keep_backends(document, &kept);
+    struct state_ages ages = {.health = keep_backends(document, &kept)};
     keep_overlay(document, &kept);
     keep_secrets(document, &kept);
+    resolver_keep(document->resolver, &kept);
+    ages.names = kept.address_count + kept.service_count > 0;
     config_kept_print(&kept, out);
     arena_deinit(&kept.arena);
     return ages;

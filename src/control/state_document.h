@@ -22,6 +22,7 @@ struct state_secret {
 
 struct state_document {
     struct live *live;
+    struct resolver *resolver;
     struct health *health; /* NULL: nothing is known of it */
     const struct wall_clock *wall;
     struct slice boot; /* in `boot_id` */
@@ -38,7 +39,12 @@ void state_document_take(struct state_document *document, const struct config_ke
 /* NULL when there is none. */
 const struct state_secret *state_document_secret(const struct state_document *document,
                                                  const char *name);
-/* Writes it, as of now. True when there is health in it, which ages. */
-bool state_document_print(struct state_document *document, FILE *out);
+/* Whether there is something in it that is only true for as long as somebody looks. */
+struct state_ages {
+    bool health;
+    bool names;
+};
+/* Writes it, as of now. */
+struct state_ages state_document_print(struct state_document *document, FILE *out);
 
 #endif

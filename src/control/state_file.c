@@ -20,6 +20,7 @@ enum {
     LAST_WRITE_MS = 3000,
     PATH_BYTES = 4096,
     LINE_BYTES = 1024,
+    NAMES_AGE_MS_MAX = 3600 * 1000, /* of a file: of another engine they are always believed */
 };
 
 struct state_file {
@@ -33,6 +34,8 @@ struct state_file {
     bool finished;
     bool inherited;        /* `kept` is of another engine, and not from the file */
     bool failing;          /* and said so */
+    bool names_are_old;    /* those that were recalled */
+    u32 names;             /* which are so many */
     char path[PATH_BYTES]; /* "" = there is none */
 };
 
@@ -78,20 +81,6 @@ static void set_aside(struct state_file *file, const struct config_problems *pro
     else
         say(file, LOG_ERROR, "The state file is not used; it cannot be renamed to %s: %s", bad,
             strerror(errno));
-}
-
-/* What sticky sessions are signed with. True when there is one, and what is served has to be made
- * anew with it. */
-static bool restore_sticky_key(struct state_file *file)
-{
-    const struct snapshot *snapshot = live_snapshot(file->with.live);
-    const struct state_secret *secret = state_document_secret(&file->document, state_secret_sticky);
-    struct siphash_key key;
-    if (!secret)
-        return false;
-    memcpy(key.bytes, secret->bytes, sizeof(key.bytes));
-    state_set_sticky_key(snapshot->state, &key);
-    return state_document_signs(snapshot->config);
 }
 
 static void load(struct state_file *file)
@@ -141,7 +130,7 @@ struct state_file *state_file_open(const struct state_file_options *options)
     if (!file)
         return NULL;
     file->with = *options;
-    file->document = (struct state_document){.live = options->live, .wall = options->wall};
+    file->document = (struct state_document){.wall = options->wall};
     file->document.boot = boot_id_read(file->document.boot_id);
     file->due_ns = UINT64_MAX;
     file->renew_ns = UINT64_MAX;
@@ -158,9 +147,21 @@ struct state_file *state_file_open(const struct state_file_options *options)
     if (file->kept) {
         recall_clock(file);
         state_document_take(&file->document, file->kept);
-        live_restore(file->with.live, file->kept, restore_sticky_key(file));
     }
     return file;
+}
+
+const struct config_kept *state_file_kept(const struct state_file *file)
+{
+    return file->kept;
+}
+
+bool state_file_sticky_key(const struct state_file *file, struct siphash_key *out)
+{
+    const struct state_secret *secret = state_document_secret(&file->document, state_secret_sticky);
+    if (secret)
+        memcpy(out->bytes, secret->bytes, sizeof(out->bytes));
+    return secret != NULL;
 }
 
 /* ---- Restoring ---- */
@@ -176,21 +177,35 @@ static u64 age_ms(const struct state_file *file)
     return kept->saved_ms <= now_ms ? now_ms - kept->saved_ms : UINT64_MAX;
 }
 
+void state_file_recall_names(struct state_file *file, struct resolver *resolver)
+{
+    enum resolve_recall recall = RESOLVE_CURRENT;
+    file->document.resolver = resolver;
+    if (!file->kept)
+        return;
+    file->names_are_old = !file->inherited && age_ms(file) > NAMES_AGE_MS_MAX;
+    if (!file->inherited)
+        recall = file->names_are_old ? RESOLVE_OLD : RESOLVE_RECENT;
+    file->names = resolver_recall(resolver, file->kept, recall);
+}
+
 static void say_restored(struct state_file *file, const struct state_restored *restored)
 {
-    const struct config_overlay *overlay = live_overlay(file->with.live);
+    const struct config_overlay *overlay = live_overlay(file->document.live);
     char stale[64] = "";
     if (restored->stale > 0)
         (void)snprintf(stale, sizeof(stale), ", not of %u others: it is too old", restored->stale);
     say(file, LOG_INFO,
-        "Restored from %s: %u backends added and %u removed at run time, %u marks, health of %u%s",
+        "Restored from %s: %u backends added and %u removed at run time, %u marks, addresses of %u "
+        "names%s, health of %u%s",
         file->inherited ? "the earlier engine" : file->path, overlay->added_count,
-        overlay->removed_count, restored->marks, restored->health, stale);
+        overlay->removed_count, restored->marks, file->names,
+        file->names_are_old ? " (old ones)" : "", restored->health, stale);
 }
 
 static void restore(struct state_file *file)
 {
-    const struct snapshot *snapshot = live_snapshot(file->with.live);
+    const struct snapshot *snapshot = live_snapshot(file->document.live);
     const struct state_restore from = {
         .kept = file->kept,
         .age_ms = age_ms(file),
@@ -204,12 +219,14 @@ static void restore(struct state_file *file)
         state_file_touch(file); /* or it would age with the file while checks confirm it */
 }
 
-void state_file_restore(struct state_file *file, struct health *health)
+void state_file_restore(struct state_file *file, struct live *live, struct health *health)
 {
-    const struct snapshot *snapshot = live_snapshot(file->with.live);
-    bool signs = state_document_signs(snapshot->config);
+    const struct config *config = live_snapshot(live)->config;
+    bool signs = state_document_signs(config);
+    file->document.live = live;
     file->document.health = health;
-    if (file->inherited || (signs && !state_document_secret(&file->document, state_secret_sticky)))
+    if (file->inherited || config_has_names(config) ||
+        (signs && !state_document_secret(&file->document, state_secret_sticky)))
         state_file_touch(file);
     if (file->kept)
         restore(file);
@@ -218,7 +235,7 @@ void state_file_restore(struct state_file *file, struct health *health)
 /* ---- Writing ---- */
 
 /* The descriptor of a file in memory with all of it; -1 = there is no room for one. */
-static int print_to_memory(struct state_file *file, bool *ages)
+static int print_to_memory(struct state_file *file, struct state_ages *ages)
 {
     int fd = memfd_create("nextproxy state", MFD_CLOEXEC);
     FILE *out = fd >= 0 ? fdopen(dup(fd), "w") : NULL;
@@ -236,14 +253,14 @@ static int print_to_memory(struct state_file *file, bool *ages)
 
 int state_file_hand_over(struct state_file *file)
 {
-    bool ages;
+    struct state_ages ages;
     return print_to_memory(file, &ages);
 }
 
 /* Without a descriptor or memory for it what was told before holds on. */
-static bool tell(struct state_file *file)
+static struct state_ages tell(struct state_file *file)
 {
-    bool ages = false;
+    struct state_ages ages = {.health = false};
     int fd = print_to_memory(file, &ages);
     if (fd >= 0)
         file->with.tell(file->with.context, fd);
@@ -252,14 +269,15 @@ static bool tell(struct state_file *file)
     return ages;
 }
 
-static bool write_file(struct state_file *file)
+static struct state_ages write_file(struct state_file *file)
 {
+    struct state_ages ages = {.health = false};
     char *text = NULL;
     usize bytes = 0;
     FILE *out = file->path[0] != '\0' ? open_memstream(&text, &bytes) : NULL;
     if (!out)
-        return false;
-    bool ages = state_document_print(&file->document, out);
+        return ages;
+    ages = state_document_print(&file->document, out);
     if (fclose(out) == 0)
         state_writer_begin(&file->writer, text, bytes);
     else
@@ -267,23 +285,32 @@ static bool write_file(struct state_file *file)
     return ages;
 }
 
-/* What is in the file is believed for health_age_ms_max: it never gets half as old while checks go
- * on, so that not even the power must fail at the right moment. */
-static u64 renewal_ns(const struct state_file *file)
+/* What is in the file is believed for a time: it never gets half as old while somebody looks, so
+ * that not even the power must fail at the right moment. */
+static u64 renewal_ns(const struct state_file *file, struct state_ages ages)
 {
-    u64 wait_ms = max_u64(file->with.config->health_age_ms_max / 2, RENEW_MS_MIN);
-    return ring_now_ns(file->with.ring) + wait_ms * NS_PER_MS;
+    u64 health_age_ms_max = file->with.config->health_age_ms_max;
+    u64 believed_ms = UINT64_MAX;
+    if (ages.health && health_age_ms_max > 0)
+        believed_ms = health_age_ms_max;
+    if (ages.names)
+        believed_ms = min_u64(believed_ms, NAMES_AGE_MS_MAX);
+    if (believed_ms == UINT64_MAX)
+        return UINT64_MAX;
+    return ring_now_ns(file->with.ring) + max_u64(believed_ms / 2, RENEW_MS_MIN) * NS_PER_MS;
 }
 
 static void begin_writing(struct state_file *file)
 {
     const struct health *health = file->document.health;
+    struct state_ages ages = {.health = false};
     file->due_ns = UINT64_MAX;
-    bool ages = file->with.tell && tell(file);
-    ages |= write_file(file);
+    if (file->with.tell)
+        ages = tell(file);
+    if (file->path[0] != '\0')
+        ages = write_file(file);
     file->health_changes = health ? health_changes(health) : 0;
-    ages &= !file->finished && file->with.config->health_age_ms_max > 0;
-    file->renew_ns = ages ? renewal_ns(file) : UINT64_MAX;
+    file->renew_ns = file->finished ? UINT64_MAX : renewal_ns(file, ages);
 }
 
 static void note_result(struct state_file *file, u64 now_ns)

@@ -8,6 +8,8 @@
  *
  * Health ages: it is true for as long as checks go on. So it is written again while nothing
  * changes, with the age that it has, and what is restored keeps its age until a check confirms it.
+ * Where names lead ages while no process asks: after a long stop it is used only when there is no
+ * answer in the time that a start waits for one.
  */
 #ifndef NEXTPROXY_CONTROL_STATE_FILE_H
 #define NEXTPROXY_CONTROL_STATE_FILE_H
@@ -20,9 +22,8 @@ struct state_file;
 
 struct state_file_options {
     const struct config_state *config;
-    int handed_over; /* what another engine has handed over, to be closed; -1 = the file counts */
-    struct live *live;
-    struct ring *ring;       /* woken when a file is written */
+    int handed_over;   /* what another engine has handed over, to be closed; -1 = the file counts */
+    struct ring *ring; /* woken when a file is written */
     struct wall_clock *wall; /* before its first look: takes up the doubts of another process */
     /* Takes what the file would hold over, at the same times and also when there is no file. NULL =
      * nobody. */
@@ -32,11 +33,18 @@ struct state_file_options {
     void *context;
 };
 
-/* Reads the file, if there is one, and has live serve what it says of backends. One that is wrong
- * is told of and set aside. NULL when memory is refused. */
+/* Reads the file, if there is one. One that is wrong is told of and set aside. NULL when memory is
+ * refused. */
 MUST_CHECK struct state_file *state_file_open(const struct state_file_options *options);
+/* What was in it, for live, which begins with it; until state_file_restore(). NULL = there is none.
+ */
+const struct config_kept *state_file_kept(const struct state_file *file);
+/* What cookies of sticky sessions were signed with. False when that is not known. */
+bool state_file_sticky_key(const struct state_file *file, struct siphash_key *out);
+/* What was known of names, to the resolver, which follows them. From now on it is asked. */
+void state_file_recall_names(struct state_file *file, struct resolver *resolver);
 /* The rest of it: marks, and health that is not too old. When health follows the snapshot. */
-void state_file_restore(struct state_file *file, struct health *health);
+void state_file_restore(struct state_file *file, struct live *live, struct health *health);
 /* Something that it holds has changed. Health need not be told. */
 void state_file_touch(struct state_file *file);
 /* To be called after each turn of the ring, and when the next is needed. */

@@ -227,20 +227,26 @@ void names_say_crowded(struct resolver *resolver)
     }
 }
 
-/* The preferred answer is enough: what the other family has does not matter then. */
+/* The preferred answer is enough: what the other family has does not matter then. Not what is only
+ * remembered. */
 static bool host_is_settled(const struct name *host)
 {
     bool both = host->resolver->settings.family == CONFIG_FAMILY_ALL;
-    return name_is_through(host) || (!both && host_preferred(host)->count > 0);
+    return name_is_through(host) || (!both && host_preferred(host)->result == LOOKUP_GOOD);
+}
+
+static bool name_is_settled(const struct name *name)
+{
+    if (name->recalled)
+        return true;
+    return name->kind == NAME_SERVICE ? name->state != NAME_NEW : host_is_settled(name);
 }
 
 bool resolver_settled(const struct resolver *resolver)
 {
-    list_each (node, following, &resolver->names) {
-        const struct name *name = container_of(node, struct name, every);
-        if (name->kind == NAME_SERVICE ? name->state == NAME_NEW : !host_is_settled(name))
+    list_each (node, following, &resolver->names)
+        if (!name_is_settled(container_of(node, struct name, every)))
             return false;
-    }
     return true;
 }
 

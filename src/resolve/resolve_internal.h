@@ -60,10 +60,11 @@ struct name {
     u32 pending;                        /* lookups under way, and who else holds it */
     enum name_kind kind;
     enum name_state state;
-    bool crowded; /* it leads to more addresses than are used */
-    bool wanted;  /* by a configuration */
-    bool needed;  /* by that, or by the service whose host it is */
-    bool gone;    /* nobody needs it: it is freed when nothing is under way */
+    bool crowded;  /* it leads to more addresses than are used */
+    bool wanted;   /* by a configuration */
+    bool needed;   /* by that, or by the service whose host it is */
+    bool recalled; /* what an earlier process knew of it is as good as an answer */
+    bool gone;     /* nobody needs it: it is freed when nothing is under way */
     char text[MESSAGE_NAME_BYTES];
 };
 

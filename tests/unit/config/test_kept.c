@@ -11,6 +11,36 @@ static char *print(const struct config_kept *kept)
     return text;
 }
 
+static void assert_backends(const struct config_kept *read)
+{
+    assert_int_equal(read->backend_count, 3);
+    assert_slice(read->backends[0].url, "http://127.0.0.1:1");
+    assert_int_equal(read->backends[0].health, CONFIG_KEPT_UNHEALTHY);
+    assert_true(read->backends[0].draining && !read->backends[0].maintenance);
+    assert_int_equal(read->backends[0].health_age_ms, 2500);
+    assert_int_equal(read->backends[1].health_age_ms, 0);
+    assert_true(!read->backends[1].draining && read->backends[1].maintenance);
+    assert_int_equal(read->backends[1].address.len, 0);
+    assert_slice(read->backends[2].address, "[::1]:80");
+}
+
+static void assert_names(const struct config_kept *read)
+{
+    assert_int_equal(read->address_count, 3);
+    assert_false(read->addresses[0].target);
+    assert_true(read->addresses[1].target);
+    assert_slice(read->addresses[1].name, "app.test");
+    assert_slice(read->addresses[1].address, "::ffff:1.2.3.4");
+    assert_slice(read->addresses[2].name, "-odd-.name_.");
+    assert_int_equal(read->addresses[2].address.len, 0);
+    assert_int_equal(read->service_count, 2);
+    assert_slice(read->services[0].host, "app.test");
+    assert_int_equal(read->services[0].priority, 1);
+    assert_int_equal(read->services[0].weight, 65535);
+    assert_int_equal(read->services[0].port, 8080);
+    assert_int_equal(read->services[1].host.len, 0);
+}
+
 static void test_round_trip(void **state)
 {
     (void)state;
@@ -33,6 +63,15 @@ static void test_round_trip(void **state)
     };
     struct config_removal removed[] = {{SLICE("c"), SLICE("http://127.0.0.1:3")}};
     struct config_kept_secret secrets[] = {{SLICE("sticky"), SLICE("00ff")}};
+    struct config_kept_address addresses[] = {
+        {.name = SLICE("app.test"), .address = SLICE("127.0.0.1")},
+        {.name = SLICE("app.test"), .address = SLICE("::ffff:1.2.3.4"), .target = true},
+        {.name = SLICE("-odd-.name_.")},
+    };
+    struct config_kept_service services[] = {
+        {SLICE("_http._tcp.test"), SLICE("app.test"), 1, 65535, 8080},
+        {.name = SLICE("none.test")},
+    };
     const struct config_kept kept = {
         .saved_ms = 1234567890123,
         .clock = {SLICE("0a-b"), 5000, 1768300245000, 4321},
@@ -42,6 +81,10 @@ static void test_round_trip(void **state)
         .removed_count = 1,
         .secrets = secrets,
         .secret_count = 1,
+        .addresses = addresses,
+        .address_count = 3,
+        .services = services,
+        .service_count = 2,
         .added = added,
         .added_count = 1,
     };
@@ -53,17 +96,10 @@ static void test_round_trip(void **state)
     assert_int_equal(read->clock.saved_ms, 5000);
     assert_int_equal(read->clock.believed_ms, 1768300245000);
     assert_int_equal(read->clock.doubted_ms, 4321);
-    assert_int_equal(read->backend_count, 3);
-    assert_slice(read->backends[0].url, "http://127.0.0.1:1");
-    assert_int_equal(read->backends[0].health, CONFIG_KEPT_UNHEALTHY);
-    assert_true(read->backends[0].draining && !read->backends[0].maintenance);
-    assert_int_equal(read->backends[0].health_age_ms, 2500);
-    assert_int_equal(read->backends[1].health_age_ms, 0);
-    assert_true(!read->backends[1].draining && read->backends[1].maintenance);
-    assert_int_equal(read->backends[1].address.len, 0);
-    assert_slice(read->backends[2].address, "[::1]:80");
+    assert_backends(read);
     assert_slice(read->removed[0].id, "c");
     assert_slice(read->secrets[0].value, "00ff");
+    assert_names(read);
     assert_slice(read->added[0], "{\"id\":\"x\",\"url\":\"http://127.0.0.1:9\",\"route\":\"r\"}");
     char *again = print(read);
     assert_string_equal(again, text);
@@ -93,6 +129,15 @@ static void test_bad(void **state)
         {"{'version':1,'savedAt':1,'secrets':[{'name':'a','value':'0x'}]}",
          "s.json:1:57: secrets[0].value: this value (not shown) is not allowed: 1 to 64 bytes as "
          "hexadecimal digits in small letters\n"},
+        {"{'version':1,'savedAt':1,'addresses':[{'name':'a b'}]}",
+         "s.json:1:47: addresses[0].name: \"a b\" is not allowed: 1 to 253 letters, digits, \"-\", "
+         "\"_\" and \".\"\n"},
+        {"{'version':1,'savedAt':1,'addresses':[{'name':'a','address':'1.2.3'}]}",
+         "s.json:1:61: addresses[0].address: \"1.2.3\" is not allowed: an IPv4 or IPv6 address\n"},
+        {"{'version':1,'savedAt':1,'services':[{'name':'a','host':'b','port':65536}]}",
+         "s.json:1:68: services[0].port: 65536 is not allowed: a whole number from 0 to 65535\n"},
+        {"{'version':1,'savedAt':1,'services':{}}",
+         "s.json:1:37: services: an object is not allowed: a list of at most 8192 objects\n"},
         {"{'version':1,'savedAt':1,'what':1}", "s.json:1:26: what: unknown setting\n"},
     };
     (void)state;
