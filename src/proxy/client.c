@@ -85,7 +85,7 @@ static void on_closed(struct transport *transport)
 {
     struct client *client = client_of(transport);
     list_remove(&client->node);
-    client->proxy->asked -= client->requests > 0;
+    client->proxy->asked -= client->asked;
     if (client->shed)
         overload_client_gone(client->proxy);
     slab_release(&client->proxy->clients, client);
@@ -98,8 +98,8 @@ static void read_inbox(struct client *client);
 static void start_exchange(struct client *client, u32 head_bytes, struct lease_chain *data)
 {
     client_move(client, CLIENT_EXCHANGING);
-    if (UNLIKELY(client->requests++ == 0))
-        client->proxy->asked++;
+    client->proxy->asked += !client->asked;
+    client->asked = true;
     exchange_start(client, &client->proxy->request, head_bytes, data);
 }
 

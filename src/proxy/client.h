@@ -33,8 +33,8 @@ struct client {
     u64 request_start_ns;       /* first byte of the request being read */
     u64 key;                    /* hash of the address, for BALANCE_IP_HASH */
     u32 inbox_len;
-    u32 requests;
     u8 state;     /* enum client_state */
+    bool asked;   /* a request has come */
     bool trusted; /* the peer is one of trustedProxies */
     bool local;   /* ... is at a unix socket: it has no address */
     bool shed;    /* closed to make room */

@@ -182,7 +182,7 @@ static bool waits_too_long(const struct client *client, u32 age_limit_ms)
 {
     const struct config_timeouts *timeouts = &client->proxy->config->timeouts;
     bool begun = client->state == CLIENT_HEAD || client->state == CLIENT_PROXY_HEADER;
-    bool fresh = client->state == CLIENT_IDLE && client->requests == 0;
+    bool fresh = client->state == CLIENT_IDLE && !client->asked;
     u64 timeout_ms = begun || fresh ? timeouts->request_head_ms : timeouts->keep_alive_ms;
     if (begun)
         age_limit_ms = FRESH_MS;
