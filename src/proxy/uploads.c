@@ -58,12 +58,13 @@ static bool is_slow(struct exchange *exchange)
     struct upload *upload = &exchange->upload;
     u32 rate = exchange->route->body_rate_min;
     u64 bytes = bytes_of(exchange), came = bytes - upload->bytes;
+    bool waits = is_the_clients_turn(exchange);
+    u64 due_ms = upload->due_ms + (waits ? LOOK_MS : 0);
     upload->bytes = bytes;
-    if (rate == 0 || !is_the_clients_turn(exchange))
+    if (rate == 0)
         return false;
-    u64 due_ms = upload->due_ms + LOOK_MS;
     upload->due_ms = (u32)(due_ms - min_u64(due_ms, came * 1000 / rate));
-    return upload->due_ms > PATIENCE_MS;
+    return waits && upload->due_ms > PATIENCE_MS;
 }
 
 /* Others wait for what the exchange has; or the next one would be refused, where none may wait. */
