@@ -13,10 +13,10 @@
 /* A socket address of any of the three families we speak. */
 struct address {
     union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
+        struct sockaddr_un local; /* the first, for an initialiser clears no more than that */
         struct sockaddr_in6 v6;
-        struct sockaddr_un local;
+        struct sockaddr_in v4;
+        struct sockaddr any;
     };
     socklen_t len;
 };
