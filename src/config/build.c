@@ -3,6 +3,7 @@
 
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "config/address.h"
 #include "config/forms.h"
@@ -304,6 +305,20 @@ static void logging_check(struct builder *builder)
                     "they must differ");
 }
 
+/* It would be replaced, or put aside as a state file that cannot be read. */
+static void state_file_check(struct builder *builder)
+{
+    struct stat own, state;
+    struct slice file = builder->settings->state.file;
+    if (file.len == 0 || stat(builder->reader->source->name, &own) != 0 ||
+        stat(file.data, &state) != 0 || own.st_dev != state.st_dev || own.st_ino != state.st_ino)
+        return;
+    struct path path = path_two("state", "file");
+    reader_complain(builder->reader, &path,
+                    "\"%.*s\" is this configuration: the state needs a file of its own",
+                    (int)file.len, file.data);
+}
+
 static void values_copy(struct config *config, const struct settings *settings)
 {
     config->settings = settings;
@@ -349,6 +364,7 @@ void config_build(struct builder *builder)
     backends_build(builder);
     routes_build(builder);
     logging_check(builder);
+    state_file_check(builder);
     sticky_key_build(builder);
     config->dns = dns_build(&config->arena, &settings->dns);
     config->trusted_proxies = networks_build(&config->arena, &settings->trusted_proxies);

@@ -320,11 +320,20 @@ static void test_system(void **state)
     assert_string_equal(problems.at[1].text, "\".\" cannot be read: Is a directory");
     config_problems_deinit(&problems);
 
+    file_write("own.json", "{\"backends\":[{\"url\":\"http://127.0.0.1:1\"}],"
+                           "\"state\":{\"file\":\"own.json\"}}");
+    assert_null(config_load("./own.json", NULL, &problems));
+    assert_string_equal(problems.at[0].path, "state.file");
+    assert_string_equal(problems.at[0].text,
+                        "\"own.json\" is this configuration: the state needs a file of its own");
+    config_problems_deinit(&problems);
+
     assert_null(config_load("none.json", NULL, &problems));
     assert_string_equal(problems.at[0].place, "none.json");
     assert_string_equal(problems.at[0].text, "cannot be read: No such file or directory");
     config_problems_deinit(&problems);
     assert_int_equal(unlink("good.json") + unlink("bad.json") + unlink("large"), 0);
+    assert_int_equal(unlink("own.json"), 0);
     assert_int_equal(chdir("/"), 0);
     assert_int_equal(rmdir(directory), 0);
 }
