@@ -98,5 +98,6 @@ def test_a_file_that_looks_good(lab):
     crash(proxy)
     assert lab.ask(proxy, request()).body == b"first"
     assert "no engine became ready with it" in refused(lab, proxy)[0]
+    wait_until(lambda: messages(proxy, "start_failure"), "the log")
     assert "cannot listen on 192.0.2.1" in messages(proxy, "start_failure")[0]
     write_config(proxy, json.dumps(proxy.config))

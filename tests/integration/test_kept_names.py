@@ -213,9 +213,10 @@ def stopped(lab, **dns):
 
 def test_a_start_with_what_was_known(lab):
     _, proxy = stopped(lab)
-    for _ in range(2):
+    for count in (1, 2):
         again(proxy)
         assert bodies(lab, proxy) == {"here"}
+        wait_until(lambda seen=count: len(said(proxy)) == seen, "the log")
         assert "addresses of 1 names, health" in said(proxy)[-1]
         proxy.stop()
 
@@ -229,6 +230,7 @@ def test_after_a_long_stop_a_start_waits_for_an_answer(lab):
     again(proxy)
     assert bodies(lab, proxy) == {"here"}
     assert len(server.asked(NAME)) > 0
+    wait_until(lambda: said(proxy), "the log")
     assert "addresses of 1 names (old ones), health" in said(proxy)[-1]
 
 

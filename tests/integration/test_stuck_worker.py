@@ -110,7 +110,8 @@ def test_a_change_that_cannot_be_served_says_why(lab):
     assert reload(proxy, listeners=own).startswith("Reloaded")
     refused = add(lab, proxy, url="http://127.0.0.1:1", id="more")
     assert refused.status == 503 and b"still busy with an earlier reload" in refused.body
-    assert "still busy with an earlier reload" in reload_entries(proxy)[-1][1]
+    wait_until(lambda: "still busy with an earlier reload" in reload_entries(proxy)[-1][1],
+               "the log")
     frozen.close()
     wait_until(lambda: add(lab, proxy, url="http://127.0.0.1:1", id="more").status == 201,
                "the change")
