@@ -144,6 +144,7 @@ static void join_workers(struct control *control)
         worker_join(control->workers[i], &one);
         totals_add(&totals, &one);
     }
+    control->started = 0;
     totals_add(&totals, &control->departed);
     totals_write(&totals, line, sizeof(line));
     control_note(control, LOG_INFO, "stop", line);
@@ -196,8 +197,10 @@ int control_run(const struct control_options *options)
         control_abandon(&control);
     if (control.workers)
         join_workers(&control);
-    if (control.management)
-        management_destroy(control.management);
+    struct management *management = control.management;
+    control.management = NULL; /* signals may still come while the rest ends */
+    if (management)
+        management_destroy(management);
     if (control.state_file)
         state_file_close(control.state_file);
     end_health(&control);
