@@ -12,6 +12,7 @@ from lib import proxy as lib_proxy
 from lib.admin import managed, metrics_of, status_of
 from lib.checks import checked, events, wait_event
 from lib.client import request
+from lib.engine import wait_replaced
 from lib.logs import entries, messages
 from lib.origin import answer, serve, wait_until
 from lib.reload import reload
@@ -292,7 +293,7 @@ def test_a_crash_leaves_none_behind(lab):
     old = proxy.engine_pid
     os.kill(old, signal.SIGKILL)
     wait_dead(*before)
-    wait_until(lambda: proxy.engine_pids and old not in proxy.engine_pids, "another engine")
+    wait_replaced(proxy, old)
     script.wait_runs(4)
 
 
@@ -422,6 +423,20 @@ def test_programs_that_cannot_be_killed(lab):
     wait_said(proxy, "info")
     wait_until(lambda: {backend["health"] for backend in status_of(lab, proxy)["backends"]} == {"healthy"},
                "all are up", 60)
+
+
+@pytest.mark.parametrize("mode", [[], ["--no-supervisor"]])
+def test_a_second_stop_while_the_first_waits_for_a_program(lab, mode):
+    """There are no workers and no management API any more, who could be told of it."""
+    script, backends = hanging(lab, 1)
+    proxy = managed(lab, *backends, how={"arguments": mode})
+    with Unkillable() as unkillable:
+        script.wait_runs(1)
+        unkillable.take(pids_of(script))
+        proxy.signal()
+        wait_until(lambda: not lib_proxy.connects(proxy.admin), "the end of the management API")
+        proxy.signal()
+        assert proxy.wait_exit() == 0
 
 
 def test_many_runs_leak_nothing(lab):

@@ -14,7 +14,7 @@ import pytest
 
 from lib.admin import ask, managed, status_of
 from lib.client import Client, request
-from lib.engine import crash, known_to_supervisor, wait_refusing
+from lib.engine import crash, known_to_supervisor, wait_refusing, wait_replaced
 from lib.held import Held
 from lib.load import BODY, Load, load_origin
 from lib.logs import entries, messages
@@ -75,7 +75,7 @@ def test_the_report(lab, number, name):
 def upgrade_wholly(proxy):
     old = proxy.engine_pid
     proxy.signal(signal.SIGUSR2)
-    wait_until(lambda: proxy.engine_pids and old not in proxy.engine_pids, "the upgrade")
+    wait_replaced(proxy, old)
 
 
 def test_what_was_changed_at_run_time_survives(lab):

@@ -62,7 +62,7 @@ def test_eight_busy_connections_over_two_workers(lab, at_once, idle):
         asked = len(origin.requests)
         clients = connect(lab, proxy, 8, at_once)
         wait_until(lambda asked=asked: len(origin.requests) == asked + 8, "all requests")
-        shares = [now - then for now, then in zip(loads(lab, proxy), before)]
+        shares = [busy - rest for busy, rest in zip(loads(lab, proxy), before)]
         assert sum(shares) == 8
         assert max(shares) <= 5, f"run {run}: {shares}"
         go_on.release(8)

@@ -13,7 +13,15 @@ def crash(proxy, number=signal.SIGSEGV):
     """Ends the engine; returns when there is another one."""
     old = proxy.engine_pid
     os.kill(old, number)
-    wait_until(lambda: proxy.engine_pids and old not in proxy.engine_pids, "another engine")
+    wait_replaced(proxy, old)
+
+
+def wait_replaced(proxy, old):
+    """Until an engine is gone and there is another one."""
+    def is_replaced():
+        present = proxy.engine_pids  # read once: between two readings the last one may go
+        return present and old not in present
+    wait_until(is_replaced, "another engine")
 
 
 def upgrade(proxy):

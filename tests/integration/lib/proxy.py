@@ -163,8 +163,16 @@ class Proxy:
 
     @property
     def engine_pid(self):
-        """Of the process that serves: without a supervisor the same."""
-        return max(self.engine_pids, key=lambda pid: (started(pid), pid), default=self.pid)
+        """Of the process that serves: without a supervisor the same. Behind a crash there is
+        none for a moment."""
+        if "--no-supervisor" in self.arguments:
+            return self.pid
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not (present := self.engine_pids):
+            assert self.process.poll() is None and time.monotonic() < deadline, (
+                f"there is no engine:\n{self.stderr()}")
+            time.sleep(0.001)
+        return max(present, key=lambda pid: (started(pid), pid))
 
     def stderr(self):
         return self.stderr_file.read_text(errors="replace")

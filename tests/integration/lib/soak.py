@@ -11,6 +11,7 @@ import time
 from lib import disk, network, threads
 from lib.client import Client, request
 from lib.endings import end_oddly
+from lib.engine import wait_replaced
 from lib.faults import FAULTS, FaultyBackend
 from lib.load import Load
 from lib.origin import answer, serve, wait_until
@@ -208,8 +209,7 @@ class Soak:
         self.lasting.close()
         old = self.proxy.engine_pid
         end(old)
-        wait_until(lambda: self.proxy.engine_pids and old not in self.proxy.engine_pids,
-                   "another engine", WAIT)
+        wait_replaced(self.proxy, old)
         self.lasting = Lasting(self.proxy)
         goal = self.load.answered + 10 * CLIENTS
         wait_until(lambda: self.load.answered >= goal, "answers of another engine", WAIT)
