@@ -63,7 +63,7 @@ static bool has_control(struct slice value)
     return has_control_but(value, "");
 }
 
-static bool is_visible_ascii(struct slice value)
+bool form_is_visible_ascii(struct slice value)
 {
     for (u32 i = 0; i < value.len; i++)
         if (value.data[i] <= 0x20 || value.data[i] >= 0x7f)
@@ -76,7 +76,7 @@ static bool contains(struct slice value, struct slice part)
     return value.len > 0 && memmem(value.data, value.len, part.data, part.len) != NULL;
 }
 
-static bool always_secret(struct slice value)
+bool form_always_secret(struct slice value)
 {
     (void)value;
     return true;
@@ -138,7 +138,7 @@ const struct setting_form form_url = {
 static const char *target_complaint(struct slice value)
 {
     bool good = value.len > 0 && value.len <= TARGET_BYTES_MAX && value.data[0] == '/' &&
-                is_visible_ascii(value) && !contains(value, SLICE("#"));
+                form_is_visible_ascii(value) && !contains(value, SLICE("#"));
     return good ? NULL : form_target.allowed;
 }
 
@@ -344,8 +344,8 @@ const struct setting_form form_listen_address = {
 
 static const char *token_complaint(struct slice value)
 {
-    bool good =
-        value.len >= TOKEN_BYTES_MIN && value.len <= TOKEN_BYTES_MAX && is_visible_ascii(value);
+    bool good = value.len >= TOKEN_BYTES_MIN && value.len <= TOKEN_BYTES_MAX &&
+                form_is_visible_ascii(value);
     return good ? NULL : form_token.allowed;
 }
 
@@ -353,13 +353,13 @@ const struct setting_form form_token = {
     .complaint = token_complaint,
     .allowed = "8 to 256 visible ASCII characters",
     .pattern = "^[!-~]{8,256}$",
-    .secret = always_secret,
+    .secret = form_always_secret,
 };
 
 static const char *sticky_key_complaint(struct slice value)
 {
     bool good = value.len >= STICKY_KEY_BYTES_MIN && value.len <= TOKEN_BYTES_MAX &&
-                is_visible_ascii(value);
+                form_is_visible_ascii(value);
     return good ? NULL : form_sticky_key.allowed;
 }
 
@@ -367,7 +367,7 @@ const struct setting_form form_sticky_key = {
     .complaint = sticky_key_complaint,
     .allowed = "16 to 256 visible ASCII characters",
     .pattern = "^[!-~]{16,256}$",
-    .secret = always_secret,
+    .secret = form_always_secret,
 };
 
 static const char *socket_path_complaint(struct slice value)
@@ -450,5 +450,5 @@ const struct setting_form form_field_value = {
         "a string of at most 4096 bytes without control characters or white space at its ends",
     .pattern = "^([^\\u0000-\\u0020\\u007f]([^\\u0000-\\u0008\\u000a-\\u001f\\u007f]*"
                "[^\\u0000-\\u0020\\u007f])?)?$",
-    .secret = always_secret, /* Authorization is set like all others */
+    .secret = form_always_secret, /* Authorization is set like all others */
 };

@@ -33,4 +33,9 @@ extern const struct setting_form form_endpoint; /* ... where a name leads, with 
 extern const struct setting_form form_ip;       /* ... the same without, */
 extern const struct setting_form form_dns_name; /* ... and anything that DNS may call a host */
 
+/* What several of them ask: whether all bytes are '!' to '~'; and the `secret` of those that are.
+ */
+bool form_is_visible_ascii(struct slice value);
+bool form_always_secret(struct slice value);
+
 #endif

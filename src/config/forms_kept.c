@@ -1,6 +1,7 @@
 /* The forms of what only the state file says. */
 #include "base/hex.h"
 #include "config/forms.h"
+#include "config/url.h"
 
 enum { HEX_DIGITS_MAX = 128, ENDPOINT_BYTES_MAX = 64, DNS_NAME_BYTES_MAX = 253 };
 
@@ -13,26 +14,18 @@ static const char *hex_complaint(struct slice value)
     return good ? NULL : form_hex.allowed;
 }
 
-static bool hex_secret(struct slice value)
-{
-    (void)value;
-    return true;
-}
-
 const struct setting_form form_hex = {
     .complaint = hex_complaint,
     .allowed = "1 to 64 bytes as hexadecimal digits in small letters",
     .pattern = "^([0-9a-f]{2}){1,64}$",
-    .secret = hex_secret,
+    .secret = form_always_secret,
 };
 
 /* It is compared with those there are, and never parsed. */
 static const char *endpoint_complaint(struct slice value)
 {
-    for (u32 i = 0; i < value.len; i++)
-        if (value.data[i] <= 0x20 || value.data[i] >= 0x7f)
-            return form_endpoint.allowed;
-    return value.len > 0 && value.len <= ENDPOINT_BYTES_MAX ? NULL : form_endpoint.allowed;
+    bool good = value.len > 0 && value.len <= ENDPOINT_BYTES_MAX && form_is_visible_ascii(value);
+    return good ? NULL : form_endpoint.allowed;
 }
 
 const struct setting_form form_endpoint = {
@@ -57,13 +50,9 @@ const struct setting_form form_ip = {
  * not make the file a wrong one. */
 static const char *dns_name_complaint(struct slice value)
 {
-    for (u32 i = 0; i < value.len; i++) {
-        char c = ascii_lower(value.data[i]);
-        bool good =
-            (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-        if (!good)
+    for (u32 i = 0; i < value.len; i++)
+        if (!host_byte_valid(value.data[i]))
             return form_dns_name.allowed;
-    }
     return value.len > 0 && value.len <= DNS_NAME_BYTES_MAX ? NULL : form_dns_name.allowed;
 }
 

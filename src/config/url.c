@@ -6,7 +6,7 @@
 
 enum { HOST_NAME_BYTES_MAX = 253, URL_BYTES_MAX = 512, HTTP_PORT = 80 };
 
-static bool name_byte_valid(char c)
+bool host_byte_valid(char c)
 {
     char lower = ascii_lower(c);
     return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
@@ -19,7 +19,7 @@ bool host_name_valid(struct slice name)
         return false;
     for (u32 i = 0; i < name.len; i++) {
         bool label_empty = name.data[i] == '.' && (i == 0 || name.data[i - 1] == '.');
-        if (!name_byte_valid(name.data[i]) || label_empty)
+        if (!host_byte_valid(name.data[i]) || label_empty)
             return false;
     }
     return name.data[name.len - 1] != '.';

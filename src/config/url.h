@@ -15,7 +15,9 @@ struct url {
 
 /* NULL when `text` is the URL of a backend, else what is allowed, as one phrase. */
 MUST_CHECK const char *url_parse(struct slice text, struct url *url);
-/* True for names that may stand in DNS or in /etc/hosts: letters, digits, "-", "_" and ".". */
+/* True for names that may stand in DNS or in /etc/hosts: letters, digits, "-", "_" and ".", none of
+ * whose labels is empty; and for the bytes that they consist of. */
 bool host_name_valid(struct slice name);
+bool host_byte_valid(char c);
 
 #endif

@@ -299,7 +299,7 @@ static u32 single_bytes(const struct relay *relay, u32 room)
     return (u32)min_u64(min_u64(to_come, room), shown);
 }
 
-/* No more of the source for now. */
+/* No more of the source until pace() asks for it. */
 static void pause_source(struct relay *relay)
 {
     transport_read(relay->source, relay->to_client ? RECV_OFF : RECV_WATCH, 0);

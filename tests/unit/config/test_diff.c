@@ -207,23 +207,30 @@ static void test_workers_auto(void **state)
     unload(&after);
 }
 
+/* The same name of a file at `path`, in which there is something else. */
+static void check_other_content(struct loaded *before, struct loaded *after, const char *path,
+                                const char *name)
+{
+    struct config_changes changes;
+    config_diff(before->config, after->config, &changes);
+    assert_int_equal(changes.count, 1);
+    assert_string_equal(changes.at[0].path, path);
+    assert_string_equal(changes.at[0].before, name);
+    assert_string_equal(changes.at[0].after, "(the file has other content)");
+    assert_false(changes.restart);
+    config_changes_deinit(&changes);
+    unload(before);
+    unload(after);
+}
+
 static void test_template_content(void **state)
 {
     (void)state;
     static const char json[] = "{'errorTemplates':{'html':'error.html'}," BACKENDS "}";
     struct loaded before = load_good(json);
     struct loaded after = load_good(json);
-    struct config_changes changes;
     after.config->error_templates.html = SLICE("other");
-    config_diff(before.config, after.config, &changes);
-    assert_int_equal(changes.count, 1);
-    assert_string_equal(changes.at[0].path, "errorTemplates.html");
-    assert_string_equal(changes.at[0].before, "error.html");
-    assert_string_equal(changes.at[0].after, "(the file has other content)");
-    assert_false(changes.restart);
-    config_changes_deinit(&changes);
-    unload(&before);
-    unload(&after);
+    check_other_content(&before, &after, "errorTemplates.html", "error.html");
 }
 
 static void test_key_content(void **state)
@@ -233,17 +240,8 @@ static void test_key_content(void **state)
         "{'loadBalancing':{'stickySession':{'keyFile':'sticky.key'}}," BACKENDS "}";
     struct loaded before = load_good(json);
     struct loaded after = load_good(json);
-    struct config_changes changes;
     after.config->sticky_key = SLICE("another-key-of-the-tests");
-    config_diff(before.config, after.config, &changes);
-    assert_int_equal(changes.count, 1);
-    assert_string_equal(changes.at[0].path, "loadBalancing.stickySession.keyFile");
-    assert_string_equal(changes.at[0].before, "sticky.key");
-    assert_string_equal(changes.at[0].after, "(the file has other content)");
-    assert_false(changes.restart);
-    config_changes_deinit(&changes);
-    unload(&before);
-    unload(&after);
+    check_other_content(&before, &after, "loadBalancing.stickySession.keyFile", "sticky.key");
 }
 
 /* ---- Hostile values ---- */
