@@ -93,6 +93,13 @@ void leases_deinit(struct ring *ring)
     ring->region = NULL;
 }
 
+/* Whoever takes leases says so here: as many as were ever in use at once may be resident, and what
+ * is free of them is no want of memory (control/pressure.c). */
+static void note_fewest_free(struct ring *ring)
+{
+    ring->stats.leases_free_min = min_u64(ring->stats.leases_free_min, ring->free_count);
+}
+
 void leases_offer(struct ring *ring)
 {
     if (!ring_has(ring, RING_CAP_BUFFER_RING))
@@ -118,7 +125,7 @@ void leases_offer(struct ring *ring)
     io_uring_buf_ring_advance(ring->buffers, (int)count);
     ring->tail = (u16)(ring->tail + count);
     ring->offered += count;
-    ring->stats.leases_free_min = min_u64(ring->stats.leases_free_min, ring->free_count);
+    note_fewest_free(ring);
 }
 
 static void hold(struct ring *ring, u16 id, u32 bytes, struct lease_chain *chain)
@@ -154,6 +161,7 @@ u16 lease_take(struct ring *ring)
         return LEASE_NONE;
     u16 id = ring->free_ids[--ring->free_count];
     ring->leases[id] = (struct lease){.data = lease_memory(ring, id), .next = LEASE_NONE};
+    note_fewest_free(ring);
     return id;
 }
 

@@ -236,6 +236,20 @@ static void what_one_may_hold_shrinks(void **state)
     assert_int_equal(ring_chain_leases(ring, &one), 0);
 }
 
+/* What was in use at once stays resident, and what is free of it is counted as memory to spare,
+ * whether the kernel was ever offered it or not. */
+static void the_fewest_that_were_free_are_remembered(void **state)
+{
+    struct lease_chain taken[LEASES];
+    struct ring_stats stats;
+    u32 count = take_all_but(LEASES / 8, taken);
+    while (count > 0)
+        ring_chain_return(ring, &taken[--count]);
+    ring_stats(ring, &stats);
+    assert_int_equal(stats.leases_free, LEASES);
+    assert_int_equal(stats.leases_free_min, LEASES / 8);
+}
+
 /* ---- Anything, against a model ---- */
 
 enum { CHAINS = 4, MODEL_BYTES_MAX = 1 << 20, STEPS = 20000 };
@@ -374,6 +388,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_dribble_holds_one_lease, create, destroy),
         cmocka_unit_test_setup_teardown(a_few_held_leases_are_no_scarcity, create, destroy),
         cmocka_unit_test_setup_teardown(what_one_may_hold_shrinks, create, destroy),
+        cmocka_unit_test_setup_teardown(the_fewest_that_were_free_are_remembered, create, destroy),
         cmocka_unit_test_setup_teardown(chains_do_what_plain_strings_do, create, destroy),
     };
     return cmocka_run_group_tests_name("ring leases", tests, NULL, NULL);
