@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from runner import machine, programs
+from runner import events, machine, programs
 
 RUN_SECONDS_SPARE = 120
 # A round from which the hypervisor took more than this share of the processors is measured again.
@@ -134,7 +134,9 @@ def run_drain(tools, running, case, scale):
     return {"drain_ms": took * 1e3, "cut": result["errors"]["reset"] + result["errors"]["closed"]}
 
 
-RUNNERS = {"traffic": run_traffic, "drain": run_drain, "idle-memory": run_idle_memory, "rest-memory": run_rest_memory}
+RUNNERS = {"traffic": run_traffic, "drain": run_drain, "idle-memory": run_idle_memory,
+           "rest-memory": run_rest_memory, "probes": events.run_probes, "reload": events.run_reload,
+           "crash": events.run_crash}
 
 
 class Session:

@@ -81,6 +81,14 @@ class Program:
                 time.sleep(0.02)
         self.fail("does not listen")
 
+    def wait_for_line(self, words):
+        """Waits until it has said so."""
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while words not in self.log_path.read_bytes():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                self.fail("does not serve")
+            time.sleep(0.02)
+
     def pids(self):
         return process_tree(self.process.pid)
 
@@ -134,6 +142,20 @@ def fill(template, values):
     for key, value in {**values, **limits}.items():
         text = text.replace(f"@{key}@", str(value))
     return text
+
+
+def cpu_seconds(tasks):
+    """What threads have used so far, exact to the nanosecond; `tasks` are their directories."""
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def merge(settings, more):
+    """`more` over `settings`, section by section."""
+    merged = dict(settings)
+    for name, value in more.items():
+        both = isinstance(value, dict) and isinstance(settings.get(name), dict)
+        merged[name] = merge(settings[name], value) if both else value
+    return merged
 
 
 class Tools:
@@ -209,13 +231,18 @@ class Tools:
 
     def start_nextproxy(self, subject, addresses, directory, options):
         port = free_port()
-        servers = ",\n    ".join('{"id": "b%d", "url": "http://%s"}' % (i + 1, a)
-                                 for i, a in enumerate(addresses))
+        servers = ",\n    ".join(
+            json.dumps({"id": f"b{i + 1}", "url": f"http://{a}", **options.get("backend", {})})
+            for i, a in enumerate(addresses))
         config = pathlib.Path(directory) / f"{subject}.json"
         settings = json.loads(fill("nextproxy.json.in", {
             "PORT": port, "SERVERS": servers, "DIRECTORY": directory,
             "WORKERS": options.get("workers", 1),
             "ACCESS_LOG": "true" if options.get("access_log") else "false"}))
-        config.write_text(json.dumps({**settings, **options.get("settings", {})}, indent=2))
-        return self.run_on_port(subject, [self.paths["nextproxy"], "--config", str(config)],
-                                directory, port)
+        if options.get("admin"):
+            settings["admin"] = {"unixSocket": f"{directory}/admin.sock"}
+        config.write_text(json.dumps(merge(settings, options.get("settings", {})), indent=2))
+        program, address = self.run_on_port(
+            subject, [self.paths["nextproxy"], "--config", str(config)], directory, port)
+        program.wait_for_line(b"serving on")
+        return program, address

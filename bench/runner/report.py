@@ -8,7 +8,8 @@ METRIC = {"keepalive": "cpu_us_per_request", "bulk": "cpu_s_per_gb", "fresh": "c
           "openloop": "p95", "spike": "p99", "overload": "p99", "drain": "drain_ms",
           "idle-memory": "bytes_per_connection", "rest-memory": "pss_mb",
           "idle-traffic": "cpu_us_per_request", "backends": "cpu_us_per_request",
-          "access-log": "cpu_us_per_request"}
+          "access-log": "cpu_us_per_request", "resilience": "cpu_us_per_request",
+          "probes": "cpu_percent", "reload": "reload_ms", "crash": "crash_ms"}
 
 KEEPALIVE_LIMITS = {16: (0.86, 0.95), 64: (0.84, 0.96), 256: (0.70, 0.90), 1024: (0.60, 0.72)}
 FLOOR_LIMIT = 1.10
@@ -108,6 +109,19 @@ def check_memory(check, subject, scale):
     check.add("memory at rest, two workers", check.value("rest-memory", "nextproxy"), 32, "MB")
 
 
+def check_resilience(check, subject, scale):
+    for variant in ("on", "limits"):
+        check.ratio(f"resilience {variant} vs off, CPU per request",
+                    check.value("resilience", f"{subject}/{variant}"),
+                    check.value("resilience", f"{subject}/off"), 1.03)
+    check.add(f"{scale.backends} backends probed every 10 s, of one core",
+              check.value("probes", subject), 1.0, "%")
+    check.add(f"reload of {scale.backends} backends and as many routes",
+              check.value("reload", subject), 50, "ms")
+    check.add("... of which a worker has", check.value("reload", subject, "worker_ms"), 1.0, "ms")
+    check.add("engine crashed, to the next answer", check.value("crash", subject), 100, "ms")
+
+
 def check_all(table, scale, subject="nextproxy"):
     check = Checker(table)
     check_keepalive(check, subject)
@@ -115,6 +129,7 @@ def check_all(table, scale, subject="nextproxy"):
     check_latency(check, subject)
     check_overload(check, subject)
     check_memory(check, subject, scale)
+    check_resilience(check, subject, scale)
     return check.rows
 
 
@@ -128,7 +143,8 @@ def format_number(value, unit=""):
 COLUMNS = (("cpu_us_per_request", "CPU us/req"), ("user_share", "user"),
            ("cpu_s_per_gb", "CPU s/GB"), ("rps", "req/s"), ("p50", "p50 us"), ("p95", "p95 us"), ("p99", "p99 us"),
            ("refused", "refused"), ("drain_ms", "drain ms"), ("cut", "cut"),
-           ("bytes_per_connection", "bytes/conn"), ("pss_mb", "Pss MB"))
+           ("cpu_percent", "CPU %"), ("reload_ms", "reload ms"), ("worker_ms", "worker ms"),
+           ("crash_ms", "crash ms"), ("bytes_per_connection", "bytes/conn"), ("pss_mb", "Pss MB"))
 
 
 def print_medians(table, say):

@@ -9,6 +9,14 @@ PEERS = ("haproxy", "nginx")
 CAPACITY = {"slots": 16, "service-us": 8000}
 CAPACITY_RATE = 2000
 OVERLOAD = 3
+PROBED = {"healthCheck": {"enabled": True, "path": "/16"}}  # every 10 s
+RESILIENCE = {
+    "off": {"passiveCheck": {"enabled": False}, "proxy": {"retries": 0},
+            "loadBalancing": {"maxEjectionPercent": 0, "panicThreshold": 0}},
+    "on": {},
+    "limits": {"reqActiveLength": 1000, "reqQueueLength": 1000, "shedding": {"enabled": True},
+               "retry": {"hedge": {"enabled": True}}},
+}
 
 
 @dataclasses.dataclass
@@ -122,14 +130,46 @@ def access_log(scale):
         Case("nextproxy", load, "on", options={"access_log": True})])
 
 
+def resilience(scale):
+    """Nothing of it; what is on unless switched off, and checks; limits and hedging besides."""
+    load = {"connections": 64, "body": 1024, "seconds": scale.seconds, "warmup": scale.warmup}
+    yield Scenario("resilience", "health checks, retries, circuits and limits, off and on", [
+        Case("nextproxy", load, variant, backends=3,
+             options={"settings": settings} if variant == "off" else
+             {"settings": settings, "backend": PROBED, "admin": True})
+        for variant, settings in RESILIENCE.items()])
+
+
+def probes(scale):
+    yield Scenario("probes", f"{scale.backends} backends that are probed every 10 s, no traffic", [
+        Case("nextproxy", {"body": 1024, "seconds": scale.seconds}, backends=scale.backends,
+             options={"backend": PROBED})], "probes")
+
+
+def reload(scale):
+    routes = [{"id": f"r{i}", "path": f"/r{i}", "backends": [f"b{i + 1}"]}
+              for i in range(scale.backends)]
+    settings = {"routes": routes, "reload": {"watch": False}}
+    yield Scenario("reload", f"{scale.backends} backends and as many routes, all weights changed", [
+        Case("nextproxy", {"body": 1024}, backends=scale.backends,
+             options={"settings": settings, "admin": True})], "reload")
+
+
+def crash(scale):
+    yield Scenario("crash", "from SIGSEGV of the engine to the next answer", [
+        Case("nextproxy", {"body": 1024})], "crash")
+
+
 def rest_memory(scale):
     yield Scenario("rest-memory", "memory at rest, two workers", [
         Case("nextproxy", {"body": 1024}, options={"workers": 2})], "rest-memory")
 
 
 ALL = {"keepalive": keepalive, "bulk": bulk, "fresh": fresh, "openloop": openloop,
-       "spike": spike, "overload": overload, "drain": drain, "idle-memory": idle_memory, "idle-traffic": idle_traffic, "backends": backends,
-       "access-log": access_log, "rest-memory": rest_memory}
+       "spike": spike, "overload": overload, "drain": drain, "idle-memory": idle_memory,
+       "idle-traffic": idle_traffic, "backends": backends, "access-log": access_log,
+       "resilience": resilience, "probes": probes, "reload": reload, "crash": crash,
+       "rest-memory": rest_memory}
 
 
 @dataclasses.dataclass
