@@ -133,6 +133,16 @@ void answer_add(struct admin *admin, const struct admin_question *question,
     write_one(&view, find(&view, id), reply);
 }
 
+static void write_removed(const struct admin_view *view, u32 index, struct admin_reply *reply)
+{
+    if (reply->text) {
+        write_one(view, index, reply);
+        return;
+    }
+    http_write(&reply->body, SLICE("{\"removed\":"));
+    status_backend_json(view, index, &reply->body);
+}
+
 /* `id` lives in the configuration that is served, or in the request. */
 static void remove_one(struct admin *admin, struct slice id, struct admin_reply *reply)
 {
@@ -145,17 +155,15 @@ static void remove_one(struct admin *admin, struct slice id, struct admin_reply 
         refuse_unknown(reply);
         return;
     }
+    /* As it was: who has added it, and what checks say, is forgotten with it. */
+    const struct http_writer nothing = reply->body;
+    write_removed(&view, index, reply);
     enum config_overlay_verdict verdict =
         admin->source->remove(admin->source->context, id, &problems);
-    if (!judge(reply, verdict, &problems))
+    if (verdict != CONFIG_OVERLAY_GOOD)
+        reply->body = nothing;
+    if (!judge(reply, verdict, &problems) || reply->text)
         return;
-    /* As it was: what was served before is there until this turn is over. */
-    if (reply->text) {
-        write_one(&view, index, reply);
-        return;
-    }
-    http_write(&reply->body, SLICE("{\"removed\":"));
-    status_backend_json(&view, index, &reply->body);
     view = look(admin);
     write_format(&reply->body, ",\"snapshot\":%llu}\n", (unsigned long long)view.snapshot->version);
 }

@@ -93,6 +93,20 @@ def test_removed_backend_is_left(lab):
     assert ask(lab, proxy, "/backends/b1").status == 404
 
 
+def test_it_is_shown_as_it_was(lab):
+    """Who has added it, and what checks knew of it, is in the answer still."""
+    proxy = managed(lab, lab.origin(), routes=[{"id": "api", "path": "/api"}])
+    check = {"enabled": True, "interval": 100}
+    assert add(lab, proxy, url=lab.origin().url, id="new", healthCheck=check).status == 201
+    wait_until(lambda: json.loads(ask(lab, proxy, "/backends/new").body)["health"] == "healthy",
+               "the check")
+    gone = json.loads(remove(lab, proxy, "/backends/new").body)["removed"]
+    assert (gone["addedAtRunTime"], gone["health"], gone["lastProbe"]["good"]) == (
+        True, "healthy", True)
+    kept = remove(lab, proxy, "/backends/b0")
+    assert kept.status == 409 and sorted(json.loads(kept.body)) == ["error", "message"]
+
+
 def test_by_id_url_and_body(lab):
     origins = [lab.origin(named(f"o{index}")) for index in range(6)]
     proxy = managed(lab, *origins)
