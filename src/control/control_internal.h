@@ -41,6 +41,7 @@ struct control {
     struct pressure pressure;
     struct resolver *resolver;
     struct wheel_timer patience;                 /* set while a reload waits for names */
+    struct wheel_timer behind;                   /* ... while names lead where nobody follows */
     struct worker **workers;                     /* in no order; see crew.c */
     struct log_buffer **buffers[LOG_FILE_COUNT]; /* control's own, then one per worker's index */
     struct proxy_counters departed;              /* of workers that have ended */

@@ -95,8 +95,8 @@ const struct config_overlay *live_overlay(const struct live *live);
 /* ---- Names ---- */
 
 /* Has the workers follow the same configuration when its names lead elsewhere than before, and the
- * log say so. False when they do not. */
-bool live_refresh(struct live *live, const struct live_workers *workers);
+ * log say so. When it is refused it is worth another call later. */
+enum live_reload live_refresh(struct live *live, const struct live_workers *workers);
 /* How long a reload may be patient. */
 u32 live_patience_ms(const struct live *live);
 

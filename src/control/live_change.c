@@ -283,7 +283,7 @@ enum live_reload live_reload(struct live *live, const struct live_workers *worke
     return result;
 }
 
-bool live_refresh(struct live *live, const struct live_workers *workers)
+enum live_reload live_refresh(struct live *live, const struct live_workers *workers)
 {
     struct config_problems problems;
     const struct generation *before = live->newest;
@@ -292,17 +292,17 @@ bool live_refresh(struct live *live, const struct live_workers *workers)
     bool same = !expanded || live_same_endpoints(before->expanded, expanded);
     config_destroy(expanded);
     if (same)
-        return false;
+        return LIVE_SAME;
     struct candidate candidate = {.base = before->base};
     config_overlay_copy(&candidate.overlay, &live->overlay);
     if (candidate_derive(&candidate, &problems) && candidate_serve(live, &candidate, workers)) {
         live_say_moves(live, before->expanded, live->newest->expanded);
     } else {
-        live_say(live, LOG_ERROR, "Names lead elsewhere, which is not followed: %s", live->why);
+        live_say(live, LOG_ERROR, "Names lead elsewhere, which is not followed yet: %s", live->why);
         candidate_drop(&candidate, false);
     }
     config_problems_deinit(&problems);
-    return live->newest != before;
+    return live->newest != before ? LIVE_REPLACED : LIVE_REFUSED;
 }
 
 /* ---- Changing ---- */

@@ -6,7 +6,7 @@
 #include "base/hash.h"
 #include "control/control_internal.h"
 
-enum { END_MS = 2000, STOP_LOOK_MS = 100 };
+enum { END_MS = 2000, STOP_LOOK_MS = 100, BEHIND_MS = 1000 };
 
 static void on_said(void *context, enum log_severity severity, const char *error,
                     const char *message)
@@ -54,15 +54,46 @@ void control_wait_for_names(struct control *control)
               ring_now_ns(control->ring) + live_patience_ms(control->live) * NS_PER_MS + 1);
 }
 
+/* ---- Changes ---- */
+
+static void fall_behind(struct control *control)
+{
+    wheel_set(&control->wheel, &control->behind,
+              ring_now_ns(control->ring) + BEHIND_MS * NS_PER_MS);
+}
+
+/* The resolver tells of a change once: what cannot be followed now is to be followed later. */
+static void follow(struct control *control)
+{
+    const struct live_workers workers = {control->workers, control->started};
+    enum live_reload result = live_refresh(control->live, &workers);
+    wheel_clear(&control->wheel, &control->behind);
+    if (result == LIVE_REPLACED)
+        health_follow(control->health, live_snapshot(control->live));
+    else if (result == LIVE_REFUSED)
+        fall_behind(control);
+}
+
+/* Not while a listener is still in use, for which control would stand still: see control_furnish().
+ */
+static void on_behind(struct wheel_timer *timer)
+{
+    struct control *control = container_of(timer, struct control, behind);
+    if (control->stops_asked > 0)
+        return;
+    if (control->closing)
+        fall_behind(control);
+    else
+        follow(control);
+}
+
 static void on_change(void *context)
 {
     struct control *control = context;
-    const struct live_workers workers = {control->workers, control->started};
     if (!control->live || control->stops_asked > 0)
         return; /* the first snapshot is still to be made; or no other one is wanted */
     state_file_touch(control->state_file);
-    if (live_refresh(control->live, &workers))
-        health_follow(control->health, live_snapshot(control->live));
+    follow(control);
     if (is_waiting(control) && resolver_settled(control->resolver))
         control_reload(control, LOG_INFO, true);
 }
@@ -102,6 +133,7 @@ bool control_begin_names(struct control *control)
         .seed = hash_mix64(clock_wall_ns()),
     };
     wheel_timer_init(&control->patience, on_impatient);
+    wheel_timer_init(&control->behind, on_behind);
     control->resolver = resolver_create(&options);
     return control->resolver != NULL;
 }

@@ -9,7 +9,8 @@ import pytest
 from lib.admin import add, ask, managed, metrics_of, status_of, status_text
 from lib.client import request
 from lib.logs import entries
-from lib.origin import named, wait_until
+from lib.nameserver import NameServer
+from lib.origin import named, twins, wait_until
 from lib.proxy import port_free
 from lib.reload import reload, reload_entries
 from lib.service_manager import Manager
@@ -115,3 +116,21 @@ def test_a_change_that_cannot_be_served_says_why(lab):
     frozen.close()
     wait_until(lambda: add(lab, proxy, url="http://127.0.0.1:1", id="more").status == 201,
                "the change")
+
+
+def test_names_are_followed_when_the_worker_lets_go(lab):
+    """The change comes while it holds a listener that is gone; nothing tells of it a second time."""
+    server = lab.keep(NameServer())
+    first, _ = twins(lab, "one", "two")
+    server.point("app.test", "127.0.0.1")
+    proxy = lab.proxy({"id": "app", "url": f"http://app.test:{first.address[1]}"},
+                      dns=server.settings())
+    own = proxy.config["listeners"]
+    extra = {"address": "127.0.0.1", "port": port_free()}
+    assert reload(proxy, listeners=[*own, extra]).startswith("Reloaded")
+    frozen = freeze(lab, thread_ids(proxy.engine_pid)[0])
+    assert reload(proxy, listeners=own).startswith("Reloaded")
+    server.point("app.test", "127.0.0.2")
+    wait_until(lambda: "is not followed yet" in reload_entries(proxy)[-1][1], "the log")
+    frozen.close()
+    wait_until(lambda: lab.ask(proxy, request()).body == b"two", "traffic at the other address")
