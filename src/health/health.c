@@ -10,6 +10,8 @@
 #include "health/record.h"
 #include "health/waiting.h"
 
+enum { LINGER_MS = 1000, LINGER_LOOK_MS = 50 };
+
 static enum log_severity severity_min(const struct health *health)
 {
     return health->snapshot->config->logging.severity_min;
@@ -97,9 +99,30 @@ static struct prober *prober_of(const struct check *check)
     return &check->health->probers[probers[check_backend(check)->health_check.type]];
 }
 
+/* True when the check must not ask, as its last program was killed and has not ended: another one
+ * would only hang beside it. That counts as a failure, but not the moment that any end takes. */
+static bool is_held_up(struct check *check)
+{
+    static const struct probe_result failed = {.outcome = PROBE_HELD_UP};
+    struct health *health = check->health;
+    u64 now_ns = ring_now_ns(health->with.ring);
+    const struct probe *last = prober_lingering(prober_of(check), check->question);
+    if (!last)
+        return false;
+    if (now_ns - last->killed_ns < LINGER_MS * NS_PER_MS) {
+        wheel_set(&health->wheel, &check->timer, now_ns + LINGER_LOOK_MS * NS_PER_MS);
+        return true;
+    }
+    check->started_ns = now_ns;
+    on_result(check, &failed);
+    return true;
+}
+
 static void on_timer(struct wheel_timer *timer)
 {
     struct check *check = container_of(timer, struct check, timer);
+    if (is_held_up(check))
+        return;
     check->due_ns = ring_now_ns(check->health->with.ring);
     list_push_back(&prober_of(check)->due, &check->due);
 }
@@ -124,10 +147,11 @@ static bool is_asked(const struct check *check)
 static void ask(struct check *check, u64 now_ns)
 {
     struct probe_result why;
-    if (is_asked(check))
+    if (is_asked(check) || is_held_up(check))
         return;
     check->started_ns = now_ns;
-    check->probe = probe_start(prober_of(check), check_backend(check), check, &why);
+    check->probe = probe_start(prober_of(check), check_backend(check),
+                               (struct probe_asker){check, check->question}, &why);
     if (!check->probe) {
         conclude(check, &why);
         return;
@@ -374,8 +398,9 @@ struct health_programs health_programs(const struct health *health)
     const struct prober *prober = &health->probers[HEALTH_PROBER_SCRIPTS];
     struct health_programs programs = {
         .there = prober->slab.in_use,
-        .killed = prober->lingering,
     };
+    list_each (node, following, &prober->lingering)
+        programs.killed++;
     list_each (node, following, &prober->due)
         programs.waiting++;
     return programs;

@@ -24,6 +24,7 @@ enum probe_outcome {
     PROBE_EXIT,       /* a script ended with another exit status than 0: `code` */
     PROBE_SIGNAL,     /* ... by a signal: `code` */
     PROBE_LATE,       /* ... not within the timeout: `code` milliseconds */
+    PROBE_HELD_UP,    /* ... was not begun beside another one that was killed and does not end */
     PROBE_SKIPPED,    /* we could not ask: says nothing about the backend */
     PROBE_OUTCOME_COUNT,
 };
@@ -46,6 +47,9 @@ struct prober;
 struct probe {
     struct prober *prober;
     void *user;
+    u64 question;
+    struct list linger; /* in its prober's list */
+    u64 killed_ns;      /* when it was put there */
 };
 
 struct probe_kind {
@@ -67,11 +71,11 @@ struct prober {
     struct wheel *wheel;
     struct transport_reaper *reaper;
     const struct probe_kind *kind;
-    /* `user` is what was given to probe_start. */
+    /* `user` is that of the asker. */
     void (*on_result)(void *user, const struct probe_result *result);
     struct slab slab;
-    struct list due; /* the checks' own: those that wait for a free probe */
-    u32 lingering;   /* programs that were killed and have not ended */
+    struct list due;       /* the checks' own: those that wait for a free probe */
+    struct list lingering; /* programs that were killed and have not ended */
 };
 
 /* The first five members are the caller's to set. False when memory is refused. */
@@ -79,12 +83,20 @@ MUST_CHECK bool prober_init(struct prober *prober);
 void prober_deinit(struct prober *prober);
 /* No further probe can be started before one has ended. */
 bool prober_is_full(const struct prober *prober);
+/* The program that was begun to answer this question, and was killed, and has not ended; NULL when
+ * there is none. */
+const struct probe *prober_lingering(const struct prober *prober, u64 question);
 /* None is there, in any state. */
 bool prober_is_quiet(const struct prober *prober);
 
+/* Who asks for a probe, and what: equal numbers, equal questions. */
+struct probe_asker {
+    void *user;
+    u64 question;
+};
 /* As its kind's `start`. */
 MUST_CHECK struct probe *probe_start(struct prober *prober, const struct config_backend *backend,
-                                     void *user, struct probe_result *why);
+                                     struct probe_asker asker, struct probe_result *why);
 void probe_abandon(struct probe *probe);
 
 #endif

@@ -49,10 +49,13 @@ static void release_when_quiet(struct script *script)
 /* What it left behind may have the other end of the pipe for as long as it likes. */
 static void stop_waiting(struct script *script)
 {
+    struct prober *prober = script->probe.prober;
     script->ending = true;
-    script->probe.prober->lingering += !script->reaped;
-    wheel_clear(script->probe.prober->wheel, &script->timer);
-    ring_cancel(script->probe.prober->ring, &script->output_op);
+    script->probe.killed_ns = ring_now_ns(prober->ring);
+    if (!script->reaped)
+        list_push_back(&prober->lingering, &script->probe.linger);
+    wheel_clear(prober->wheel, &script->timer);
+    ring_cancel(prober->ring, &script->output_op);
 }
 
 static void conclude(struct script *script, enum probe_outcome outcome, i32 code)
@@ -116,7 +119,7 @@ static void on_exit(struct ring_op *op, struct ring_done done)
         ring_poll_readable(script->probe.prober->ring, op, script->process.exit_fd);
         return;
     }
-    script->probe.prober->lingering -= script->ending;
+    list_remove(&script->probe.linger);
     (void)read_output(script); /* its last words may be there still */
     if (end.by_signal)
         conclude(script, PROBE_SIGNAL, end.code);

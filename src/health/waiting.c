@@ -40,7 +40,7 @@ static void say(const struct health *health, struct log_event event, const char 
 static void say_waiting(const struct health *health, const struct check *check, u64 now_ns)
 {
     const struct config_backend *backend = check_backend(check);
-    u32 killed = programs_of(health)->lingering;
+    u32 killed = health_programs(health).killed;
     char message[MESSAGE_BYTES];
     (void)snprintf(
         message, sizeof(message),

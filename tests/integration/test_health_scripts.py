@@ -439,6 +439,27 @@ def test_a_second_stop_while_the_first_waits_for_a_program(lab, mode):
         assert proxy.wait_exit() == 0
 
 
+def test_beside_one_that_cannot_be_killed_no_other_is_begun(lab):
+    """Its check fails meanwhile, and goes on when it has ended."""
+    script = Script(lab, 'echo $$ > $notes/$$; exec sleep 600')
+    proxy = managed(lab, by_script(lab, script, timeout=500, interval=500, maxInterval=500))
+
+    def backend():
+        return status_of(lab, proxy)["backends"][0]
+    with Unkillable() as unkillable:
+        def held_up():
+            unkillable.take(pids_written(script))
+            return "has not ended" in (backend().get("lastProbe") or {}).get("detail", "")
+        wait_until(held_up, "that a probe is not begun")
+        runs = len(pids_written(script))
+        assert backend()["lastProbe"]["reason"] == "timeout"
+        wait_until(lambda: backend()["health"] == "unhealthy", "the backend is down")
+        assert programs(lab, proxy) == (1, 1, 0)
+        assert len(pids_written(script)) == runs
+        script.write("exit 0")
+    wait_event(proxy, "info")
+
+
 def test_many_runs_leak_nothing(lab):
     """Good, bad, late and left behind ones, some hundred: as many descriptors as before, and no zombies."""
     origin = lab.origin(serve(lambda seen: answer("here")))
