@@ -82,6 +82,7 @@ static void on_result(void *user, const struct probe_result *result)
     list_each (node, following, &asker->twin) {
         struct check *twin = container_of(node, struct check, twin);
         twin->started_ns = asker->started_ns;
+        list_remove(&twin->due); /* it may have waited to ask the same */
         conclude(twin, result);
     }
     conclude(asker, result);
