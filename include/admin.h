@@ -78,6 +78,8 @@ enum admin_reload {
 
 /* Whom it asks. */
 struct admin_source {
+    /* What requests must bear, until the next reload; "" = nothing. */
+    struct slice (*token)(void *context);
     void (*view)(void *context, struct admin_view *out);
     void (*figures)(void *context, u32 worker, struct proxy_figures *out);
     /* Asks for a reload: admin_reload_over() follows, after the call. False while the proxy is
@@ -99,8 +101,7 @@ struct admin_source {
 struct admin_options {
     struct ring *ring;                          /* control's, with leases */
     struct wheel *wheel;                        /* run by the caller, after each ring_turn */
-    const struct config_admin *config;          /* outlives the admin */
-    const struct admin_source *source;          /* the same */
+    const struct admin_source *source;          /* outlives the admin */
     int listen_fds[CONFIG_ADMIN_LISTENERS_MAX]; /* stay the caller's */
     u32 listen_count;
 };

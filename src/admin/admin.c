@@ -153,7 +153,6 @@ struct admin *admin_create(const struct admin_options *options)
         return NULL;
     admin->ring = options->ring;
     admin->wheel = options->wheel;
-    admin->config = options->config;
     admin->source = options->source;
     if (memory_reserve(admin)) {
         begin(admin, options);

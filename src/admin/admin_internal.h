@@ -70,7 +70,6 @@ struct admin_door {
 struct admin {
     struct ring *ring;
     struct wheel *wheel;
-    const struct config_admin *config;
     const struct admin_source *source;
     struct transport_reaper reaper;
     struct slab connections;

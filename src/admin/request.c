@@ -165,7 +165,8 @@ static bool refuse_head(struct connection *connection, const struct endpoint_mat
                         struct http_framing framing)
 {
     const struct http_request *request = &connection->admin->request;
-    enum guard guard = guard_judge(request, connection->admin->config->token, match->open);
+    const struct admin_source *source = connection->admin->source;
+    enum guard guard = guard_judge(request, source->token(source->context), match->open);
     if (guard != GUARD_OK)
         refuse(connection, guard_rows[guard].status, guard_rows[guard].message);
     else if (match->methods == 0)

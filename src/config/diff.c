@@ -438,6 +438,18 @@ static void templates_compare(struct config_changes *changes, const struct confi
                     (struct slice[2]){contents[0]->json, contents[1]->json});
 }
 
+static void token_compare(struct config_changes *changes, const struct config *before,
+                          const struct config *after)
+{
+    const struct where admin = where_row(NULL, settings_find(&settings_root, SLICE("admin")));
+    const struct where file =
+        where_row(&admin, settings_find(admin.row->table, SLICE("tokenFile")));
+    const struct slice files[2] = {before->settings->admin.token_file,
+                                   after->settings->admin.token_file};
+    content_compare(changes, &file, files,
+                    (struct slice[2]){before->admin.token, after->admin.token});
+}
+
 static void sticky_key_compare(struct config_changes *changes, const struct config *before,
                                const struct config *after)
 {
@@ -463,4 +475,5 @@ void config_diff(const struct config *before, const struct config *after,
     workers_compare(changes, before, after);
     templates_compare(changes, before, after);
     sticky_key_compare(changes, before, after);
+    token_compare(changes, before, after);
 }

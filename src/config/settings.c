@@ -241,13 +241,13 @@ static const struct setting admin_rows[] = {
      .inherits = "`8081`, or none with `unixSocket` and no `address`",
      .text = "TCP port. 0 lets the system choose a free port, which the log names."},
     {.key = "token", .type = SETTING_STRING, MEMBER(struct settings_admin, token),
-     .form = &form_token, .restart = true, .secret = true,
+     .form = &form_token, .secret = true,
      .text = "What requests must bear (`Authorization: Bearer TOKEN`). Better kept in "
              "`tokenFile`, or in the environment as `NEXTPROXY_ADMIN_TOKEN`."},
     {.key = "tokenFile", .type = SETTING_STRING, MEMBER(struct settings_admin, token_file),
-     .form = &form_file, .restart = true,
-     .text = "A file that holds the token, read at the start; a line end behind it does not "
-             "count."},
+     .form = &form_file,
+     .text = "A file that holds the token, read again with each reload; a line end behind it does "
+             "not count."},
     {.key = "unixSocket", .type = SETTING_STRING, MEMBER(struct settings_admin, unix_socket),
      .form = &form_socket_path, .restart = true,
      .text = "Path of a unix socket to listen on, besides `address` and `port` when one of them is "
@@ -314,7 +314,7 @@ static const struct setting root_rows[] = {
     {.key = "logging", .type = SETTING_OBJECT, MEMBER(struct settings, logging),
      .table = &logging_table, .text = "Log files."},
     {.key = "admin", .type = SETTING_OBJECT, MEMBER(struct settings, admin),
-     .table = &admin_table, .restart = true, .text = "The management API."},
+     .table = &admin_table, .text = "The management API."},
     {.key = "state", .type = SETTING_OBJECT, MEMBER(struct settings, state),
      .table = &state_table, .restart = true, .text = "What is kept over a restart."},
     {.key = "listeners", .type = SETTING_LIST, MEMBER(struct settings, listeners),

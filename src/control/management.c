@@ -31,6 +31,12 @@ static u64 dropped(const struct management *management, enum log_file file)
     return sum;
 }
 
+static struct slice token(void *context)
+{
+    const struct management *management = context;
+    return live_snapshot(management->with.live)->config->admin.token;
+}
+
 static void view(void *context, struct admin_view *out)
 {
     const struct management *management = context;
@@ -127,6 +133,7 @@ void management_hear(struct management *management, const char *message)
 static bool serve(struct management *management)
 {
     management->source = (struct admin_source){
+        .token = token,
         .view = view,
         .figures = figures,
         .reload = reload,
@@ -138,7 +145,6 @@ static bool serve(struct management *management)
     struct admin_options options = {
         .ring = management->with.ring,
         .wheel = management->with.wheel,
-        .config = &management->with.config->admin,
         .source = &management->source,
         .listen_count = management->with.listen_count,
     };

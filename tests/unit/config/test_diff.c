@@ -244,6 +244,16 @@ static void test_key_content(void **state)
     check_other_content(&before, &after, "loadBalancing.stickySession.keyFile", "sticky.key");
 }
 
+static void test_token_content(void **state)
+{
+    (void)state;
+    static const char json[] = "{'admin':{'tokenFile':'sticky.key'}," BACKENDS "}";
+    struct loaded before = load_good(json);
+    struct loaded after = load_good(json);
+    after.config->admin.token = SLICE("another-token-of-the-tests");
+    check_other_content(&before, &after, "admin.tokenFile", "sticky.key");
+}
+
 /* ---- Hostile values ---- */
 
 #define EDITS(fields) "{'routes':[{'id':'r','requestHeaders':{" fields "}}]," BACKENDS "}"
@@ -407,13 +417,13 @@ static void test_too_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same),         cmocka_unit_test(test_values),
-        cmocka_unit_test(test_entries),      cmocka_unit_test(test_restart),
-        cmocka_unit_test(test_workers_auto), cmocka_unit_test(test_template_content),
-        cmocka_unit_test(test_key_content),  cmocka_unit_test(test_secrets),
-        cmocka_unit_test(test_escapes),      cmocka_unit_test(test_long),
-        cmocka_unit_test(test_long_path),    cmocka_unit_test(test_many),
-        cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_same),          cmocka_unit_test(test_values),
+        cmocka_unit_test(test_entries),       cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_workers_auto),  cmocka_unit_test(test_template_content),
+        cmocka_unit_test(test_key_content),   cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_token_content), cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_long),          cmocka_unit_test(test_long_path),
+        cmocka_unit_test(test_many),          cmocka_unit_test(test_too_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
