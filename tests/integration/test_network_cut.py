@@ -54,10 +54,11 @@ def two_origins(lab, line, near, far):
     return [{"url": origin.url, "healthCheck": CHECK} for origin in origins]
 
 
-def wait_health(proxy, level, count):
-    """Waits until the far backend, b1, has so many changes of this level behind it."""
-    wait_until(lambda: [entry["backendId"] for entry in entries(proxy, "health")
-                        if entry["level"] == level].count("b1") >= count, f"{count} x {level}")
+def wait_health(proxy, level):
+    """Waits until the last change of the far backend, b1, was of this level. How many there were is
+    nobody's guess: it is used before its first probe is answered, and may be cut before, too."""
+    wait_until(lambda: [entry["level"] for entry in entries(proxy, "health")
+                        if entry["backendId"] == "b1"][-1:] == [level], f"{level} comes last")
 
 
 @pytest.mark.parametrize("how", CUTS)
@@ -69,10 +70,10 @@ def test_cut_and_mended(lab, line, how):
     load = Load(proxy)
     wait_until(lambda: min(near.requests, far.requests) >= 50, "requests at both")
     cut(line, how)
-    wait_health(proxy, "warn", 1)
+    wait_health(proxy, "warn")
     wait_answers(load, 300)
     mend(line, how)
-    wait_health(proxy, "info", 2)  # the first one was at the start
+    wait_health(proxy, "info")
     goal = far.requests + 50
     wait_until(lambda: far.requests >= goal, "requests at both again")
     load.stop()
