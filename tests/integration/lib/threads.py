@@ -1,4 +1,5 @@
 """One thread of a process that is made to stand still, while the others go on: ptrace(2)."""
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -18,10 +19,13 @@ class NotPermitted(Exception):
 
 def thread_ids(pid):
     """All threads of a process but the first, oldest first, and without those that the kernel has
-    for its rings."""
-    return sorted(int(thread.name) for thread in pathlib.Path(f"/proc/{pid}/task").iterdir()
-                  if int(thread.name) != pid
-                  and not (thread / "comm").read_text().startswith("iou-"))
+    for its rings, which come and go."""
+    found = []
+    for thread in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has gone
+            if not (thread / "comm").read_text().startswith("iou-"):
+                found.append(int(thread.name))
+    return sorted(thread for thread in found if thread != pid)
 
 
 def freeze(lab, thread):
