@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from lib.admin import add, ask, managed, status_of
+from lib.admin import add, admin_of, ask, managed, status_of
 from lib.client import request
 from lib.engine import crash, retirements, upgrade, wait_refusing
 from lib.held import Held
@@ -174,13 +174,13 @@ def test_unix_sockets_and_the_management_port_pass_on(lab):
     path = str(lab.directory / "x.sock")
     proxy = lab.proxy(load_origin(lab), listeners=[{"unixSocket": path}],
                       admin={"enabled": True, "port": 0})
-    port = int(re.search(r"management API on http://127.0.0.1:(\d+)", proxy.stderr())[1])
+    management = admin_of(proxy)
     inode = os.stat(path).st_ino
     for _ in range(2):
         new, _ = upgrade(proxy)
         assert lab.ask(path, request()).status == 200
         for _ in range(5):  # never the old one
-            status = lab.ask(("127.0.0.1", port), request("GET", "/status", host="localhost"))
+            status = lab.ask(management, request("GET", "/status", host="localhost"))
             assert f'"pid":{new}'.encode() in status.body.replace(b" ", b"")
     assert os.stat(path).st_ino == inode
     proxy.stop()

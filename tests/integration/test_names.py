@@ -2,13 +2,13 @@
 import http.client
 import itertools
 import json
-import re
 import signal
 import subprocess
 import threading
 
 import pytest
 
+from lib.admin import admin_of
 from lib.client import request
 from lib.logs import entries
 from lib.nameserver import (A, CNAME, NXDOMAIN, REFUSED, SERVFAIL, TRUNCATED, NameServer, address,
@@ -483,14 +483,6 @@ def test_random_answers_never_cost_a_request(lab):
                 assert {one.status for one in seen} == {200}
                 return {one.body for one in seen} == expected
             wait_until(only, f"requests at {chosen} alone")
-
-
-def admin_of(proxy):
-    """Where the management API is, which chose its port."""
-    def found():
-        return re.search(r"management API on http://([\d.]+):(\d+)", proxy.stderr())
-    wait_until(found, "the management API")
-    return found()[1], int(found()[2])
 
 
 def call(lab, proxy, method, path, accept="application/json", body=None):

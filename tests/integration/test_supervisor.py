@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from lib.admin import ask, managed, status_of
+from lib.admin import admin_of, ask, managed, status_of
 from lib.client import Client, request
 from lib.engine import crash, known_to_supervisor, wait_refusing, wait_replaced
 from lib.held import Held
@@ -101,18 +101,18 @@ def test_every_listener_survives(lab):
     proxy = lab.proxy(load_origin(lab), workers=3,
                       listeners=[{"address": "127.0.0.1"}, {"unixSocket": path}],
                       admin={"enabled": True, "port": 0})
-    port = int(re.search(r"management API on http://127.0.0.1:(\d+)", proxy.stderr())[1])
+    management = admin_of(proxy)
     inode = os.stat(path).st_ino
     for _ in range(2):
         crash(proxy)
-        for address in (proxy.address, path, ("127.0.0.1", port)):
+        for address in (proxy.address, path, management):
             assert connects(address)
         assert lab.ask(path, request()).status == 200
-        assert lab.ask(("127.0.0.1", port), request("GET", "/healthz", host="localhost")).status == 200
-    status = lab.ask(("127.0.0.1", port), request("GET", "/status", host="localhost"))
+        assert lab.ask(management, request("GET", "/healthz", host="localhost")).status == 200
+    status = lab.ask(management, request("GET", "/status", host="localhost"))
     assert json.loads(status.body)["restarts"] == 2
     assert json.loads(status.body)["supervisor"] == proxy.pid
-    metrics = lab.ask(("127.0.0.1", port), request("GET", "/metrics", host="localhost"))
+    metrics = lab.ask(management, request("GET", "/metrics", host="localhost"))
     assert b"nextproxy_engine_restarts_total 2\n" in metrics.body
     assert os.stat(path).st_ino == inode
     proxy.stop()

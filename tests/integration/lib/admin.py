@@ -1,6 +1,7 @@
 """What the management API says of a running proxy."""
 import contextlib
 import json
+import re
 
 from lib.client import request
 from lib.origin import wait_until
@@ -15,6 +16,14 @@ def managed(lab, *origins, admin=None, **sections):
     proxy = lab.proxy(*origins, admin={"enabled": True, "port": port, **(admin or {})}, **sections)
     proxy.admin = ("127.0.0.1", port)
     return proxy
+
+
+def admin_of(proxy):
+    """Where the management API is, when the system has chosen its port; it is told last."""
+    def found():
+        return re.search(r"management API on http://([\d.]+):(\d+)\n", proxy.stderr())
+    wait_until(found, "the management API")
+    return found()[1], int(found()[2])
 
 
 @contextlib.contextmanager
