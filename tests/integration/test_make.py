@@ -16,7 +16,7 @@ BUILT = ["MAKE=true", f"PROGRAM={BINARY}"]
 BUILD_SECONDS_MAX = 600
 # A make above us exports what it was given; the make below is to begin anew.
 MAKE_VARIABLES = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "DESTDIR", "PREFIX", "JSON", "BUILD", "CC", "OPT",
-                  "SANITIZE", "LTO", "WERROR", "ONLY", "RESULTS", "SUITE_PREFIX"}
+                  "EXTRA_LDFLAGS", "SANITIZE", "LTO", "WERROR", "ONLY", "RESULTS", "SUITE_PREFIX"}
 
 
 def make(*words, cwd=ROOT, env=None, seconds=300):
