@@ -332,15 +332,37 @@ def test_without_watching_only_a_signal_reloads(lab):
     wait_until(lambda: lab.ask(proxy, request()).body == b"new", "the reload")
 
 
-def either(name):
-    """A handler that answers with its name, or echoes through a tunnel when that is asked for."""
+RELOADS, PIECE = 200, b"d" * 1000
+
+
+def either(name, turns):
+    """A handler that answers with its name, or as it is asked: echoes through a tunnel, or has a
+    long download of which a piece comes in each of its `turns`."""
     def handler(connection):
         while True:
-            if connection.read_request().get("Upgrade"):
+            seen = connection.read_request()
+            if seen.get("Upgrade"):
                 connection.send(SWITCH)
                 echo_bytes(connection)
-            connection.send(answer(name))
+            if seen.target.startswith("/long/"):
+                send_pieces(connection, turns[int(seen.target[len("/long/"):])])
+            else:
+                connection.send(answer(name))
     return handler
+
+
+def send_pieces(connection, turn):
+    connection.send(f"HTTP/1.1 200 OK\r\nContent-Length: {RELOADS * len(PIECE)}\r\n\r\n")
+    for _ in range(RELOADS):
+        assert turn.acquire(timeout=WAIT_SECONDS)
+        connection.send(PIECE)
+
+
+def begin_download(lab, proxy, index):
+    client = lab.client(proxy)
+    client.send(request("GET", f"/long/{index}"))
+    assert client.read_head().status == 200
+    return client
 
 
 def ask_until(stop, client, counts, failures):
@@ -365,8 +387,10 @@ def versioned(number, backends):
 
 def test_200_reloads_under_load(lab):
     """No request fails, no connection is cut, and no configuration is left behind."""
-    origins = [lab.origin(either(f"o{index}")) for index in range(4)]
+    turns = [threading.Semaphore(0) for _ in range(4)]
+    origins = [lab.origin(either(f"o{index}", turns)) for index in range(4)]
     proxy = lab.proxy(*origins, workers=2, **WATCHED)
+    downloads = [begin_download(lab, proxy, index) for index in range(len(turns))]
     tunnels = [lab.client(proxy) for _ in range(4)]
     for tunnel in tunnels:
         enter(tunnel)
@@ -376,7 +400,7 @@ def test_200_reloads_under_load(lab):
     for thread in threads:
         thread.start()
     watcher = lab.client(proxy)
-    for number in range(200):
+    for number in range(RELOADS):
         proxy.config = {**proxy.config, **versioned(number, backends_of(origins))}
         write_config(proxy, json.dumps(proxy.config))
         proxy.signal(signal.SIGHUP)
@@ -385,11 +409,16 @@ def test_200_reloads_under_load(lab):
         for tunnel in tunnels:
             tunnel.send(b"still there?")
             assert tunnel.read_exactly(12) == b"still there?"
+        for turn, download in zip(turns, downloads):
+            turn.release()
+            assert download.read_exactly(len(PIECE)) == PIECE
     stop.set()
     for thread in threads:
         thread.join(WAIT_SECONDS)
     assert not failures
     assert len(counts) == 6 and min(counts) > 0
+    for download in downloads:
+        assert download.ask(request()).status == 200
     for tunnel in tunnels:
         tunnel.close()
     numbers = itertools.count(1000)
