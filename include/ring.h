@@ -13,6 +13,7 @@
  *   ring/op.h       arm an op, ring_cancel it; enum ring_status says how it ended
  *   ring/lease.h    received bytes: chains of leases, what may be done with them
  *   ring/recv.h     receivers fill leases from one socket, in one of three modes
+ *   ring/reserve.h  descriptors for the moment when there is no other one left
  *   below           sockets, and the ring itself
  *
  * tests/sim/ runs all of this on a simulated kernel, with a virtual clock.
@@ -45,7 +46,8 @@ int ring_accept_now(struct ring *ring, int listen_fd);
 u64 ring_bytes_acked(struct ring *ring, int fd);
 /* how: SHUT_RD, SHUT_WR, SHUT_RDWR. Errors are of no use to anyone. */
 void ring_shutdown(struct ring *ring, int fd, int how);
-/* Nothing may be owed on fd. `reset` drops unsent bytes and sends RST instead of FIN. */
+/* Nothing may be owed on fd. `reset` drops unsent bytes and sends RST instead of FIN. The number
+ * does not become free when the reserve lacks one (ring/reserve.h). */
 void ring_close(struct ring *ring, int fd, bool reset);
 
 /* ---- The ring ---- */

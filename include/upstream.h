@@ -40,6 +40,8 @@ struct upstream;
 struct upstream_events {
     struct transport_events transport; /* on_closed is never called: the upstream belongs to us */
     void (*on_connected)(struct upstream *upstream, struct ring_done done);
+    /* It had to wait for a descriptor, and has one: only now its backend is asked. */
+    void (*on_begun)(struct upstream *upstream);
 };
 
 struct upstream {
@@ -97,6 +99,9 @@ void upstreams_called(struct upstreams *upstreams);
 MUST_CHECK struct upstream *upstream_acquire(struct upstreams *upstreams,
                                              struct upstream_target target, bool fresh, void *user,
                                              i32 *error);
+/* CONNECTING, but nobody was asked yet: an idle connection is being closed for its descriptor. The
+ * first that comes is the first served; each is told as soon as there is none to be had. */
+bool upstream_awaits_descriptor(const struct upstream *upstream);
 /* From now on its user hears of it by these, which are for a user like those it was acquired with.
  */
 void upstream_set_events(struct upstream *upstream, const struct upstream_events *events);

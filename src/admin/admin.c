@@ -1,12 +1,13 @@
 /* The management API's memory, its accepting and its end. See include/admin.h. */
 #include "admin.h"
 
-#include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "admin/admin_internal.h"
 #include "base/clock.h"
+#include "ring/reserve.h"
 
 enum {
     LOOK_MS = 1000,       /* for what nobody has told of */
@@ -15,33 +16,23 @@ enum {
 
 /* ---- When descriptors have run out ---- */
 
-/* A few are kept for that moment: whoever wants to know what is wrong must be answered. One would
- * do, but a worker that waits for a descriptor may be quicker than whom it was given up for. */
-static void reserve(struct admin *admin)
+/* Without a descriptor the kernel does not even look whether there is anybody. */
+static bool somebody_waits(const struct admin_door *door)
 {
-    while (admin->reserve_count < ADMIN_RESERVE) {
-        int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-            return;
-        admin->reserve[admin->reserve_count++] = fd;
-    }
+    struct pollfd look = {.fd = door->fd, .events = POLLIN};
+    return poll(&look, 1, 0) == 1;
 }
 
-static void give_up_one(struct admin *admin)
-{
-    (void)close(admin->reserve[--admin->reserve_count]);
-}
-
-/* What is given up is taken back as soon as there is one again, when a connection has ended. */
+/* Whoever wants to know what is wrong must be answered. Somebody else may be quicker and get what
+ * was given up for this one: then it is tried again, with the next one. */
 static void accept_with_reserve(struct admin_door *door)
 {
-    struct admin *admin = door->admin;
-    if (admin->reserve_count == 0)
+    ring_reserve_fill();
+    if (!somebody_waits(door) || !ring_reserve_give_up())
         return;
-    give_up_one(admin);
     int fd = accept4(door->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0)
-        connection_start(admin, fd);
+        connection_start(door->admin, fd);
 }
 
 /* ---- Accepting ---- */
@@ -114,7 +105,7 @@ static void begin(struct admin *admin, const struct admin_options *options)
     list_init(&admin->connected);
     for (u32 kind = 0; kind < ADMIN_BLOCK_KINDS; kind++)
         list_init(&admin->waiting[kind]);
-    reserve(admin);
+    ring_reserve_begin();
     transport_reaper_init(&admin->reaper, admin->wheel);
     wheel_timer_init(&admin->look, on_look);
     wheel_set(admin->wheel, &admin->look, ring_now_ns(admin->ring) + LOOK_MS * NS_PER_MS);
@@ -165,8 +156,7 @@ struct admin *admin_create(const struct admin_options *options)
 void admin_destroy(struct admin *admin)
 {
     ASSERT(admin_quiet(admin));
-    while (admin->reserve_count > 0)
-        give_up_one(admin);
+    ring_reserve_end();
     slab_deinit(&admin->connections);
     for (u32 kind = 0; kind < ADMIN_BLOCK_KINDS; kind++)
         slab_deinit(&admin->blocks[kind]);
@@ -177,8 +167,6 @@ void admin_after_turn(struct admin *admin)
 {
     transport_reap(&admin->reaper);
     connections_serve_waiting(admin);
-    if (UNLIKELY(admin->reserve_count < ADMIN_RESERVE))
-        reserve(admin);
 }
 
 void admin_retire(struct admin *admin)

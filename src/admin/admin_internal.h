@@ -24,7 +24,6 @@ enum {
     ADMIN_VERDICT_BYTES = 8 * ADMIN_RELOAD_REPORT_BYTES,
     ADMIN_VERDICT_COUNT = 16, /* requests for a reload at once */
     ADMIN_HOST_NAME_BYTES = 65,
-    ADMIN_RESERVE = 4,
 };
 
 /* ---- Answers ---- */
@@ -82,10 +81,8 @@ struct admin {
     u64 start_ns;
     u64 start_wall_ns;
     u64 requests;
-    u64 crowded_out;            /* connections ended to make room */
-    int reserve[ADMIN_RESERVE]; /* descriptors to be given up for connections */
-    u32 reserve_count;
-    bool deaf; /* accepts nothing any more */
+    u64 crowded_out; /* connections ended to make room */
+    bool deaf;       /* accepts nothing any more */
     bool stopping;
     char host_name[ADMIN_HOST_NAME_BYTES];
     struct http_request request; /* scratch: nothing of it outlives a handler */

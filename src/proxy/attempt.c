@@ -161,6 +161,14 @@ static void on_connected(struct upstream *upstream, struct ring_done done)
         attempt_failed(exchange, fault_of_connect(done.status), done);
 }
 
+/* Until now nothing was the backend's doing. */
+static void on_begun(struct upstream *upstream)
+{
+    struct exchange *exchange = upstream->user;
+    exchange->attempt_ns = proxy_now_ns(exchange->proxy);
+    exchange_begin_deadline(exchange);
+}
+
 static void on_data(struct transport *transport, struct lease_chain *data)
 {
     response_on_data(exchange_of(transport), data);
@@ -216,4 +224,5 @@ const struct upstream_events attempt_events = {
                   .on_lost = on_lost,
                   .on_send_failed = on_send_failed},
     .on_connected = on_connected,
+    .on_begun = on_begun,
 };

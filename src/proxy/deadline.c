@@ -2,6 +2,8 @@
  * What an exchange waits for, how long, and what happens then: one timer, the client's, whose
  * meaning depends on the phase.
  */
+#include <errno.h>
+
 #include "base/clock.h"
 #include "proxy/proxy_internal.h"
 
@@ -159,15 +161,24 @@ static bool still_taking(struct exchange *exchange, const struct relay *relay)
     return relay->sink && (sending || held_by_kernel) && acked_some(exchange, relay->sink);
 }
 
+/* Nobody is asked before there is a descriptor for that. */
+static struct retry_reason connect_reason(const struct exchange *exchange)
+{
+    if (LIKELY(!upstream_awaits_descriptor(exchange->upstream)))
+        return (struct retry_reason){.fault = FAULT_CONNECT_TIMEOUT};
+    return (struct retry_reason){.fault = FAULT_EXHAUSTED,
+                                 .done = {.status = RING_EXHAUSTED, .error = EMFILE}};
+}
+
 /* timeouts.perTry is over: somebody else is asked. While that is not possible this backend has as
  * much time again, until the phase's timeout. False when that is over, too. */
 static bool try_timed_out(struct exchange *exchange)
 {
-    bool connecting = exchange->phase == EXCHANGE_CONNECTING;
-    const struct retry_reason reason = {.fault =
-                                            connecting ? FAULT_CONNECT_TIMEOUT : FAULT_TRY_TIMEOUT};
     if (!try_limited(exchange) || try_left_ms(exchange) > 0)
         return false;
+    const struct retry_reason reason = exchange->phase == EXCHANGE_CONNECTING
+                                           ? connect_reason(exchange)
+                                           : (struct retry_reason){.fault = FAULT_TRY_TIMEOUT};
     if (hedge_fall_back(exchange, &reason) || retry_elsewhere(exchange, &reason))
         return true;
     exchange->extended_ns = proxy_now_ns(exchange->proxy);
@@ -191,6 +202,12 @@ static bool phase_goes_on(struct exchange *exchange)
     if (left_ms > 0)
         client_set_deadline(exchange->client, left_ms);
     return left_ms > 0;
+}
+
+static void connect_timed_out(struct exchange *exchange)
+{
+    const struct retry_reason reason = connect_reason(exchange);
+    attempt_failed(exchange, reason.fault, reason.done);
 }
 
 /* A backend that has not got all of the request is not to blame; nor is a client that waits to be
@@ -236,7 +253,7 @@ void exchange_on_timeout(struct exchange *exchange)
     }
     switch ((enum exchange_phase)exchange->phase) {
     case EXCHANGE_CONNECTING:
-        attempt_failed(exchange, FAULT_CONNECT_TIMEOUT, (struct ring_done){0});
+        connect_timed_out(exchange);
         return;
     case EXCHANGE_BACKING_OFF:
         ASSERT(false); /* dealt with above */

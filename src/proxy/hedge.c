@@ -166,8 +166,8 @@ static bool is_read_only(const struct exchange *exchange)
 }
 
 /* It has not failed anywhere before, and nothing of the request can be lost. A trial is to be
- * decided, however long that takes. And the client is there. When any of this changes, the deadline
- * is set anew. */
+ * decided, however long that takes. A backend was asked, and the client is there. When any of this
+ * changes, the deadline is set anew. */
 static bool is_of_the_kind(const struct exchange *exchange)
 {
     bool waits =
@@ -175,6 +175,7 @@ static bool is_of_the_kind(const struct exchange *exchange)
     return waits && is_read_only(exchange) && exchange->hedge == HEDGE_POSSIBLE &&
            exchange->tried_count == 0 && exchange->request.body == HTTP_BODY_NONE &&
            !exchange->upgrade && exchange->trial == CIRCUIT_TRIAL_NONE &&
+           !upstream_awaits_descriptor(exchange->upstream) &&
            transport_unfinished(&exchange->client->transport);
 }
 
@@ -268,6 +269,12 @@ static void on_connected(struct upstream *upstream, struct ring_done done)
     attempt_events.on_connected(upstream, done);
 }
 
+static void on_begun(struct upstream *upstream)
+{
+    (void)its_turn(&upstream->transport);
+    attempt_events.on_begun(upstream);
+}
+
 static void on_data(struct transport *transport, struct lease_chain *data)
 {
     (void)its_turn(transport);
@@ -312,6 +319,7 @@ static const struct upstream_events rival_events = {
                   .on_lost = on_lost,
                   .on_send_failed = on_send_failed},
     .on_connected = on_connected,
+    .on_begun = on_begun,
 };
 
 /* ---- The end of one of the two ---- */

@@ -111,6 +111,10 @@ ssize_t recv_into(int fd, void *data, usize len);
 MUST_CHECK bool pipe_open(struct ring_pipe *pipe);
 void pipe_close(struct ring_pipe *pipe);
 
+/* reserve.c: true when the reserve lacked one and keeps the number; what it was is closed. Else it
+ * is still to be closed. */
+MUST_CHECK bool reserve_keep(int fd);
+
 /* pipe.c */
 void pipes_close(struct ring *ring);
 

@@ -58,13 +58,20 @@ void ring_shutdown(struct ring *ring, int fd, int how)
     (void)shutdown(fd, how);
 }
 
+/* Its end, if not that of its number. */
+static void end(int fd)
+{
+    if (LIKELY(!reserve_keep(fd)))
+        (void)close(fd);
+}
+
 void ring_close(struct ring *ring, int fd, bool reset)
 {
     (void)ring;
     struct linger now = {.l_onoff = 1, .l_linger = 0};
     if (reset)
         (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-    (void)close(fd);
+    end(fd);
 }
 
 /* Large enough to carry what arrives between two turns, small enough to stay in the L2 cache. An
@@ -91,8 +98,8 @@ bool pipe_open(struct ring_pipe *pipe)
 
 void pipe_close(struct ring_pipe *pipe)
 {
-    (void)close(pipe->read_fd);
-    (void)close(pipe->write_fd);
+    end(pipe->read_fd);
+    end(pipe->write_fd);
     *pipe = (struct ring_pipe){0};
 }
 

@@ -6,33 +6,10 @@
 #include "base/clock.h"
 #include "state.h"
 #include "state/connections.h"
+#include "upstream/upstream_internal.h"
 
 #define SWEEP_NS NS_PER_S
 #define IDLE_STACKS_BYTES (STATE_SLOTS_MAX * sizeof(struct idle_stack))
-
-struct idle_stack {
-    struct list connections; /* front: used last; not initialised while `count` was always 0 */
-    u32 count;
-    u32 adopted;  /* upstreams.adoptions when this backend was last among those to serve */
-    u32 idle_max; /* kept without another look: 0 for a backend with a limit */
-    u32 limit;    /* connections of all workers; 0 = any number */
-};
-
-struct upstreams {
-    struct upstreams_environment with;
-    struct slab slab;
-    struct wheel_timer sweep;
-    struct config_upstream limits;
-    struct idle_stack *idle; /* by slot: for all there may be, untouched where there is none */
-    struct list settling;    /* front: released first */
-    struct list waiting;     /* CONNECTING without a descriptor, front: first */
-    u32 idle_end;            /* above the highest slot seen so far */
-    u32 idle_total;          /* those that settle included */
-    u32 adoptions;
-    u32 closing;   /* of those in the slab */
-    u32 next_shed; /* where the search for an idle one goes on */
-    bool draining;
-};
 
 static const struct upstream_events idle_events;
 static const struct upstream_events closing_events;
@@ -42,8 +19,7 @@ static struct upstream *upstream_of(struct transport *transport)
     return container_of(transport, struct upstream, transport);
 }
 
-/* The only writer of `state`. */
-static void move(struct upstream *upstream, enum upstream_state next)
+void upstream_move(struct upstream *upstream, enum upstream_state next)
 {
     ASSERT(upstream->state != UPSTREAM_CLOSING);
     trace_event("upstream", upstream->state, next);
@@ -60,7 +36,7 @@ static void move(struct upstream *upstream, enum upstream_state next)
     upstream->state = (u8)next;
 }
 
-static void serve(struct upstream *upstream, const struct upstream_events *events, void *user)
+void upstream_serve(struct upstream *upstream, const struct upstream_events *events, void *user)
 {
     upstream->events = events;
     upstream->transport.events = &events->transport;
@@ -68,32 +44,14 @@ static void serve(struct upstream *upstream, const struct upstream_events *event
     upstream->transport.recv.next_touched = user;
 }
 
-/* ---- Connecting ---- */
-
-static void on_connected(struct ring_op *op, struct ring_done done)
-{
-    struct upstream *upstream = container_of(op, struct upstream, connect_op);
-    if (upstream->state == UPSTREAM_CLOSING) {
-        transport_close(&upstream->transport, true);
-        return;
-    }
-    ASSERT(upstream->state == UPSTREAM_CONNECTING);
-    if (done.status == RING_OK) {
-        move(upstream, UPSTREAM_ACTIVE);
-        transport_read(&upstream->transport, RECV_STREAM, 0);
-    }
-    upstream->events->on_connected(upstream, done);
-}
-
-static const struct ring_op_class connect_class = {"connect", on_connected};
+/* ---- Places ---- */
 
 static void discard_oldest(struct idle_stack *idle)
 {
     upstream_discard(container_of(idle->connections.previous, struct upstream, node), false);
 }
 
-/* Backends take turns in giving one up: the one that was idle for longest there. */
-static bool shed_one(struct upstreams *upstreams)
+bool upstreams_shed_one(struct upstreams *upstreams)
 {
     for (u32 i = 0; i < upstreams->idle_end && upstreams->idle_total > 0; i++) {
         u32 slot = upstreams->next_shed++ % upstreams->idle_end;
@@ -132,66 +90,17 @@ static void make_room(struct upstreams *upstreams, u32 slot)
 static struct upstream *take_place(struct upstreams *upstreams)
 {
     u32 alive = upstreams->slab.in_use - upstreams->closing;
-    if (UNLIKELY(alive >= upstreams->with.connections_max) && !shed_one(upstreams))
+    if (UNLIKELY(alive >= upstreams->with.connections_max) && !upstreams_shed_one(upstreams))
         return NULL;
     return slab_acquire(&upstreams->slab);
-}
-
-static void connect_on(struct upstream *upstream, const struct address *address, int fd)
-{
-    struct upstreams *upstreams = upstream->owner;
-    transport_open(&upstream->transport, upstreams->with.ring, upstreams->with.reaper, fd,
-                   &upstream->events->transport);
-    serve(upstream, upstream->events, upstream->user);
-    ring_connect(upstreams->with.ring, &upstream->connect_op, fd, &address->any, address->len);
-}
-
-/* That of an idle connection, which is being closed. */
-static void await_descriptor(struct upstream *upstream)
-{
-    struct upstreams *upstreams = upstream->owner;
-    transport_open(&upstream->transport, upstreams->with.ring, upstreams->with.reaper, -1,
-                   &upstream->events->transport);
-    list_push_back(&upstreams->waiting, &upstream->node);
-}
-
-static bool no_descriptor(i32 error)
-{
-    return error == EMFILE || error == ENFILE;
-}
-
-/* A descriptor is free, perhaps more than one: for those that wait for one, the first of them
- * first, unless somebody else has it already. Another one is on its way then, or there is none to
- * be had: nobody is left to wait for what will not come. */
-static void connect_waiting(struct upstreams *upstreams)
-{
-    while (!list_empty(&upstreams->waiting)) {
-        struct upstream *upstream = container_of(upstreams->waiting.next, struct upstream, node);
-        i32 error = 0;
-        int fd = ring_socket(upstreams->with.ring, &upstream->wanted->any, &error);
-        if (fd < 0 && no_descriptor(error) && (upstreams->closing > 0 || shed_one(upstreams)))
-            return;
-        list_remove(&upstream->node);
-        if (fd >= 0)
-            connect_on(upstream, upstream->wanted, fd);
-        else
-            upstream->events->on_connected(
-                upstream, (struct ring_done){.status = RING_EXHAUSTED, .error = error});
-    }
 }
 
 static struct upstream *connect_new(struct upstreams *upstreams, struct upstream_target target,
                                     void *user, i32 *error)
 {
-    const struct address *address = target.address;
     struct upstream *upstream = take_place(upstreams);
     if (!upstream) {
         *error = EMFILE;
-        return NULL;
-    }
-    int fd = ring_socket(upstreams->with.ring, &address->any, error);
-    if (fd < 0 && !(no_descriptor(*error) && shed_one(upstreams))) {
-        slab_release(&upstreams->slab, upstream);
         return NULL;
     }
     *upstream = (struct upstream){.owner = upstreams,
@@ -199,17 +108,15 @@ static struct upstream *connect_new(struct upstreams *upstreams, struct upstream
                                   .state = UPSTREAM_CONNECTING,
                                   .requests = 1,
                                   .events = upstreams->with.events,
-                                  .user = user,
-                                  .wanted = address};
+                                  .user = user};
     list_init(&upstream->node);
-    ring_op_init(&upstream->connect_op, &connect_class);
+    if (!upstream_connect(upstream, target.address, error)) {
+        slab_release(&upstreams->slab, upstream);
+        return NULL;
+    }
     state_connection_opened(upstreams->with.state, upstreams->with.worker, target.slot);
     if (UNLIKELY(upstreams->idle[target.slot].limit > 0))
         make_room(upstreams, target.slot);
-    if (LIKELY(fd >= 0))
-        connect_on(upstream, address, fd);
-    else
-        await_descriptor(upstream);
     return upstream;
 }
 
@@ -220,17 +127,17 @@ struct upstream *upstream_acquire(struct upstreams *upstreams, struct upstream_t
     if (fresh || idle->count == 0)
         return connect_new(upstreams, target, user, error);
     struct upstream *upstream = container_of(idle->connections.next, struct upstream, node);
-    move(upstream, UPSTREAM_ACTIVE);
+    upstream_move(upstream, UPSTREAM_ACTIVE);
     upstream->reused = true;
     upstream->requests++;
-    serve(upstream, upstreams->with.events, user);
+    upstream_serve(upstream, upstreams->with.events, user);
     return upstream;
 }
 
 void upstream_set_events(struct upstream *upstream, const struct upstream_events *events)
 {
     ASSERT(upstream->state == UPSTREAM_CONNECTING || upstream->state == UPSTREAM_ACTIVE);
-    serve(upstream, events, upstream->user);
+    upstream_serve(upstream, events, upstream->user);
 }
 
 /* ---- Idling ---- */
@@ -264,8 +171,8 @@ static bool worth_keeping(const struct upstreams *upstreams, const struct upstre
 static void wait_as(struct upstream *upstream, enum upstream_state state)
 {
     struct upstreams *upstreams = upstream->owner;
-    move(upstream, state);
-    serve(upstream, &idle_events, NULL);
+    upstream_move(upstream, state);
+    upstream_serve(upstream, &idle_events, NULL);
     transport_stream(&upstream->transport);
     upstream->idle_since_ns = ring_now_ns(upstreams->with.ring);
     if (upstreams->idle_total++ == 0)
@@ -360,7 +267,7 @@ static void on_closed(struct transport *transport)
     struct upstreams *upstreams = upstream->owner;
     upstreams->closing--;
     slab_release(&upstreams->slab, upstream);
-    connect_waiting(upstreams);
+    upstreams_connect_waiting(upstreams);
 }
 
 static const struct upstream_events closing_events = {.transport = {.on_closed = on_closed}};
@@ -370,11 +277,11 @@ void upstream_discard(struct upstream *upstream, bool reset)
     if (upstream->state == UPSTREAM_CLOSING)
         return;
     bool connecting = upstream->state == UPSTREAM_CONNECTING && upstream->connect_op.owed;
-    move(upstream, UPSTREAM_CLOSING);
+    upstream_move(upstream, UPSTREAM_CLOSING);
     upstream->owner->closing++;
     state_connection_closed(upstream->owner->with.state, upstream->owner->with.worker,
                             upstream->slot);
-    serve(upstream, &closing_events, NULL);
+    upstream_serve(upstream, &closing_events, NULL);
     if (connecting)
         ring_cancel(upstream->owner->with.ring, &upstream->connect_op);
     else

@@ -33,7 +33,7 @@ def turns_while_nothing_happens(lab, proxy):
 
 def idle_clients_up_to(lab, proxy, count):
     """Idle clients, of which the last one gets the last descriptor. None of them waits for one: it
-    would take each that is free for a moment, also from the API, and keep it for ever."""
+    would take each that is free for a moment from those who have something to ask."""
     clients = []
     while (used := proxy.fd_count()) < count:
         clients.append(lab.client(proxy))
@@ -95,22 +95,22 @@ def test_none_is_left(lab):
     and what needs another upstream is refused; the API is still there."""
     proxy = managed(lab, lab.origin(serve(lambda _: answer("here"))), workers=2,
                     overload=WITHOUT_STAGES, how=limited(FEW),
-                    timeouts={"requestHead": 600_000, "keepAlive": 600_000, "connect": 200})
+                    timeouts={"requestHead": 600_000, "keepAlive": 600_000})
     load = Load(proxy, clients=2)
     wait_answers(load, 100)
     idle = idle_clients_up_to(lab, proxy, FEW)
     late = Visitors(proxy, 20)
     goal = load.answered + 200
-    wait_until(lambda: load.answered >= goal, "more answers")
+    wait_until(lambda: is_alive(lab, proxy) and load.answered >= goal, "more answers")
     assert all(is_alive(lab, proxy) for _ in range(20))
     load.stop()
-    assert set(load.errors) <= {"status 503", "status 504"}  # requests that needed a new upstream
+    assert set(load.errors) <= {"status 503"}  # requests that needed a new upstream
     turns = turns_while_nothing_happens(lab, proxy)
     for client in idle:
         client.close()
     late.join()
     assert not late.failures
-    assert set(late.statuses) <= {200, 503, 504}
+    assert set(late.statuses) <= {200, 503}
     assert turns < 1000
     metrics = metrics_of(lab, proxy)
     assert metrics["nextproxy_client_accepts_failed_total"] > 0

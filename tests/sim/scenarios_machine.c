@@ -248,6 +248,36 @@ static void no_descriptors_at_all(struct sim *sim)
     ask(sim, third, &all);
 }
 
+#define CONFIG_ELSEWHERE                                                                           \
+    "{'backends':[{'id':'a','url':'http://127.0.0.1:9000'},"                                       \
+    "{'id':'b','url':'http://127.0.0.1:9001'},{'id':'c','url':'http://127.0.0.1:9002'}],"          \
+    "'routes':[{'path':'/a','backends':['a']},{'path':'/b','backends':['b','c']}],"                \
+    "'timeouts':{'connect':1,'keepAlive':600000},'proxy':{'retries':2}}"
+
+/* Backend 0 has idle connections, of which one after the other is closed for a new one to another
+ * backend; but each descriptor is somebody else's by then. However long that takes, it is not the
+ * backend's fault, and no other one can help. */
+static void descriptors_that_others_take(struct sim *sim)
+{
+    enum { IDLE = 100 };
+    struct sim_peer *clients[IDLE], *backends[IDLE], *client = sim_connect(sim);
+    for (u32 i = 0; i < IDLE; i++) {
+        clients[i] = sim_connect(sim);
+        sim_say(clients[i], "GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+        backends[i] = scenario_accept(sim, 0);
+        (void)scenario_head(sim, backends[i]);
+    }
+    for (u32 i = 0; i < IDLE; i++)
+        scenario_answer(sim, clients[i], backends[i]);
+    sim_sockets_fail(sim, true);
+    sim_say(client, "GET /b HTTP/1.1\r\nHost: a\r\n\r\n");
+    scenario_expect_page(sim, client, "503");
+    SIM_CHECK(sim_counters(sim)->faults[FAULT_EXHAUSTED] == 1);
+    SIM_CHECK(sim_counters(sim)->retries == 0);
+    for (u32 i = 1; i <= 2; i++)
+        SIM_CHECK((sim_marks(sim, i) & STATE_FAILING) == 0);
+}
+
 #define CONFIG_PATIENT                                                                             \
     "{'backends':[{'url':'http://127.0.0.1:9000'}],"                                               \
     "'limits':{'clients':256,'exchanges':128,'headBytes':8192},"                                   \
@@ -260,6 +290,9 @@ static const struct scenario scenarios[] = {
     {.name = "records follow the clock", .run = records_follow_the_clock, .config = CONFIG_PATIENT},
     {.name = "nobody takes the logs", .run = nobody_takes_the_logs, .config = CONFIG_PATIENT},
     {.name = "accepting fails", .run = accepting_fails, .config = CONFIG_PATIENT},
+    {.name = "descriptors that others take",
+     .run = descriptors_that_others_take,
+     .config = CONFIG_ELSEWHERE},
     {.name = "no descriptors at all", .run = no_descriptors_at_all, .config = CONFIG_PATIENT},
 };
 

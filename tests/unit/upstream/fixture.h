@@ -35,7 +35,7 @@ struct lab {
 struct user {
     struct upstream *upstream;
     struct ring_done done;
-    u32 connected, ended, lost;
+    u32 begun, connected, ended, lost;
     u64 received;
 };
 
@@ -52,6 +52,14 @@ static void on_connected(struct upstream *upstream, struct ring_done done)
     assert_ptr_equal(user->upstream, upstream);
     user->connected++;
     user->done = done;
+}
+
+static void on_begun(struct upstream *upstream)
+{
+    struct user *user = upstream->user;
+    assert_ptr_equal(user->upstream, upstream);
+    assert_int_equal(user->connected, 0);
+    user->begun++;
 }
 
 static void on_data(struct transport *transport, struct lease_chain *data)
@@ -84,6 +92,7 @@ static const struct upstream_events user_events = {
                   .on_sent = unexpected,
                   .on_closed = unexpected},
     .on_connected = on_connected,
+    .on_begun = on_begun,
 };
 
 static struct config *lab_config(const struct lab *lab, const char *upstream_settings)
@@ -183,6 +192,7 @@ static int acquire_connected(struct lab *lab, u32 backend, struct user *user)
     assert_int_equal(user->upstream->state, UPSTREAM_CONNECTING);
     UNTIL(lab, user->connected == 1);
     assert_int_equal(user->done.status, RING_OK);
+    assert_int_equal(user->begun, 0);
     assert_int_equal(user->upstream->state, UPSTREAM_ACTIVE);
     int peer = accept(lab->listeners[backend], NULL, NULL);
     assert_true(peer >= 0);

@@ -3,6 +3,16 @@
 
 #include "fixture.h"
 
+enum { IDLE_MAX = 2 };
+
+/* Users of idle connections to the first backend, and those who want one to the second one. */
+struct scarcity {
+    struct lab lab;
+    u32 count; /* of either */
+    struct user idle[IDLE_MAX], next[IDLE_MAX];
+    int peers[IDLE_MAX];
+};
+
 static struct rlimit usual;
 
 /* Descriptors from this one on cannot be had. */
@@ -26,38 +36,61 @@ static void lift(void)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
 }
 
-static void open_idle(struct lab *lab, struct user *users, int *peers, u32 count)
+/* As many wait as there are idle connections, the first for that of idle[0]: it is the oldest, and
+ * has the highest descriptor. */
+static void scarcity_begin(struct scarcity *all, void **state, u32 count)
 {
+    *all = (struct scarcity){.count = count};
+    lab_open(&all->lab, state, "");
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    for (u32 i = count; i-- > 0;)
+        all->peers[i] = acquire_connected(&all->lab, 0, &all->idle[i]);
     for (u32 i = 0; i < count; i++)
-        peers[i] = acquire_connected(lab, 0, &users[i]);
-    for (u32 i = 0; i < count; i++)
-        upstream_release(users[i].upstream);
+        upstream_release(all->idle[i].upstream);
+    use_up();
+    for (u32 i = 0; i < count; i++) {
+        acquire(&all->lab, 1, &all->next[i]);
+        assert_int_equal(all->idle[i].upstream->state, UPSTREAM_CLOSING);
+        assert_int_equal(all->next[i].upstream->state, UPSTREAM_CONNECTING);
+        assert_true(upstream_awaits_descriptor(all->next[i].upstream));
+    }
+}
+
+static void scarcity_end(struct scarcity *all)
+{
+    for (u32 i = 0; i < all->count; i++)
+        upstream_discard(all->next[i].upstream, false);
+    lab_close(&all->lab);
+    for (u32 i = 0; i < all->count; i++)
+        close(all->peers[i]);
+}
+
+/* Who waited, and has one: it is told before it is connected. */
+static void expect_served(const struct user *user)
+{
+    assert_int_equal(user->begun, 1);
+    assert_int_equal(user->done.status, RING_OK);
+    assert_int_equal(user->upstream->state, UPSTREAM_ACTIVE);
+    assert_false(upstream_awaits_descriptor(user->upstream));
+}
+
+static void expect_refused(const struct user *user)
+{
+    assert_int_equal(user->begun, 0);
+    assert_int_equal(user->done.status, RING_EXHAUSTED);
+    assert_int_equal(user->done.error, EMFILE);
 }
 
 static void idle_ones_are_closed_for_new_ones(void **state)
 {
-    struct lab lab;
-    struct user idle[2], next[2];
-    int peers[2];
-    lab_open(&lab, state, "");
-    open_idle(&lab, idle, peers, 2);
-    use_up();
-    for (u32 i = 0; i < 2; i++) {
-        acquire(&lab, 1, &next[i]);
-        assert_int_equal(next[i].upstream->state, UPSTREAM_CONNECTING);
-        assert_int_equal(idle[i].upstream->state, UPSTREAM_CLOSING);
-        assert_int_equal(next[i].connected, 0);
-    }
-    UNTIL(&lab, next[0].connected == 1 && next[1].connected == 1);
+    struct scarcity all;
+    scarcity_begin(&all, state, 2);
+    assert_int_equal(all.next[0].connected + all.next[1].connected, 0);
+    UNTIL(&all.lab, all.next[0].connected == 1 && all.next[1].connected == 1);
     lift();
-    for (u32 i = 0; i < 2; i++) {
-        assert_int_equal(next[i].done.status, RING_OK);
-        assert_int_equal(next[i].upstream->state, UPSTREAM_ACTIVE);
-        upstream_release(next[i].upstream);
-        close(peers[i]);
-    }
-    lab_close(&lab);
+    expect_served(&all.next[0]);
+    expect_served(&all.next[1]);
+    scarcity_end(&all);
 }
 
 static void without_idle_ones_it_is_an_error(void **state)
@@ -79,65 +112,73 @@ static void without_idle_ones_it_is_an_error(void **state)
 
 static void discarding_one_that_waits_leaves_nothing(void **state)
 {
-    struct lab lab;
-    struct user idle, next;
-    int peer;
-    lab_open(&lab, state, "");
-    open_idle(&lab, &idle, &peer, 1);
-    use_up();
-    acquire(&lab, 1, &next);
-    upstream_discard(next.upstream, true);
-    UNTIL(&lab, upstreams_count(lab.upstreams) == 0);
+    struct scarcity all;
+    scarcity_begin(&all, state, 1);
+    upstream_discard(all.next[0].upstream, true);
+    UNTIL(&all.lab, upstreams_count(all.lab.upstreams) == 0);
     lift();
-    assert_int_equal(next.connected, 0);
-    lab_close(&lab);
-    close(peer);
+    assert_int_equal(all.next[0].begun + all.next[0].connected, 0);
+    all.count = 0;
+    scarcity_end(&all);
+    close(all.peers[0]);
 }
 
 static void who_waits_is_told_when_somebody_else_has_it(void **state)
 {
-    struct lab lab;
-    struct user idle, next;
-    int peer;
-    lab_open(&lab, state, "");
-    open_idle(&lab, &idle, &peer, 1);
-    use_up();
-    acquire(&lab, 1, &next);
-    limit_to(idle.upstream->transport.fd);
-    UNTIL(&lab, next.connected == 1);
+    struct scarcity all;
+    scarcity_begin(&all, state, 1);
+    limit_to(all.idle[0].upstream->transport.fd);
+    UNTIL(&all.lab, all.next[0].connected == 1);
     lift();
-    assert_int_equal(next.done.status, RING_EXHAUSTED);
-    assert_int_equal(next.done.error, EMFILE);
-    upstream_discard(next.upstream, true);
-    lab_close(&lab);
-    close(peer);
+    expect_refused(&all.next[0]);
+    scarcity_end(&all);
 }
 
 /* The first descriptor that comes free is of no use, the second one is for the first who waits. */
 static void nobody_waits_for_what_will_not_come(void **state)
 {
-    struct lab lab;
-    struct user idle[2], next[2];
-    int peers[2];
-    lab_open(&lab, state, "");
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
-    for (u32 i = 0; i < 2; i++)
-        peers[i] = acquire_connected(&lab, 0, &idle[i]);
-    for (u32 i = 2; i-- > 0;)
-        upstream_release(idle[i].upstream);
-    use_up();
-    for (u32 i = 0; i < 2; i++)
-        acquire(&lab, 1, &next[i]);
-    limit_to(idle[1].upstream->transport.fd);
-    UNTIL(&lab, next[0].connected == 1 && next[1].connected == 1);
+    struct scarcity all;
+    scarcity_begin(&all, state, 2);
+    limit_to(all.idle[0].upstream->transport.fd);
+    UNTIL(&all.lab, all.next[0].connected == 1 && all.next[1].connected == 1);
     lift();
-    assert_int_equal(next[0].done.status, RING_OK);
-    assert_int_equal(next[1].done.status, RING_EXHAUSTED);
-    upstream_release(next[0].upstream);
-    upstream_discard(next[1].upstream, true);
-    lab_close(&lab);
-    for (u32 i = 0; i < 2; i++)
-        close(peers[i]);
+    expect_served(&all.next[0]);
+    expect_refused(&all.next[1]);
+    scarcity_end(&all);
+}
+
+/* Descriptors that come free meanwhile are for those who wait, and then for who came later. */
+static void nobody_is_overtaken(void **state)
+{
+    struct scarcity all;
+    struct user late;
+    scarcity_begin(&all, state, 1);
+    lift();
+    acquire(&all.lab, 1, &late);
+    assert_true(upstream_awaits_descriptor(late.upstream));
+    UNTIL(&all.lab, all.next[0].begun == 1);
+    assert_int_equal(late.begun, 1);
+    assert_true(all.next[0].upstream->transport.fd < late.upstream->transport.fd);
+    UNTIL(&all.lab, all.next[0].connected == 1 && late.connected == 1);
+    expect_served(&all.next[0]);
+    expect_served(&late);
+    upstream_discard(late.upstream, false);
+    scarcity_end(&all);
+}
+
+/* Who comes later is told like everybody else when there is none for it. */
+static void who_comes_later_does_not_wait_in_vain(void **state)
+{
+    struct scarcity all;
+    struct user late;
+    scarcity_begin(&all, state, 1);
+    acquire(&all.lab, 1, &late);
+    UNTIL(&all.lab, all.next[0].connected == 1 && late.connected == 1);
+    lift();
+    expect_served(&all.next[0]);
+    expect_refused(&late);
+    upstream_discard(late.upstream, false);
+    scarcity_end(&all);
 }
 
 int main(void)
@@ -148,6 +189,8 @@ int main(void)
         cmocka_unit_test(discarding_one_that_waits_leaves_nothing),
         cmocka_unit_test(who_waits_is_told_when_somebody_else_has_it),
         cmocka_unit_test(nobody_waits_for_what_will_not_come),
+        cmocka_unit_test(nobody_is_overtaken),
+        cmocka_unit_test(who_comes_later_does_not_wait_in_vain),
     };
     return ring_variants_run("descriptors", tests, ARRAY_COUNT(tests));
 }
