@@ -24,22 +24,13 @@ static bool same_request(const struct config_backend *a, const struct config_bac
            slice_equal(one->fields, other->fields) && slice_equal(one->body, other->body);
 }
 
-/* It is told its backend's id and URL, so another one may get another answer. */
-static bool same_script(const struct config_backend *a, const struct config_backend *b)
-{
-    const char *const *one = a->health_check.command, *const *other = b->health_check.command;
-    while (*one && *other && strcmp(*one, *other) == 0)
-        one++, other++;
-    return !*one && !*other && slice_equal(a->id, b->id) && slice_equal(a->url, b->url);
-}
-
 static bool same_inquiry(const struct config_backend *a, const struct config_backend *b)
 {
     switch ((enum config_probe)a->health_check.type) {
     case CONFIG_PROBE_HTTP:
         return same_request(a, b);
-    case CONFIG_PROBE_SCRIPT:
-        return same_script(a, b);
+    case CONFIG_PROBE_SCRIPT: /* it is told its backend's id: the answer is one about that */
+        return false;
     case CONFIG_PROBE_TCP:
     case CONFIG_PROBE_COUNT:
         break;
