@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from lib.client import request
-from lib.proxy import BINARY, port_free, run
+from lib.proxy import BINARY, ROOT, port_free, run
 from lib.wire import WAIT_SECONDS
 
 GOOD = {"admin": {"enabled": False}, "listeners": [{"address": "127.0.0.1", "port": 1}],
@@ -88,6 +88,15 @@ def test_output_that_cannot_be_written(config, words):
                               timeout=WAIT_SECONDS)
     assert done.returncode in (1, 2)
     assert "cannot write to standard output: No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize("command, file", [("--print-schema", "config.schema.json"),
+                                           ("--print-config-reference", "docs/configuration.md")])
+def test_files_that_are_printed(command, file):
+    """Each command prints the file that is made with it."""
+    done = run(command)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (ROOT / file).read_text(encoding="utf-8")
 
 
 def test_check_of_a_good_file(config):

@@ -3,6 +3,7 @@ counts can change live")."""
 import json
 import os
 import pathlib
+import resource
 import signal
 import socket
 import stat
@@ -279,3 +280,40 @@ def test_a_stop_while_workers_retire(lab):
     for client in clients:
         assert client.read_response().body == b"late"
     assert proxy.wait_exit() == 0
+
+
+def leave_descriptors(proxy, count):
+    """The engine may open so many more. Returns the limit that it had."""
+    _, most = resource.prlimit(proxy.engine_pid, resource.RLIMIT_NOFILE)
+    used = {int(fd) for fd in os.listdir(f"/proc/{proxy.engine_pid}/fd")}
+    free = [fd for fd in range(most) if fd not in used][count]
+    resource.prlimit(proxy.engine_pid, resource.RLIMIT_NOFILE, (free, most))
+    return most
+
+
+def thread_count(proxy):
+    return len(os.listdir(f"/proc/{proxy.engine_pid}/task"))
+
+
+def test_workers_that_cannot_be_had(lab):
+    """Wherever the descriptors end, further workers are there or nothing has changed."""
+    proxy = managed(lab, lab.origin(serve(lambda _: answer("here"))), workers=1,
+                    timeouts={"keepAlive": 600_000}, upstream={"idleTimeout": 600_000})
+    client = lab.client(proxy)  # the same throughout: no other descriptor comes or goes
+    assert client.get().body == b"here"
+    logs = proxy.directory / "logs"
+    wait_until(lambda: logs.exists() and len(os.listdir(logs)) == 2, "both logs to be open")
+    fds, threads, refusals, verdict = proxy.fd_count(), thread_count(proxy), [], ""
+    while not verdict.startswith("Reloaded"):
+        most = leave_descriptors(proxy, len(refusals))
+        verdict = reload(proxy, workers=3)
+        resource.prlimit(proxy.engine_pid, resource.RLIMIT_NOFILE, (most, most))
+        assert client.get().body == b"here"
+        if verdict.startswith("Not reloaded"):
+            assert verdict.endswith("served on")
+            wait_until(lambda: thread_count(proxy) <= threads, "the end of what was begun")
+            assert proxy.fd_count() <= fds + 2  # a worker that may come has its bell
+            refusals.append(verdict)
+    assert any("no file descriptor for a worker" in verdict for verdict in refusals)
+    assert any("cannot set up io_uring: EMFILE" in verdict for verdict in refusals)
+    wait_until(lambda: status_of(lab, proxy)["workers"] == 3, "the new ones")

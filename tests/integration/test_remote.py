@@ -51,7 +51,7 @@ def test_refused_by_the_proxy(lab, words, reason):
     (["backends", "ad"], "ad"), (["backends", "add"], "URL must follow add"),
     (["backends", "drain"], "ID must follow drain"), (["backends", "drain", "a", "b"], "b"),
     (["backends", "drain", "a/b"], "a/b"), (["backends", "remove", "../status"], "../status"),
-    (["backends", "list", "x"], "x"), (["reload", "now"], "now"), (["status", "-v"], "-v"),
+    (["backends", "list", "x"], '"x"'), (["reload", "now"], "now"), (["status", "-v"], "-v"),
     (["backends", "drain", "a", "--weight", "1"], "--weight does not go with drain"),
     (["backends", "add", "http://a", "--weight", "x"], '--weight is "x"'),
     (["backends", "add", "http://a", "--weight", "01"], '--weight is "01"'),
@@ -59,7 +59,7 @@ def test_refused_by_the_proxy(lab, words, reason):
     (["status", "--admin", "127.0.0.1:1"], "--admin is"),
     (["status", "--admin", "http://127.0.0.1:1", "--config", "x"], "--config and --admin"),
     (["--config", "a", "status", "--config", "b"], "--config is given twice"),
-    (["status", "doctor"], "doctor"), (["status", "--json"], "--json")])
+    (["status", "doctor"], "doctor"), (["status", "x"], '"x"'), (["status", "--json"], "--json")])
 def test_command_lines_that_will_not_do(words, named_in):
     done = run(*words)
     assert (done.returncode, done.stdout) == (2, "")
@@ -107,12 +107,52 @@ def test_nobody_there():
     assert "Connection refused" in done.stderr
 
 
-def test_something_else_there(lab):
-    """Not every server is a nextproxy."""
-    origin = lab.origin(lambda connection: connection.read_request() and connection.send(b"220 ftp\r\n"))
+@pytest.mark.parametrize("answer, why", [
+    (b"220 ftp\r\n", "no proper answer from"),
+    (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 5000, "no proper answer from"),
+    (b"HTTP/1.1 200 OK\r\n\r\nhello", "no proper answer from"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", "no whole answer from"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "no whole answer from")],
+    ids=["ftp", "endless head", "no length", "cut", "no body"])
+def test_something_else_there(lab, answer, why):
+    """Not every server is a nextproxy, and not every answer a whole one."""
+    origin = lab.origin(lambda connection: connection.read_request() and connection.send(answer))
     done = run("status", "--admin", origin.url)
+    assert done.returncode == 1
+    assert f"nextproxy: {why} {origin.url}: " in done.stderr
+
+
+def test_answer_in_pieces(lab):
+    """However the bytes of it come."""
+    body = b"all is well\n" * 3000
+
+    def respond(connection):
+        connection.read_request()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-")
+        connection.send(b"Length: %d\r\n\r\n" % len(body))
+        for at in range(0, len(body), 7000):
+            connection.send(body[at:at + 7000])
+
+    done = run("status", "--admin", lab.origin(respond).url)
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", body.decode())
+
+
+def test_an_api_that_is_off(tmp_path):
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"backends": [{"url": "http://127.0.0.1:1"}],
+                                "admin": {"enabled": False, "port": 1}}))
+    done = run("status", "--config", str(file))
     assert (done.returncode, done.stdout) == (1, "")
-    assert "no proper answer" in done.stderr
+    assert "the management API is off: admin.enabled is false" in done.stderr
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::"])
+def test_an_api_that_listens_everywhere(lab, address):
+    """What has no address of its own is asked by way of the loopback."""
+    proxy = managed(lab, lab.origin(), admin={"address": address, "token": TOKEN})
+    done = tell(proxy, "backends")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1].startswith("b0 ")
 
 
 def test_help():

@@ -1,4 +1,5 @@
 /* The log writer on a fake ring, when a file cannot be written. */
+/* link: -Wl,--wrap=unlinkat */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +8,16 @@
 #include <cmocka.h>
 
 #include "log_fixture.c"
+
+static int unlink_error; /* 0 = files can be deleted */
+
+int __real_unlinkat(int directory, const char *name, int flags);
+int __wrap_unlinkat(int directory, const char *name, int flags);
+int __wrap_unlinkat(int directory, const char *name, int flags)
+{
+    errno = unlink_error;
+    return unlink_error == 0 ? __real_unlinkat(directory, name, flags) : -1;
+}
 
 /* Nothing is lost while the buffers have room, and it goes on by itself. */
 static void test_full_disk_without_loss(void **state)
@@ -307,6 +318,36 @@ static void test_files_are_independent(void **state)
     assert_int_equal(fake.write_count, 2);
 }
 
+/* Told once for each time that it was tried, and no reason not to write. */
+static void test_old_files_that_cannot_be_deleted(void **state)
+{
+    struct fixture *f = *state;
+    log_writer_destroy(f->writer);
+    f->logging.access.files_max = 1;
+    writer_start(f);
+    records(f, 1);
+    pass_ms(f, 250);
+    unlink_error = EROFS;
+    records(f, 1);
+    pass_ns(f, HOUR_NS);
+    records(f, 1);
+    pass_ms(f, 250);
+    pass_ms(f, 120000);
+    char *line = reported(f);
+    assert_int_equal(count_of(line, "\n"), 1);
+    assert_non_null(strstr(line, "nextproxy: access log: cannot delete old files beside "));
+    assert_non_null(strstr(line, ACCESS_11));
+    assert_non_null(strstr(line, ": EROFS (Read-only file system)"));
+    assert_int_equal(lost(f), 0);
+    assert_non_null(content(f, ACCESS_10));
+    assert_non_null(content(f, ACCESS_11));
+    unlink_error = 0;
+    pass_ns(f, HOUR_NS);
+    assert_null(content(f, ACCESS_10));
+    assert_null(content(f, ACCESS_11));
+    assert_int_equal(count_of(reported(f), "\n"), 1);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -318,7 +359,7 @@ int main(void)
         TEST(test_short_write_then_another_hour), TEST(test_short_write_then_io_error),
         TEST(test_short_write_then_emptied),      TEST(test_broken_last_line_is_ended),
         TEST(test_directory_that_cannot_be),      TEST(test_not_a_regular_file),
-        TEST(test_files_are_independent),
+        TEST(test_files_are_independent),         TEST(test_old_files_that_cannot_be_deleted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
