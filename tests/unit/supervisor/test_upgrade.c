@@ -190,14 +190,21 @@ static void no_process_for_the_new_version(void **state)
     assert_true(supervisor.trial_ns == UINT64_MAX);
 }
 
+static struct engine *engine_on_trial(void)
+{
+    struct engine *engine = supervisor_find(&supervisor, ENGINE_TRIAL);
+    ASSERT(engine); /* unlike cmocka's, it tells the compiler, too */
+    return engine;
+}
+
 static void a_new_version_that_hangs_is_ended(void **state)
 {
     begin_trial();
     supervisor_trial_over(&supervisor);
     assert_int_equal(killed, TRIAL_PID);
     assert_true(supervisor.trial_ns == UINT64_MAX);
-    struct engine was = *supervisor_find(&supervisor, ENGINE_TRIAL);
-    supervisor_find(&supervisor, ENGINE_TRIAL)->state = ENGINE_NONE;
+    struct engine was = *engine_on_trial();
+    engine_on_trial()->state = ENGINE_NONE;
     supervisor_upgrade_failed(&supervisor, &was, SIGKILL);
     assert_told_both(ORDER_NOTE_ERROR, "Not upgraded: the new engine was not ready after 60 s; the "
                                        "earlier version serves on");
@@ -210,7 +217,7 @@ static void a_new_version_that_hangs_is_ended(void **state)
 static void how_a_new_version_ended_is_told(void **state)
 {
     begin_trial();
-    struct engine was = *supervisor_find(&supervisor, ENGINE_TRIAL);
+    struct engine was = *engine_on_trial();
     supervisor_upgrade_failed(&supervisor, &was, SIGSEGV);
     assert_non_null(strstr(noted, "the new engine was ended by signal 11; the earlier"));
     supervisor_upgrade_failed(&supervisor, &was, 2 << 8);
