@@ -2,6 +2,7 @@
  * each configuration that is derived. */
 #include <stdlib.h>
 
+#include "config/address.h"
 #include "config/build.h"
 #include "config/document.h"
 #include "config/forms.h"
@@ -93,13 +94,23 @@ static bool route_has_list(const struct config *config, struct slice id)
     return false;
 }
 
+/* An IPv6 address has several spellings. */
+static bool same_host(const struct url *a, const struct url *b)
+{
+    struct address left;
+    struct address right;
+    if (!address_parse_ip(a->name, 0, &left) || !address_parse_ip(b->name, 0, &right))
+        return slice_equal_nocase(a->name, b->name);
+    return address_equal(&left, &right);
+}
+
 bool overlay_same_place(struct slice left, struct slice right)
 {
     struct url a;
     struct url b;
     if (url_parse(left, &a) != NULL || url_parse(right, &b) != NULL)
         return slice_equal(left, right);
-    return a.port == b.port && slice_equal_nocase(a.name, b.name) && slice_equal(a.path, b.path);
+    return a.port == b.port && same_host(&a, &b) && slice_equal(a.path, b.path);
 }
 
 /* The backend with this URL that serves the route; NULL when there is none. */

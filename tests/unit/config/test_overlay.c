@@ -177,6 +177,21 @@ static void test_removed(void **state)
     assert_pool(lab, "default", "b");
 }
 
+static void test_spellings_of_one_address(void **state)
+{
+    struct lab *lab = *state;
+    char why[256];
+    assert_added(lab, "{'url': 'http://[2001:db8::1]', 'id': 'six'}");
+    static const char *const others[] = {"http://[2001:db8:0:0::1]:80",
+                                         "http://[2001:DB8:0:0:0:0:0:1]/"};
+    for (u32 i = 0; i < ARRAY_COUNT(others); i++) {
+        char json[128];
+        snprintf(json, sizeof(json), "{'url': '%s'}", others[i]);
+        assert_int_equal(change(lab, json, NULL, why), CONFIG_OVERLAY_DUPLICATE);
+    }
+    assert_added(lab, "{'url': 'http://[2001:db8::1:1]'}");
+}
+
 static void test_refused(void **state)
 {
     static const struct {
@@ -313,6 +328,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_added, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_changed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_removed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_spellings_of_one_address, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_last_of_a_route_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_an_unrelated_change_keeps_all, set_up, tear_down),
