@@ -34,7 +34,7 @@ struct control {
     struct ring_op signal_op;
     struct management *management; /* NULL = the management API is off */
     struct live *live;
-    struct watch *watch; /* NULL when the file cannot be watched */
+    struct watch *watch; /* NULL when the file is not watched, or cannot be */
     struct health *health;
     struct state_file *state_file;
     struct team *team;
@@ -172,6 +172,10 @@ bool control_tend_workers(struct control *control);
 __attribute__((noreturn)) void control_abandon(struct control *control);
 
 /* ---- start.c ---- */
+
+/* Watches the file for changes, when that is wanted and not so yet; it was read then last. When it
+ * cannot be watched the log says why. */
+void control_watch_file(struct control *control, u64 read_wall_ns);
 
 /* False with the reason in control->why; what was started is to be ended in either case. */
 MUST_CHECK bool control_start(struct control *control, const struct control_options *options);

@@ -56,6 +56,7 @@ void control_reload(struct control *control, enum log_severity same_severity, bo
         return;
     if (control->watch)
         watch_loaded(control->watch);
+    u64 read_wall_ns = clock_wall_ns();
     const struct live_workers workers = {control->workers, control->started};
     const struct snapshot *before = live_snapshot(control->live);
     if (control->management)
@@ -74,6 +75,7 @@ void control_reload(struct control *control, enum log_severity same_severity, bo
     }
     wheel_clear(&control->wheel, &control->patience);
     control_tell_served(control, result == LIVE_REFUSED);
+    control_watch_file(control, read_wall_ns);
     if (result == LIVE_REPLACED)
         control_hand_over_config(control);
 }

@@ -226,16 +226,18 @@ static void on_file_changed(void *context)
     control_reload(control, LOG_DEBUG, true);
 }
 
-static void watch_file(struct control *control, const struct control_options *options)
+void control_watch_file(struct control *control, u64 read_wall_ns)
 {
     char line[256];
-    control->watch =
-        watch_create(control->ring, control->config->file.data,
-                     (struct watch_listener){on_file_changed, control}, options->read_wall_ns);
-    if (control->watch || !control->config->reload_watch)
+    if (control->watch || !live_snapshot(control->live)->config->reload_watch)
+        return;
+    control->watch = watch_create(control->ring, control->config->file.data,
+                                  (struct watch_listener){on_file_changed, control}, read_wall_ns);
+    if (control->watch)
         return;
     (void)snprintf(line, sizeof(line),
-                   "Changes of the configuration file are not seen (inotify: %s): send SIGHUP",
+                   "Changes of the configuration file are not seen (inotify: %s): send SIGHUP, "
+                   "which also tries again; the limits are ulimit -n and fs.inotify.max_user_*",
                    strerror(errno));
     control_note(control, LOG_WARN, "reload", line);
 }
@@ -274,7 +276,7 @@ bool control_start(struct control *control, const struct control_options *option
         control_ready(control);
         announce(control, options->notes);
         tell_refused(control, options->refused);
-        watch_file(control, options);
+        control_watch_file(control, options->read_wall_ns);
         return true;
     }
     stop_clock_begin(&control->stop_clock, ring_now_ns(control->ring),

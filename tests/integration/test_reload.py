@@ -12,6 +12,7 @@ import pytest
 from lib.client import request
 from lib.logs import entries
 from lib.origin import answer, named, serve, wait_event, wait_until
+from lib.preload import build
 from lib.reload import reload, reload_entries, reload_text, verdicts, write_config
 from lib.settings import backends_of
 from lib.tunnel import SWITCH, echo_bytes, echo_tunnel, enter
@@ -330,6 +331,28 @@ def test_without_watching_only_a_signal_reloads(lab):
     assert lab.ask(proxy, request()).body == b"old"
     proxy.signal(signal.SIGHUP)
     wait_until(lambda: lab.ask(proxy, request()).body == b"new", "the reload")
+
+
+def test_a_watch_that_cannot_be_had_is_told_of(lab):
+    """Turned on by a reload; each reload tries again."""
+    first, second = lab.origin(named("old")), lab.origin(named("new"))
+    denied = lab.directory / "no_inotify"
+    denied.touch()
+    proxy = lab.proxy(first, reload={"watch": False}, env={
+        "LD_PRELOAD": str(build("no_inotify", lab.directory)), "NO_INOTIFY_FILE": str(denied)})
+
+    def told():
+        return [message for level, message in reload_entries(proxy)
+                if level == "warn" and "are not seen (inotify: Too many open files): send SIGHUP" in message]
+    assert not told()
+    assert reload(proxy, **WATCHED).startswith("Reloaded")
+    wait_until(told, "the warning")
+    denied.unlink()
+    assert reload(proxy).startswith("Reloaded: nothing has changed")
+    proxy.config = {**proxy.config, "backends": [backend(second, "b")]}
+    write_config(proxy, json.dumps(proxy.config))
+    wait_until(lambda: lab.ask(proxy, request()).body == b"new", "the reload")
+    assert len(told()) == 1
 
 
 RELOADS, PIECE = 200, b"d" * 1000
