@@ -3,13 +3,18 @@ log (issue: "start-up failures name the cause and the cure")."""
 import pathlib
 import re
 import socket
+import subprocess
 import sys
 
 import pytest
 
 from lib import under_seccomp
+from lib.client import request
+from lib.origin import wait_until
 from lib.proxy import connects, port_free
+from lib.reload import reload, reload_entries
 from lib.start import start
+from lib.wire import WAIT_SECONDS
 
 
 def check(done, entries, name, *words):
@@ -118,12 +123,19 @@ def test_address_of_another_machine(tmp_path):
 
 # --- The kernel and the environment; the log itself ---
 
-def test_kernel_that_refuses(tmp_path):
-    """Exit status 2, and the operator reads the doctor's cause in the log."""
-    before = [sys.executable, under_seccomp.__file__, "--deny", "io_uring_setup=EPERM"]
-    done, entries = start(tmp_path, {"address": "127.0.0.1", "port": port_free()}, before=before)
+def under_denial(tmp_path, denied):
+    """A start without a system call. LeakSanitizer, a process, could not begin without some."""
+    done, entries = start(tmp_path, {"address": "127.0.0.1", "port": port_free()},
+                          env={"ASAN_OPTIONS": "detect_leaks=0"},
+                          before=[sys.executable, under_seccomp.__file__, "--deny", denied])
     if done.returncode == under_seccomp.EXIT_NOT_PERMITTED:
         pytest.skip(done.stderr.strip())
+    return done, entries
+
+
+def test_kernel_that_refuses(tmp_path):
+    """Exit status 2, and the operator reads the doctor's cause in the log."""
+    done, entries = under_denial(tmp_path, "io_uring_setup=EPERM")
     assert done.returncode == 2
     assert [entry["type"] for entry in entries] == ["start_failure"]
     assert "cannot set up io_uring" in entries[0]["message"] and "cure: " in entries[0]["message"]
@@ -148,6 +160,39 @@ def test_out_of_descriptors(tmp_path, limit):
     assert [entry["type"] for entry in entries] == ["start_failure"], done.stderr
     assert "ulimit -n" in entries[0]["message"] and "LimitNOFILE=" in entries[0]["message"]
     assert done.stderr.splitlines()[-1] == f"nextproxy: {entries[0]['message']}"
+
+
+@pytest.mark.parametrize("denied, why", [
+    ("clone=EAGAIN", "cannot start the engine: Resource temporarily unavailable; raise the limits of "
+                     "processes and files (ulimit -u, ulimit -n), or run with --no-supervisor"),
+    ("signalfd4=EMFILE", "no file descriptor for signals: Too many open files; raise the limit "
+                         "(ulimit -n, LimitNOFILE=)")])
+def test_no_supervisor(tmp_path, denied, why):
+    """Nobody is there yet who has a log."""
+    done, entries = under_denial(tmp_path, denied)
+    assert (done.returncode, entries) == (1, [])
+    assert done.stderr == f"nextproxy: {why}\n"
+
+
+def test_no_thread(tmp_path):
+    """But for that of control."""
+    done, entries = under_denial(tmp_path, "clone3=EAGAIN")
+    assert done.returncode == 1
+    assert [entry["type"] for entry in entries] == ["start_failure"]
+    assert entries[0]["message"] == "no thread for a worker: raise the process limit (ulimit -u)"
+    assert f"nextproxy: {entries[0]['message']}\n" in done.stderr
+
+
+def test_file_that_cannot_be_watched(lab):
+    """Serving goes on; who reloads has to say so, which is told."""
+    before = [sys.executable, under_seccomp.__file__, "--deny", "inotify_init1=EMFILE"]
+    if subprocess.run([*before, "/bin/true"], check=False, timeout=WAIT_SECONDS).returncode:
+        pytest.skip("seccomp filters are not permitted here")
+    proxy = lab.proxy(lab.origin(), reload={"watch": True}, how={"before": before})
+    told = "Changes of the configuration file are not seen (inotify: Too many open files): send SIGHUP"
+    wait_until(lambda: ("warn", told) in reload_entries(proxy), "the warning")
+    assert lab.ask(proxy, request()).status == 200
+    assert reload(proxy, workers=2).startswith("Reloaded")
 
 
 def test_log_that_is_off_stays_off(tmp_path):
