@@ -163,8 +163,6 @@ static void listener_check(struct builder *builder, const struct config_listener
 {
     struct path path = path_member("listeners", index, "port");
     path.depth--; /* the listener as a whole */
-    if (settings_listener_at(builder->settings, index)->port == 0)
-        return; /* each gets a port of its own */
     for (u32 i = 0; i < index; i++) {
         struct path other = path_member("listeners", i, "port");
         other.depth--;

@@ -10,7 +10,7 @@ static const struct setting proxy_rows[] = {
     {.key = "port", .type = SETTING_INTEGER, MEMBER(struct settings_proxy, port),
      .min = 0, .max = UINT16_MAX, .fallback = "3000",
      .text = "TCP port of the one listener on all addresses, IPv4 and IPv6. With `listeners` it is "
-             "only their default port. 0 lets the system choose a free port."},
+             "only their default port. 0 lets the system choose a free port, which the log names."},
     {.key = "timeout", .type = SETTING_INTEGER, MEMBER(struct settings_proxy, timeout_ms),
      .min = 1, .max = MS_MAX, .unit = MS, .fallback = "30000",
      .text = "How long a backend may take: the default of `timeouts.responseHead` and "
@@ -60,7 +60,7 @@ static const struct setting listener_rows[] = {
              "IPv6."},
     {.key = "port", .type = SETTING_INTEGER, MEMBER(struct settings_listener, port),
      .min = 0, .max = UINT16_MAX, .absent = SETTINGS_PORT_ABSENT, .inherits = "`proxy.port`",
-     .text = "TCP port. 0 lets the system choose a free port."},
+     .text = "TCP port. 0 lets the system choose a free port, which the log names."},
     {.key = "unixSocket", .type = SETTING_STRING, MEMBER(struct settings_listener, unix_socket),
      .form = &form_socket_path,
      .text = "Path of a unix socket to listen on, instead of address and port."},

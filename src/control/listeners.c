@@ -161,6 +161,33 @@ u32 listeners_management(const struct listeners *listeners, int fds[CONFIG_ADMIN
     return listeners->management_count;
 }
 
+/* As it is configured, but with the port that it has. */
+static usize write_name(struct slice name, u32 port, char *out, usize bytes)
+{
+    u32 len = name.len;
+    if (port == 0)
+        return (usize)snprintf(out, bytes, "%.*s", (int)len, name.data);
+    while (name.data[len - 1] != ':')
+        len--;
+    return (usize)snprintf(out, bytes, "%.*s%u", (int)len, name.data, port);
+}
+
+void listeners_list(const struct listeners *listeners, const struct config *config, char *out,
+                    usize bytes)
+{
+    usize len = 0;
+    for (u32 i = 0; i < config->listener_count; i++) {
+        struct slice name = config->listeners[i].name;
+        if (len + name.len + sizeof("65535, ...") > bytes) {
+            (void)snprintf(out + len, bytes - len, "...");
+            return;
+        }
+        len += write_name(name, socket_set_port(find(listeners, name)), out + len, bytes - len);
+        if (i + 1 < config->listener_count)
+            len += (usize)snprintf(out + len, bytes - len, ", ");
+    }
+}
+
 /* ---- Giving them out ---- */
 
 /* With as many sockets as workers each has its own; with more of them some have several, and with
@@ -168,15 +195,6 @@ u32 listeners_management(const struct listeners *listeners, int fds[CONFIG_ADMIN
 static bool is_of(const struct socket_set *set, u32 socket, u32 place, u32 places)
 {
     return set->count >= places ? socket % places == place : place % set->count == socket;
-}
-
-/* Two listeners at port 0 have one name, and one socket. */
-static bool has(const struct snapshot_socket *sockets, u32 count, int fd)
-{
-    for (u32 i = 0; i < count; i++)
-        if (sockets[i].fd == fd)
-            return true;
-    return false;
 }
 
 /* Those of one worker, at a place among all. */
@@ -189,7 +207,7 @@ static struct snapshot_socket *sockets_of(const struct listeners *listeners,
     for (u32 i = 0; i < config->listener_count; i++) {
         const struct socket_set *set = find(listeners, config->listeners[i].name);
         for (u32 k = 0; k < set->count; k++) {
-            if (!is_of(set, k, place, places) || has(sockets, *count, set->fds[k]))
+            if (!is_of(set, k, place, places))
                 continue;
             struct snapshot_socket *more = realloc(sockets, (*count + 1) * sizeof(*sockets));
             ASSERT(more); /* a few bytes, where whole configurations had room */

@@ -31,6 +31,10 @@ MUST_CHECK struct listeners *listeners_open(const struct config *config, struct 
  * off. */
 u32 listeners_management(const struct listeners *listeners, int fds[CONFIG_ADMIN_LISTENERS_MAX]);
 
+/* Where they are, for people: as many as fit. They are those of this configuration. */
+void listeners_list(const struct listeners *listeners, const struct config *config, char *out,
+                    usize bytes);
+
 /* ---- Another configuration ---- */
 
 /* Opens what it has and the earlier ones did not, also for more workers. False, with everything as

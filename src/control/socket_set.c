@@ -1,6 +1,7 @@
 /* See socket_set.h. */
 #include "control/socket_set.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,9 +136,32 @@ static u32 wanted_of(const struct socket_set *set, u32 workers)
     return set->given || socket_set_is_unix(set) || set->listener.exclusive ? 1 : workers;
 }
 
+static in_port_t *port_at(struct address *address)
+{
+    return address->any.sa_family == AF_INET6 ? &address->v6.sin6_port : &address->v4.sin_port;
+}
+
+u32 socket_set_port(const struct socket_set *set)
+{
+    struct address bound = {.len = sizeof(bound.local)};
+    if (set->count == 0 || socket_set_is_unix(set) ||
+        getsockname(set->fds[0], &bound.any, &bound.len) != 0)
+        return 0;
+    return ntohs(*port_at(&bound));
+}
+
+/* One listener has one port, also when the system chose it for the first of its sockets. */
+static void keep_port(struct socket_set *set)
+{
+    u32 port = socket_set_port(set);
+    if (port != 0)
+        *port_at(&set->listener.address) = htons((u16)port);
+}
+
 bool socket_set_fill(struct socket_set *set, u32 workers, char *why, usize why_bytes)
 {
     while (set->count < wanted_of(set, workers)) {
+        keep_port(set);
         int fd = listener_open(&set->listener, why, why_bytes);
         if (fd < 0)
             return false;

@@ -37,6 +37,8 @@ MUST_CHECK struct socket_set *socket_set_open(struct handover *from,
                                               char *why, usize why_bytes);
 /* Opens what is missing for so many workers. False with the reason in `why`. */
 MUST_CHECK bool socket_set_fill(struct socket_set *set, u32 workers, char *why, usize why_bytes);
+/* Its TCP port, also where the system chose it; 0 = it has none. */
+u32 socket_set_port(const struct socket_set *set);
 /* Closes what no worker was given yet, and removes a file that was made for it. */
 void socket_set_undo(struct socket_set *set);
 /* The file of a unix socket, unless it is a service manager's. */

@@ -159,21 +159,6 @@ static bool start_workers(struct control *control)
     return true;
 }
 
-/* The listeners' names, as many as fit. */
-static void list_listeners(const struct config *config, char *out, usize bytes)
-{
-    usize len = 0;
-    for (u32 i = 0; i < config->listener_count; i++) {
-        struct slice name = config->listeners[i].name;
-        if (len + name.len + sizeof(", ...") > bytes) {
-            (void)snprintf(out + len, bytes - len, "...");
-            return;
-        }
-        len += (usize)snprintf(out + len, bytes - len, "%.*s%s", (int)name.len, name.data,
-                               i + 1 < config->listener_count ? ", " : "");
-    }
-}
-
 static void announce_management(struct control *control)
 {
     char name[MANAGEMENT_NAME_BYTES], line[MANAGEMENT_NAME_BYTES + 32];
@@ -190,7 +175,7 @@ static void announce(struct control *control, const struct config_problems *note
 {
     const struct config *config = control->config;
     char line[512], message[600];
-    list_listeners(config, line, sizeof(line));
+    listeners_list(control->listeners, config, line, sizeof(line));
     (void)fprintf(stderr, "nextproxy: serving on %s with %u worker%s and %u backend%s\n", line,
                   config->workers, config->workers == 1 ? "" : "s", config->backend_count,
                   config->backend_count == 1 ? "" : "s");

@@ -3,6 +3,7 @@ counts can change live")."""
 import json
 import os
 import pathlib
+import re
 import resource
 import signal
 import socket
@@ -13,6 +14,7 @@ import pytest
 
 from lib.admin import managed, metrics_of, status_of
 from lib.client import Client, request
+from lib.logs import messages
 from lib.origin import answer, serve, wait_until
 from lib.proxy import connects, port_free
 from lib.reload import reload, reload_entries, verdicts, write_config
@@ -115,6 +117,28 @@ def test_two_reloads_at_once_of_which_the_second_fails(lab):
     os.close(reading)
     assert proxy.engine_pid == engine
     assert get(lab, address(ports[0])) == 200
+
+
+def listening_ports(proxy):
+    """Of the engine, a port for each socket."""
+    fds = pathlib.Path(f"/proc/{proxy.engine_pid}/fd")
+    links = {str(fd.readlink()) for fd in fds.iterdir()}
+    rows = [row.split() for row in
+            pathlib.Path(f"/proc/{proxy.engine_pid}/net/tcp").read_text().splitlines()[1:]]
+    return sorted(int(row[1].rpartition(":")[2], 16) for row in rows
+                  if row[3] == "0A" and f"socket:[{row[9]}]" in links)
+
+
+def test_a_port_that_the_system_chooses(lab):
+    """One for all workers, also for those that come later, and the one that is announced."""
+    proxy = lab.proxy(lab.origin(), workers=2, listeners=[{"address": "127.0.0.1"}, listener(0)])
+    port = int(re.search(r"serving on \S+, 127\.0\.0\.1:(\d+) with", proxy.stderr())[1])
+    wait_until(lambda: messages(proxy, "start") == [
+        f"Serving on 127.0.0.1:{own_port(proxy)}, 127.0.0.1:{port}"], "the entry")
+    assert listening_ports(proxy) == sorted([own_port(proxy), port] * 2)
+    assert reload(proxy, workers=3).startswith("Reloaded")
+    assert listening_ports(proxy) == sorted([own_port(proxy), port] * 3)
+    assert get(lab, address(port)) == 200
 
 
 def test_unix_sockets_come_and_go(lab):

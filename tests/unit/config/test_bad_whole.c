@@ -66,6 +66,8 @@ static const struct bad bad_contradictions[] = {
      "socket\n"},
     {"{'listeners':[{'port':80},{'address':'*','port':80}]," BACKENDS "}",
      "c.json:1:27: listeners[1]: listeners[0] listens there too: *:80\n"},
+    {"{'listeners':[{'port':0},{'address':'*','port':0}]," BACKENDS "}",
+     "c.json:1:26: listeners[1]: listeners[0] listens there too: *:0\n"},
     {"{'listeners':[{'unixSocket':'/run/x'},{'unixSocket':'/run/x'}]," BACKENDS "}",
      "c.json:1:39: listeners[1]: listeners[0] listens there too: unix:/run/x\n"},
     {"{'logging':{'errorLog':{'filePattern':'x.log'},'accessLog':{'filePattern':'x.log'}},"

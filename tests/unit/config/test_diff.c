@@ -83,8 +83,8 @@ static void test_same(void **state)
         {"{" TWO "}", "{" OWT "}", ""},
         {"{'routes':[{'id':'r','path':'/r'},{'id':'s'}]," BACKENDS "}",
          "{'routes':[{'id':'s'},{'id':'r','path':'/r'}]," BACKENDS "}", ""},
-        {"{'listeners':[{'port':1},{'port':0},{'port':0}]," BACKENDS "}",
-         "{'listeners':[{'port':0},{'port':0},{'port':1}]," BACKENDS "}", ""},
+        {"{'listeners':[{'port':1},{'port':0}]," BACKENDS "}",
+         "{'listeners':[{'port':0},{'port':1}]," BACKENDS "}", ""},
         {"{'routes':[{'requestHeaders':{'set':{'A':'1','B':'2'}}}]," BACKENDS "}",
          "{'routes':[{'requestHeaders':{'set':{'B':'2','A':'1'}}}]," BACKENDS "}", ""},
     };
@@ -168,7 +168,7 @@ static void test_restart(void **state)
          "listeners[*:3000].proxyProtocolFrom: - > ::1\n"
          "listeners[unix:/x].unixMode: 0660 > 600\n"},
         {"{'listeners':[{'port':0}]," BACKENDS "}",
-         "{'listeners':[{'port':0},{'port':0}]," BACKENDS "}", "listeners[*:0]: - > *:0\n"},
+         "{'listeners':[{'port':0},{'port':1}]," BACKENDS "}", "listeners[*:1]: - > *:1\n"},
         {"{" BACKENDS "}",
          "{'limits':{'headBytes':2048,'fields':9,'targetBytes':99,'clients':1,'exchanges':2},"
          "'upstream':{'idleConnections':1,'maxConnections':2,'idleTimeout':3,'maxRequests':4}"

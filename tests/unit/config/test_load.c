@@ -137,12 +137,12 @@ static void test_listeners(void **state)
     struct loaded loaded =
         load_good("{'proxy':{'port':81},'listeners':[{},{'address':'0.0.0.0','port':82},"
                   "{'address':'::','port':83},{'address':'127.0.0.1','port':0},"
-                  "{'address':'127.0.0.1','port':0},{'unixSocket':'/run/np.sock'},"
+                  "{'address':'127.0.0.2','port':0},{'unixSocket':'/run/np.sock'},"
                   "{'address':'::1','proxyProtocolFrom':['10.0.0.0/8','::1']},"
                   "{'unixSocket':'/run/x','unixMode':'777'}]," BACKENDS "}");
     static const char *const names[] = {
         "*:81",        "0.0.0.0:82",        "[::]:83",  "127.0.0.1:0",
-        "127.0.0.1:0", "unix:/run/np.sock", "[::1]:81", "unix:/run/x",
+        "127.0.0.2:0", "unix:/run/np.sock", "[::1]:81", "unix:/run/x",
     };
     const struct config *config = loaded.config;
     assert_int_equal(config->listener_count, ARRAY_COUNT(names));
