@@ -55,8 +55,8 @@ void health_detail(const struct probe_result *result, char out[HEALTH_DETAIL_BYT
         [PROBE_EXIT] = "ended with exit status ",
         [PROBE_SIGNAL] = "was killed by signal ",
         [PROBE_LATE] = "timed out after ",
-        [PROBE_HELD_UP] = "was not begun: the program of an earlier one, which was killed, has not "
-                          "ended",
+        [PROBE_HELD_UP] = ("was not begun: the program of an earlier one, which was killed, has "
+                           "not ended"),
         [PROBE_SKIPPED] = "could not be made",
     };
     const char *more = result->text;

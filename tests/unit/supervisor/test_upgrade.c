@@ -83,6 +83,7 @@ int __wrap_kill(pid_t pid, int number)
 
 static int begin(void **state)
 {
+    (void)state;
     memset(&supervisor, 0, sizeof(supervisor));
     supervisor.program = "/nonexistent/nextproxy";
     supervisor.known_fd = supervisor.config_fd = -1;
@@ -125,6 +126,7 @@ static void begin_trial(void)
 
 static void there_is_one_upgrade_at_a_time(void **state)
 {
+    (void)state;
     supervisor_upgrade(&supervisor);
     assert_refused("Not upgraded: an upgrade is going on");
     supervisor_held(&supervisor);
@@ -138,6 +140,7 @@ static void there_is_one_upgrade_at_a_time(void **state)
 
 static void who_stops_is_not_upgraded(void **state)
 {
+    (void)state;
     supervisor_upgrade(&supervisor);
     supervisor.stops_asked = 1;
     supervisor_held(&supervisor);
@@ -147,6 +150,7 @@ static void who_stops_is_not_upgraded(void **state)
 
 static void places_are_left_for_a_crash(void **state)
 {
+    (void)state;
     for (u32 i = 1; i < HANDOVER_ENGINES_MAX - 2; i++)
         supervisor.engines[i] = (struct engine){.state = ENGINE_DRAINING, .channel = -1};
     assert_refused("Not upgraded: too many earlier engines still finish what they have begun");
@@ -156,6 +160,7 @@ static void places_are_left_for_a_crash(void **state)
 
 static void who_does_not_answer_is_not_waited_for(void **state)
 {
+    (void)state;
     supervisor_upgrade(&supervisor);
     assert_true(supervisor.trial_ns != UINT64_MAX);
     supervisor_trial_over(&supervisor);
@@ -166,6 +171,7 @@ static void who_does_not_answer_is_not_waited_for(void **state)
 
 static void without_a_server_it_waits_for_one(void **state)
 {
+    (void)state;
     supervisor.engines[0].state = ENGINE_NONE;
     supervisor_upgrade(&supervisor);
     assert_true(supervisor.upgrade_asked);
@@ -179,6 +185,7 @@ static void without_a_server_it_waits_for_one(void **state)
 
 static void no_process_for_the_new_version(void **state)
 {
+    (void)state;
     spawn_error = EAGAIN;
     supervisor_upgrade(&supervisor);
     supervisor_held(&supervisor);
@@ -201,6 +208,7 @@ static struct engine *engine_on_trial(void)
 
 static void a_new_version_that_hangs_is_ended(void **state)
 {
+    (void)state;
     begin_trial();
     supervisor_trial_over(&supervisor);
     assert_int_equal(killed, TRIAL_PID);
@@ -218,6 +226,7 @@ static void a_new_version_that_hangs_is_ended(void **state)
 
 static void how_a_new_version_ended_is_told(void **state)
 {
+    (void)state;
     begin_trial();
     struct engine was = *engine_on_trial();
     supervisor_upgrade_failed(&supervisor, &was, SIGSEGV);
@@ -229,6 +238,7 @@ static void how_a_new_version_ended_is_told(void **state)
 /* The file has gone since its engine was tried out: that one serves, and so does this process. */
 static void a_supervisor_that_cannot_be_executed_goes_on(void **state)
 {
+    (void)state;
     static char name[] = "nextproxy";
     char *words[] = {name, NULL};
     int fds[2];
@@ -251,6 +261,7 @@ static void a_supervisor_that_cannot_be_executed_goes_on(void **state)
 
 static void nobody_becomes_another_program_while_it_stops(void **state)
 {
+    (void)state;
     supervisor.engines[0].channel = 0;
     supervisor.upgraded = true;
     supervisor.stops_asked = 1;
