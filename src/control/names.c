@@ -109,6 +109,13 @@ static bool stop_is_pending(void)
            (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
 }
 
+/* After a crash the service manager's watchdog has not stopped, and none of ours runs yet. */
+static void stay_alive(const struct control *control)
+{
+    if (control->handover->watchdog_us > 0)
+        control_tell(control, "WATCHDOG=1");
+}
+
 /* Workers must not begin without addresses that are a moment away. What another process knew is
  * there at once. */
 void control_await_names(void *context)
@@ -116,9 +123,13 @@ void control_await_names(void *context)
     struct control *control = context;
     state_file_recall_names(control->state_file, control->resolver);
     u64 deadline_ns = ring_now_ns(control->ring) + control->config->dns.start_wait_ms * NS_PER_MS;
+    u64 look_ns = 0;
     while (!resolver_settled(control->resolver) && ring_now_ns(control->ring) < deadline_ns &&
            !stop_is_pending()) {
-        u64 look_ns = ring_now_ns(control->ring) + STOP_LOOK_MS * NS_PER_MS;
+        if (ring_now_ns(control->ring) >= look_ns) {
+            look_ns = ring_now_ns(control->ring) + STOP_LOOK_MS * NS_PER_MS;
+            stay_alive(control);
+        }
         u64 wake_ns = min_u64(min_u64(deadline_ns, look_ns), wheel_next_ns(&control->wheel));
         wheel_run(&control->wheel, ring_turn(control->ring, wake_ns));
     }

@@ -75,10 +75,10 @@ static void on_failed(struct supervisor *supervisor, struct engine *engine,
                    message->text + strlen(MESSAGE_FAILED));
 }
 
-/* What is for the service manager comes from the one that serves. */
+/* What is for the service manager comes from the one that serves, or is to serve after a crash. */
 static void pass_on(const struct engine *engine, const struct channel_message *message)
 {
-    if (engine->state == ENGINE_SERVING)
+    if (engine->state == ENGINE_SERVING || engine->state == ENGINE_STARTING)
         (void)notify_send(message->text);
 }
 

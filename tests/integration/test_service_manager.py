@@ -1,5 +1,6 @@
 """systemd's side: what it is told (sd_notify), its watchdog, and the sockets it passes (issue, Live
 changes: "systemd: Type=notify, watchdog, socket activation, reload status")."""
+import json
 import os
 import select
 import signal
@@ -14,9 +15,10 @@ from lib.client import request
 from lib.engine import crash, upgrade
 from lib.load import load_origin
 from lib.logs import messages
+from lib.nameserver import NameServer
 from lib.origin import wait_until
 from lib.proxy import port_free
-from lib.reload import reload, reload_text
+from lib.reload import reload, reload_text, write_config
 from lib.service_manager import Manager
 from lib.start import start
 
@@ -123,6 +125,20 @@ def test_the_watchdog_is_not_fed_by_an_engine_that_hangs(lab, manager):
     assert manager.silent(1)
     os.kill(proxy.engine_pid, signal.SIGCONT)
     manager.hear("WATCHDOG")
+
+
+def test_the_watchdog_is_fed_by_an_engine_that_waits_for_names(lab, manager):
+    """After a crash: nobody else does it then."""
+    server = lab.keep(NameServer())
+    server.fail("new.test", None)
+    proxy = lab.proxy(load_origin(lab), dns=server.settings(),
+                      env={**manager.env, "WATCHDOG_USEC": "200000"})
+    write_config(proxy, json.dumps({**proxy.config, "backends": [{"url": "http://new.test"}]}))
+    os.kill(proxy.engine_pid, signal.SIGKILL)
+    manager.hear_of("has crashed")
+    for _ in range(5):
+        assert "READY" not in manager.hear("WATCHDOG")
+    proxy.stop()
 
 
 def test_a_watchdog_for_another_process_is_none_of_ours(lab, manager):
