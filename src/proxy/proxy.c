@@ -60,7 +60,7 @@ void proxy_budget(const struct config *config, struct proxy_budget_row rows[PROX
 {
     const struct config_limits *limits = &config->limits;
     const struct proxy_budget_row plan[PROXY_BUDGET_ROWS] = {
-        {"clients", limits->clients_max, sizeof(struct client), "new connections are refused"},
+        {"clients", limits->clients_max, sizeof(struct client), "new connections wait"},
         /* One more each, for refusals. */
         {"exchanges", limits->exchanges_max + 1, exchange_bytes(config),
          "requests are answered 503"},

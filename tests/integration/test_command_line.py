@@ -213,10 +213,19 @@ def test_sections_of_later_releases_are_noted(config):
 
 
 def test_print_budget(config):
-    """Issue: `--print-budget`."""
-    done = run("--config", config(GOOD), "--print-budget")
+    """Issue: `--print-budget`. Its rows follow from the limits, and its sums from the rows."""
+    limits = {"clients": 100, "exchanges": 50, "replays": 7}
+    done = run("--config", config({**GOOD, "workers": 3, "limits": limits}), "--print-budget")
     assert done.returncode == 0
-    assert re.search(r"\d", done.stdout)
+    rows = re.findall(r"^(\w+) +(\d+) +(\d+) +(\d+\.\d)  (\S.*)$", done.stdout, re.MULTILINE)
+    counts = {name: int(count) for name, count, *_ in rows}
+    assert (counts["clients"], counts["inboxes"], counts["replays"]) == (100, 100, 7)
+    assert counts["exchanges"] == counts["blocks"] == 51  # one to refuse others with
+    mib = [int(count) * int(each) / (1 << 20) for _, count, each, *_ in rows]
+    sums = re.search(r"^At most (\S+) MiB per worker, (\S+) MiB for 3;", done.stdout, re.MULTILINE)
+    said = [float(row[3]) for row in rows] + [float(sums[1]), float(sums[2])]
+    for printed, exact in zip(said, [*mib, sum(mib), 3 * sum(mib)]):
+        assert abs(printed - exact) <= 0.051, done.stdout
 
 
 def test_sample_keys_of_the_issue(lab, config):
