@@ -106,9 +106,11 @@ struct proxy_figures {
     u64 worker;  /* which one; of a sum nothing */
     u64 clients; /* open connections */
     u64 exchanges;
-    u64 upstreams;   /* connections to backends */
-    u64 overload;    /* enum overload_stage */
-    u64 spare_bytes; /* of memory that was used once, is resident still, and is free */
+    u64 upstreams; /* connections to backends */
+    u64 overload;  /* enum overload_stage */
+    /* Of memory, in whole exchanges, buffers and the like, of which a part may never be touched: */
+    u64 touched_bytes; /* what was in use at once, and is resident as far as it was written to */
+    u64 spare_bytes;   /* what of that is free now */
 };
 
 struct proxy_environment {

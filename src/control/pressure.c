@@ -18,7 +18,8 @@ enum {
 
 void pressure_init(struct pressure *pressure)
 {
-    *pressure = (struct pressure){.statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)};
+    *pressure = (struct pressure){.statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC),
+                                  .least_bytes = UINT64_MAX};
 }
 
 void pressure_deinit(struct pressure *pressure)
@@ -45,16 +46,31 @@ static u64 resident_bytes(const struct pressure *pressure)
 }
 
 /* Memory that was needed once stays resident, and is used again before more is taken: it is counted
- * as free, or a process that had its fill once could never recover. */
-static u64 used_bytes(const struct pressure *pressure, const struct pressure_sources *from)
+ * as free, or a process that had its fill once could never recover. How much of it is resident
+ * nobody knows: as large a part as of all that workers have touched, which is what has come since
+ * the process had least. */
+u64 pressure_memory_in_use(const struct pressure_memory *memory)
 {
-    u64 resident = resident_bytes(pressure), spare = 0;
+    u64 grown_kb = (memory->resident_bytes - memory->least_bytes) / 1024;
+    u64 spare_kb = memory->spare_bytes / 1024, touched_kb = memory->touched_bytes / 1024;
+    if (grown_kb < touched_kb) /* else all of it is, and something else has grown beside it */
+        spare_kb = spare_kb * grown_kb / touched_kb;
+    return memory->resident_bytes - min_u64(spare_kb * 1024, memory->resident_bytes);
+}
+
+static u64 used_bytes(struct pressure *pressure, const struct pressure_sources *from)
+{
+    struct pressure_memory memory = {.resident_bytes = resident_bytes(pressure)};
     struct proxy_figures figures;
     for (u32 i = 0; i < from->worker_count; i++) {
         worker_figures(from->workers[i], &figures);
-        spare += figures.spare_bytes;
+        memory.touched_bytes += figures.touched_bytes;
+        memory.spare_bytes += figures.spare_bytes;
     }
-    return resident - min_u64(spare, resident);
+    if (memory.resident_bytes > 0)
+        pressure->least_bytes = min_u64(pressure->least_bytes, memory.resident_bytes);
+    memory.least_bytes = pressure->least_bytes;
+    return pressure_memory_in_use(&memory);
 }
 
 void pressure_tick(struct pressure *pressure, const struct pressure_sources *from, u64 now_ns)

@@ -12,7 +12,15 @@ struct pressure {
     u64 files_max;    /* the process' limit */
     u64 memory_bytes; /* resident, without what is free for use again */
     u64 memory_max;   /* limits.memoryBytes; 0 = any */
+    u64 least_bytes;  /* the fewest that were resident so far */
     int statm_fd;     /* /proc/self/statm; -1 = not open */
+};
+
+struct pressure_memory {
+    u64 resident_bytes;
+    u64 least_bytes;   /* the fewest that were resident so far, before workers had anything to do */
+    u64 touched_bytes; /* of all workers, as in struct proxy_figures */
+    u64 spare_bytes;
 };
 
 struct pressure_sources {
@@ -21,6 +29,9 @@ struct pressure_sources {
     struct worker *const *workers;
     u32 worker_count;
 };
+
+/* What is resident without what is free for use again. */
+u64 pressure_memory_in_use(const struct pressure_memory *memory);
 
 void pressure_init(struct pressure *pressure);
 void pressure_deinit(struct pressure *pressure);

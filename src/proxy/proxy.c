@@ -343,18 +343,24 @@ static u64 in_use(const struct slab *slab)
     return *(const volatile u32 *)&slab->in_use;
 }
 
-/* What was handed out once and is not in use: it is resident, but ready to be used again. */
-static u64 spare_of(const struct slab *slab)
+/* What was handed out once, and what of that is not in use: ready to be used again. */
+static void add_memory(struct proxy_figures *sum, const struct slab *slab)
 {
-    u32 fresh = *(const volatile u32 *)&slab->fresh;
-    return (u64)(fresh - min_u32(*(const volatile u32 *)&slab->in_use, fresh)) * slab->item_bytes;
+    u64 fresh = *(const volatile u32 *)&slab->fresh;
+    sum->touched_bytes += fresh * slab->item_bytes;
+    sum->spare_bytes += (fresh - min_u64(in_use(slab), fresh)) * slab->item_bytes;
 }
 
-static u64 spare_bytes(const struct proxy *proxy, const struct ring_stats *ring)
+static void read_memory(const struct proxy *proxy, struct proxy_figures *out)
 {
-    u64 leases = ring->leases_free - min_u64(ring->leases_free, ring->leases_free_min);
-    return spare_of(&proxy->clients) + spare_of(&proxy->exchanges) + spare_of(&proxy->blocks) +
-           spare_of(&proxy->inboxes) + leases * LEASE_BYTES;
+    const struct ring_stats *ring = &out->ring;
+    u64 fewest_free = min_u64(ring->leases_free, ring->leases_free_min);
+    out->touched_bytes = (ring->leases - fewest_free) * LEASE_BYTES;
+    out->spare_bytes = (ring->leases_free - fewest_free) * LEASE_BYTES;
+    add_memory(out, &proxy->clients);
+    add_memory(out, &proxy->exchanges);
+    add_memory(out, &proxy->blocks);
+    add_memory(out, &proxy->inboxes);
 }
 
 void proxy_figures_read(const struct proxy *proxy, struct proxy_figures *out)
@@ -366,7 +372,7 @@ void proxy_figures_read(const struct proxy *proxy, struct proxy_figures *out)
     out->exchanges = in_use(&proxy->exchanges);
     out->upstreams = upstreams_count(proxy->upstreams);
     out->overload = *(const volatile u8 *)&proxy->overload.stage;
-    out->spare_bytes = spare_bytes(proxy, &out->ring);
+    read_memory(proxy, out);
 }
 
 void proxy_counters_add(struct proxy_counters *sum, const struct proxy_counters *one)

@@ -348,6 +348,7 @@ void ring_stats(const struct ring *ring, struct ring_stats *out)
     out->overflows = stats->overflows;
     out->leases_free_min = stats->leases_free_min;
     out->leases_free = *(const volatile u32 *)&ring->free_count;
+    out->leases = ring->lease_count;
 }
 
 const char *ring_library(void)
