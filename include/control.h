@@ -19,7 +19,7 @@ struct control_options {
 };
 
 /* Runs the proxy on the calling thread until it is told to stop: by its supervisor, and without one
- * by SIGTERM or SIGINT, which stop it gracefully, a second one at once. Returns the process' exit
+ * by SIGTERM, SIGINT or SIGQUIT, which stop it gracefully, a second one at once. Returns the exit
  * status: 0 after a stop, 1 when it could not start (with the reason on stderr and in the error
  * log). */
 MUST_CHECK int control_run(const struct control_options *options);

@@ -335,8 +335,8 @@ static int run_help(const struct arguments *arguments)
     (void)printf(
         "\nThe proxy runs below a supervisor, which starts it again when it crashes; with\n"
         "--no-supervisor it is one process.\n"
-        "SIGTERM or SIGINT stops it gracefully, a second one at once; SIGHUP reads FILE\n"
-        "again; SIGUSR2 has a new version of the program take over.\n"
+        "SIGTERM, SIGINT or SIGQUIT stops it gracefully, a second one at once; SIGHUP\n"
+        "reads FILE again; SIGUSR2 has a new version of the program take over.\n"
         "Manual: nextproxy(8), docs/configuration.md\n");
     return EXIT_OK;
 }

@@ -106,7 +106,8 @@ static bool stop_is_pending(void)
 {
     sigset_t pending;
     return sigpending(&pending) == 0 &&
-           (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
+           (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1 ||
+            sigismember(&pending, SIGQUIT) == 1);
 }
 
 /* After a crash the service manager's watchdog has not stopped, and none of ours runs yet. */

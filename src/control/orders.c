@@ -286,11 +286,13 @@ bool control_catch_signals(struct control *control)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGQUIT);
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGUSR2);
     /* A closed pipe or a file size limit is a result of a call, not a reason to die. */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN);
+    (void)signal(SIGUSR1, SIG_IGN); /* "open your logs again", for others: ours need none */
     /* Blocked before the first worker starts: threads inherit the mask. */
     if (pthread_sigmask(SIG_BLOCK, &set, NULL) == 0)
         control->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);

@@ -322,7 +322,7 @@ static void read_signals(struct supervisor *supervisor)
  * lost in between. */
 static bool catch_signals(struct supervisor *supervisor)
 {
-    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD};
+    static const int numbers[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR2, SIGCHLD};
     sigset_t ours;
     sigemptyset(&ours);
     for (u32 i = 0; i < ARRAY_COUNT(numbers); i++)
@@ -332,6 +332,7 @@ static bool catch_signals(struct supervisor *supervisor)
     for (u32 i = 0; i < ARRAY_COUNT(numbers); i++)
         sigdelset(&supervisor->mask, numbers[i]);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGUSR1, SIG_IGN); /* "open your logs again", for others: ours need none */
     supervisor->signal_fd = signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);
     return supervisor->signal_fd >= 0;
 }

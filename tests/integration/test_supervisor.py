@@ -161,10 +161,11 @@ def test_a_stop_while_it_waits_to_start_again(lab):
 
 # --- Signals ---
 
-def test_control_c_is_obeyed_once(lab):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_control_c_is_obeyed_once(lab, number):
     """A terminal signals the whole group: one is a graceful stop, not two at once."""
     held = Held(lab, timeouts={"drain": 60_000})
-    os.killpg(held.proxy.pid, signal.SIGINT)
+    os.killpg(held.proxy.pid, number)
     wait_refusing(held.proxy)
     held.finish()
     assert held.proxy.wait_exit() == 0
@@ -174,10 +175,26 @@ def test_signals_to_the_engine_are_not_obeyed(lab):
     """They would be obeyed twice when a service manager signals all processes."""
     proxy = lab.proxy(load_origin(lab))
     engine = proxy.engine_pid
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP,
+                   signal.SIGUSR1, signal.SIGUSR2):
         os.kill(engine, number)
     assert lab.ask(proxy, request()).status == 200
     assert proxy.engine_pids == [engine]
+
+
+@pytest.mark.parametrize("mode", [[], ["--no-supervisor"]])
+def test_sigusr1_does_nothing(lab, mode):
+    """It is what tells other servers to open their logs again."""
+    proxy = lab.proxy(load_origin(lab), how={"arguments": mode})
+    proxy.signal(signal.SIGUSR1)
+    assert lab.ask(proxy, request()).status == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_signals_that_stop_one_process(lab, number):
+    proxy = lab.proxy(load_origin(lab), how={"arguments": ["--no-supervisor"]})
+    proxy.signal(number)
+    assert proxy.wait_exit() == 0
 
 
 def test_an_engine_without_its_supervisor_ends_gracefully(lab):
