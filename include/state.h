@@ -206,31 +206,14 @@ static inline void state_tally_add(u64 *figure, u64 value)
     __atomic_store_n(figure, *figure + value, __ATOMIC_RELAXED); /* one writer */
 }
 
-/* Times to the heads of responses, by slot of the backend; and how many exchanges of a route ended
- * with which class of status, by slot of the route: [0] = none was sent, [1] = 1xx ... [5] = 5xx.
- * As with tallies, which are to be asked for first. */
+/* Times to the heads of responses, by slot of the backend. As with tallies, which are to be asked
+ * for first. */
 struct state_latencies *state_latencies(struct state *state, u32 worker);
-struct state_classes {
-    u64 counts[6];
-} __attribute__((aligned(CACHE_LINE_BYTES)));
-struct state_classes *state_route_classes(struct state *state, u32 worker);
-/* How long exchanges of a route have waited in its queue, however that ended; by slot, as well. */
-struct state_waits {
-    struct state_latencies times;
-    u64 us_sum;
-};
-struct state_waits *state_route_waits(struct state *state, u32 worker);
 
 /* All workers' added up. Control only. */
 struct state_tally state_backend_tally(const struct state *state, u32 slot);
 struct state_latency_sums state_backend_latencies(const struct state *state, u32 slot);
-struct state_wait_sums {
-    struct state_latency_sums times;
-    u64 us_sum;
-};
-struct state_wait_sums state_route_wait_sums(const struct state *state, u32 slot);
-struct state_classes state_route_responses(const struct state *state, u32 slot);
 
-/* Routes, by slot: state/routes.h. */
+/* Routes, by slot: state/routes.h, state/exchanges.h. */
 
 #endif

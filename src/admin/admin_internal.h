@@ -5,6 +5,7 @@
 #include "admin.h"
 #include "base/arena.h"
 #include "http.h"
+#include "state/exchanges.h"
 #include "state/routes.h"
 #include "transport.h"
 
@@ -176,6 +177,8 @@ const char *admin_event_result_name(enum admin_event_result result);
 /* One backend as /status shows it; its place is that in the configuration. */
 void status_backend_json(const struct admin_view *view, u32 index, struct http_writer *out);
 /* "[...]", and a table. */
+/* A member with percentiles. */
+void status_times(struct http_writer *out, const char *key, const struct state_latency_sums *times);
 void status_backends_json(const struct admin_view *view, struct http_writer *out);
 void status_backends_text(const struct admin_view *view, struct http_writer *out);
 /* The same table with one row. */
@@ -189,6 +192,8 @@ static inline enum health_state view_health(const struct admin_view *view, u32 s
 }
 /* How many requests the route may serve at a time, at the moment; 0 = any number. */
 u32 view_route_limit(const struct snapshot *snapshot, u32 route);
+/* Requests of a route in progress, without those that wait for their turn. */
+u64 view_route_active(const struct snapshot *snapshot, u32 route);
 u64 admin_uptime_s(const struct admin *admin);
 
 /* ---- Writing (write.c) ---- */

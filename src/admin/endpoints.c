@@ -32,6 +32,17 @@ u32 view_route_limit(const struct snapshot *snapshot, u32 route)
     return known;
 }
 
+u64 view_route_active(const struct snapshot *snapshot, u32 route)
+{
+    const struct state_routes *routes = state_routes(snapshot->state);
+    u32 slot = snapshot->route_slots[route];
+    if (view_route_limit(snapshot, route) > 0)
+        return state_route_active(routes, slot); /* exactly */
+    struct state_exchanges sums = state_route_exchange_sums(snapshot->state, slot);
+    u64 active = state_exchanges_active(&sums);
+    return active - min_u64(state_route_waiting(routes, slot), active);
+}
+
 /* Whether some pool has a backend that may be chosen. */
 static bool view_usable(const struct admin_view *view)
 {

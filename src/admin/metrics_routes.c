@@ -1,17 +1,19 @@
 /* The families of /metrics that have a sample for each route. */
 #include "admin/metrics.h"
 
-/* Of a route with a limit. */
 struct route_figures {
-    u32 active;
+    u64 active;
     u32 limit;
     u32 waiting;
     struct state_route_tally tally;
 };
 
-static const struct metric rows[] = {
-    {"route_active", "gauge", "Requests in progress on each route with a limit.",
+static const struct metric of_all[] = {
+    {"route_active", "gauge", "Requests in progress on each route, without those that wait.",
      METRIC(route_figures, active)},
+};
+
+static const struct metric of_limited[] = {
     {"route_active_limit", "gauge", "The limit in force: how many there may be.",
      METRIC(route_figures, limit)},
     {"route_queue_length", "gauge", "Requests that wait for their turn.",
@@ -39,22 +41,21 @@ static struct route_figures figures_of(const struct snapshot *snapshot, u32 rout
     const struct state_routes *routes = state_routes(snapshot->state);
     u32 slot = snapshot->route_slots[route];
     return (struct route_figures){
-        .active = state_route_active(routes, slot),
+        .active = view_route_active(snapshot, route),
         .limit = view_route_limit(snapshot, route),
         .waiting = state_route_waiting(routes, slot),
         .tally = state_route_tally(routes, slot),
     };
 }
 
-/* Routes without a limit are not counted, and have no samples. */
-static void write_family(const struct scrape *scrape, const struct metric *row)
+static void write_family(const struct scrape *scrape, const struct metric *row, bool limited_only)
 {
     const struct snapshot *snapshot = scrape->view.snapshot;
     const struct config *config = snapshot->config;
     struct http_writer *out = scrape->out;
     metrics_family(out, row->name, row->type, row->help);
     for (u32 i = 0; i < scrape->routes && !out->full; i++) {
-        if (!config->routes[i].limited)
+        if (limited_only && !config->routes[i].limited)
             continue;
         struct route_figures figures = figures_of(snapshot, i);
         metrics_id(out, row->name, "route", config->routes[i].id);
@@ -63,12 +64,22 @@ static void write_family(const struct scrape *scrape, const struct metric *row)
     }
 }
 
+static void write_times(const struct scrape *scrape, const char *name, u32 route,
+                        const struct state_latency_sums *times, u64 us_sum)
+{
+    const struct config_route *config = &scrape->view.snapshot->config->routes[route];
+    char labels[METRICS_LABELS_BYTES];
+    (void)snprintf(labels, sizeof(labels), "route=\"%.*s\"", (int)config->id.len, config->id.data);
+    metrics_histogram(scrape->out,
+                      &(struct metrics_histogram){
+                          .name = name, .labels = labels, .times = times, .us_sum = us_sum});
+}
+
 static void write_waits(const struct scrape *scrape)
 {
     const struct snapshot *snapshot = scrape->view.snapshot;
     const struct config *config = snapshot->config;
     struct http_writer *out = scrape->out;
-    char labels[METRICS_LABELS_BYTES];
     metrics_family(out, "route_queue_wait_seconds", "histogram",
                    "How long requests have waited in each route's queue, however that ended.");
     for (u32 i = 0; i < scrape->routes && !out->full; i++) {
@@ -76,14 +87,21 @@ static void write_waits(const struct scrape *scrape)
             continue;
         struct state_wait_sums sums =
             state_route_wait_sums(snapshot->state, snapshot->route_slots[i]);
-        (void)snprintf(labels, sizeof(labels), "route=\"%.*s\"", (int)config->routes[i].id.len,
-                       config->routes[i].id.data);
-        metrics_histogram(out, &(struct metrics_histogram){
-                                   .name = "route_queue_wait_seconds",
-                                   .labels = labels,
-                                   .times = &sums.times,
-                                   .us_sum = sums.us_sum,
-                               });
+        write_times(scrape, "route_queue_wait_seconds", i, &sums.times, sums.us_sum);
+    }
+}
+
+static void write_durations(const struct scrape *scrape)
+{
+    static const char name[] = "route_request_duration_seconds";
+    const struct snapshot *snapshot = scrape->view.snapshot;
+    metrics_family(scrape->out, name, "histogram",
+                   "From the first byte of a request to the end, by route, without tunnels.");
+    for (u32 i = 0; i < scrape->routes && !scrape->out->full; i++) {
+        u32 slot = snapshot->route_slots[i];
+        struct state_latency_sums times = state_route_duration_sums(snapshot->state, slot);
+        write_times(scrape, name, i, &times,
+                    state_route_exchange_sums(snapshot->state, slot).duration_us_sum);
     }
 }
 
@@ -95,18 +113,22 @@ static void write_classes(const struct scrape *scrape)
     metrics_family(out, "route_responses_total", "counter",
                    "Requests of each route that are over, by the class of the status sent.");
     for (u32 i = 0; i < scrape->routes && !out->full; i++) {
-        struct state_classes sum = state_route_responses(snapshot->state, snapshot->route_slots[i]);
-        for (u32 class = 0; class < ARRAY_COUNT(sum.counts); class ++) {
+        struct state_exchanges sum =
+            state_route_exchange_sums(snapshot->state, snapshot->route_slots[i]);
+        for (u32 class = 0; class < ARRAY_COUNT(sum.ended); class ++) {
             metrics_id(out, "route_responses_total", "route", snapshot->config->routes[i].id);
-            write_format(out, ",class=\"%s\"} %llu\n", classes[class], number(sum.counts[class]));
+            write_format(out, ",class=\"%s\"} %llu\n", classes[class], number(sum.ended[class]));
         }
     }
 }
 
 void metrics_routes(struct scrape *scrape)
 {
-    for (u32 i = 0; i < ARRAY_COUNT(rows); i++)
-        write_family(scrape, &rows[i]);
+    for (u32 i = 0; i < ARRAY_COUNT(of_all); i++)
+        write_family(scrape, &of_all[i], false);
+    for (u32 i = 0; i < ARRAY_COUNT(of_limited); i++)
+        write_family(scrape, &of_limited[i], true);
+    write_durations(scrape);
     write_waits(scrape);
     write_classes(scrape);
 }

@@ -36,33 +36,30 @@ static void write_totals(const struct proxy_figures *sum, struct http_writer *ou
                  number(counters->upstreams_reused));
 }
 
-static void write_waits(const struct state *state, u32 slot, struct http_writer *out)
+void status_times(struct http_writer *out, const char *key, const struct state_latency_sums *times)
 {
-    struct state_wait_sums sums = state_route_wait_sums(state, slot);
-    write_format(out, ",\"waitUs\":{\"p50\":%llu,\"p95\":%llu,\"p99\":%llu}",
-                 number(state_latency_quantile(&sums.times, 0.5)),
-                 number(state_latency_quantile(&sums.times, 0.95)),
-                 number(state_latency_quantile(&sums.times, 0.99)));
+    write_format(out, ",\"%s\":{\"p50\":%llu,\"p95\":%llu,\"p99\":%llu}", key,
+                 number(state_latency_quantile(times, 0.5)),
+                 number(state_latency_quantile(times, 0.95)),
+                 number(state_latency_quantile(times, 0.99)));
 }
 
-/* Of a route without a limit nobody counts. */
 static void write_route_limits(const struct snapshot *snapshot, u32 index, struct http_writer *out)
 {
     const struct config_route *route = &snapshot->config->routes[index];
     const struct state_routes *routes = state_routes(snapshot->state);
     u32 slot = snapshot->route_slots[index];
-    u32 limit = view_route_limit(snapshot, index);
-    write_format(out, ",\"activeLimit\":%u", limit);
+    write_format(out, ",\"active\":%llu,\"activeLimit\":%u",
+                 number(view_route_active(snapshot, index)), view_route_limit(snapshot, index));
     if (!route->limited)
         return;
     struct state_route_tally tally = state_route_tally(routes, slot);
-    if (limit > 0)
-        write_format(out, ",\"active\":%u", state_route_active(routes, slot));
     write_format(out, ",\"queue\":{\"limit\":%u,\"length\":%u,\"queued\":%llu", route->queue_max,
                  state_route_waiting(routes, slot), number(tally.queued));
     write_format(out, ",\"served\":%llu,\"waitedUs\":%llu", number(tally.waited),
                  number(tally.waited_us_sum));
-    write_waits(snapshot->state, slot, out);
+    struct state_wait_sums waits = state_route_wait_sums(snapshot->state, slot);
+    status_times(out, "waitUs", &waits.times);
     write_format(out, ",\"timedOut\":%llu,\"shed\":%llu,\"refused\":%llu", number(tally.timed_out),
                  number(tally.shed), number(tally.refused));
     write_format(out, ",\"standing\":%s}", truth(tally.standing > 0));
@@ -87,14 +84,13 @@ static void write_route_hedges(const struct snapshot *snapshot, u32 index, struc
 static void write_route_responses(const struct snapshot *snapshot, u32 slot,
                                   struct http_writer *out)
 {
-    struct state_classes responses = state_route_responses(snapshot->state, slot);
-    u64 sum = responses.counts[0];
-    write_format(out, ",\"responses\":{\"none\":%llu", number(responses.counts[0]));
-    for (u32 i = 1; i < ARRAY_COUNT(responses.counts); i++) {
-        write_format(out, ",\"%uxx\":%llu", i, number(responses.counts[i]));
-        sum += responses.counts[i];
-    }
-    write_format(out, "},\"requests\":%llu", number(sum));
+    struct state_exchanges sums = state_route_exchange_sums(snapshot->state, slot);
+    struct state_latency_sums durations = state_route_duration_sums(snapshot->state, slot);
+    write_format(out, ",\"responses\":{\"none\":%llu", number(sums.ended[0]));
+    for (u32 i = 1; i < ARRAY_COUNT(sums.ended); i++)
+        write_format(out, ",\"%uxx\":%llu", i, number(sums.ended[i]));
+    write_format(out, "},\"requests\":%llu", number(state_exchanges_ended(&sums)));
+    status_times(out, "durationUs", &durations);
 }
 
 static void write_route(const struct admin_view *view, u32 index, struct http_writer *out)

@@ -71,15 +71,6 @@ static void write_probe(const struct admin_view *view, u32 slot, struct http_wri
                      (double)(now_ns - min_u64(last.changed_ns, now_ns)) / (double)NS_PER_S);
 }
 
-static void write_quantiles(const struct snapshot *snapshot, u32 slot, struct http_writer *out)
-{
-    struct state_latency_sums sums = state_backend_latencies(snapshot->state, slot);
-    write_format(out, ",\"responseHeadUs\":{\"p50\":%llu,\"p95\":%llu,\"p99\":%llu}",
-                 number(state_latency_quantile(&sums, 0.5)),
-                 number(state_latency_quantile(&sums, 0.95)),
-                 number(state_latency_quantile(&sums, 0.99)));
-}
-
 /* Of a name; null while it has none. Addresses have nothing to escape. */
 static void write_address(const struct config_backend *backend, struct http_writer *out)
 {
@@ -113,7 +104,8 @@ void status_backend_json(const struct admin_view *view, u32 index, struct http_w
     write_marks(state_backend_marks(snapshot->state, slot) & STATE_BARS, out);
     write_circuit(state_circuit(snapshot->state, slot), out);
     write_probe(view, slot, out);
-    write_quantiles(snapshot, slot, out);
+    struct state_latency_sums heads = state_backend_latencies(snapshot->state, slot);
+    status_times(out, "responseHeadUs", &heads);
     write_format(out, ",\"requests\":%llu,\"failures\":%llu,\"responses\":{",
                  number(tally.requests), number(tally.failures));
     for (u32 i = 0; i < ARRAY_COUNT(tally.responses); i++)

@@ -61,45 +61,58 @@ static void write_troubles(const struct admin_view *view, struct http_writer *ou
                      panic, panic == 1 ? "" : "s", panic == 1 ? "s" : "");
 }
 
-static u64 classes_sum(const struct state_classes *classes)
+static double quantile_ms(const struct state_latency_sums *sums, double share)
 {
-    u64 sum = 0;
-    for (u32 i = 0; i < ARRAY_COUNT(classes->counts); i++)
-        sum += classes->counts[i];
-    return sum;
+    return (double)state_latency_quantile(sums, share) / 1000;
+}
+
+enum { LOAD_BYTES = 24 };
+
+/* How many are in progress and how many wait, each with its limit where there is one. */
+static void format_load(const struct snapshot *snapshot, u32 index, char active[LOAD_BYTES],
+                        char waiting[LOAD_BYTES])
+{
+    const struct config_route *route = &snapshot->config->routes[index];
+    u32 limit = view_route_limit(snapshot, index);
+    int len = snprintf(active, LOAD_BYTES, "%llu", number(view_route_active(snapshot, index)));
+    if (limit > 0)
+        (void)snprintf(active + len, LOAD_BYTES - (usize)len, "/%u", limit);
+    (void)snprintf(waiting, LOAD_BYTES, "-");
+    if (route->limited)
+        (void)snprintf(
+            waiting, LOAD_BYTES, "%u/%u",
+            state_route_waiting(state_routes(snapshot->state), snapshot->route_slots[index]),
+            route->queue_max);
+}
+
+static void write_route(const struct snapshot *snapshot, u32 index, struct http_writer *out)
+{
+    const struct config_route *route = &snapshot->config->routes[index];
+    const struct config_pool *pool = &snapshot->config->pools[route->pool];
+    u32 slot = snapshot->route_slots[index];
+    struct state_exchanges sums = state_route_exchange_sums(snapshot->state, slot);
+    struct state_latency_sums durations = state_route_duration_sums(snapshot->state, slot);
+    char active[LOAD_BYTES], waiting[LOAD_BYTES];
+    format_load(snapshot, index, active, waiting);
+    write_format(out, "%-*.*s %-20s %9s %9s %9u %10llu %9llu %9.3f %9.3f %9.3f  ", ID_COLUMN,
+                 (int)route->id.len, route->id.data, balance_strategy_name(pool->strategy), active,
+                 waiting, pool->backend_count, number(state_exchanges_ended(&sums)),
+                 number(sums.ended[5]), quantile_ms(&durations, 0.5), quantile_ms(&durations, 0.95),
+                 quantile_ms(&durations, 0.99));
+    http_write(out, route->wildcard || route->host.len == 0 ? SLICE("*") : SLICE(""));
+    http_write(out, route->host);
+    http_write(out, SLICE(" "));
+    write_json_path(out, route->path);
+    http_write(out, SLICE("\n"));
 }
 
 static void write_routes(const struct snapshot *snapshot, struct http_writer *out)
 {
-    const struct config *config = snapshot->config;
-    write_format(out, "\n%-*s %-20s %9s %9s %9s %10s %9s  %s\n", ID_COLUMN, "route", "strategy",
-                 "active", "waiting", "backends", "requests", "5xx", "host and path");
-    for (u32 i = 0; i < config->route_count && !out->full; i++) {
-        const struct config_route *route = &config->routes[i];
-        const struct config_pool *pool = &config->pools[route->pool];
-        char active[24] = "-", waiting[24] = "-";
-        if (route->limited) {
-            const struct state_routes *routes = state_routes(snapshot->state);
-            u32 slot = snapshot->route_slots[i];
-            u32 limit = view_route_limit(snapshot, i);
-            if (limit > 0)
-                (void)snprintf(active, sizeof(active), "%u/%u", state_route_active(routes, slot),
-                               limit);
-            (void)snprintf(waiting, sizeof(waiting), "%u/%u", state_route_waiting(routes, slot),
-                           route->queue_max);
-        }
-        struct state_classes responses =
-            state_route_responses(snapshot->state, snapshot->route_slots[i]);
-        write_format(out, "%-*.*s %-20s %9s %9s %9u %10llu %9llu  ", ID_COLUMN, (int)route->id.len,
-                     route->id.data, balance_strategy_name(pool->strategy), active, waiting,
-                     pool->backend_count, number(classes_sum(&responses)),
-                     number(responses.counts[5]));
-        http_write(out, route->wildcard || route->host.len == 0 ? SLICE("*") : SLICE(""));
-        http_write(out, route->host);
-        http_write(out, SLICE(" "));
-        write_json_path(out, route->path);
-        http_write(out, SLICE("\n"));
-    }
+    write_format(out, "\n%-*s %-20s %9s %9s %9s %10s %9s %9s %9s %9s  %s\n", ID_COLUMN, "route",
+                 "strategy", "active", "waiting", "backends", "requests", "5xx", "p50 ms", "p95 ms",
+                 "p99 ms", "host and path");
+    for (u32 i = 0; i < snapshot->config->route_count && !out->full; i++)
+        write_route(snapshot, i, out);
 }
 
 static void write_backends_head(struct http_writer *out)
@@ -118,11 +131,6 @@ static const char *use(u32 marks)
         if (marks & order[i])
             return state_mark_name(order[i]);
     return "yes";
-}
-
-static double quantile_ms(const struct state_latency_sums *sums, double share)
-{
-    return (double)state_latency_quantile(sums, share) / 1000;
 }
 
 static void write_address(const struct config_backend *backend, struct http_writer *out)

@@ -146,7 +146,8 @@ struct proxy *proxy_create(const struct proxy_environment *environment)
     create_spare(proxy);
     if (proxy->tallies) {
         proxy->latencies = state_latencies(proxy->state, environment->worker);
-        proxy->route_classes = state_route_classes(proxy->state, environment->worker);
+        proxy->route_exchanges = state_route_exchanges(proxy->state, environment->worker);
+        proxy->route_durations = state_route_durations(proxy->state, environment->worker);
         proxy->hedges = state_hedges(proxy->state, environment->worker);
     }
     if (!proxy->tallies || !queues_create(proxy) || !create_slabs(proxy) ||

@@ -96,6 +96,7 @@ enum fault fault_of_body(enum relay_verdict verdict);
 
 /* ---- Records (record.c) ---- */
 
+void record_begun(struct exchange *exchange); /* of one whose route is known */
 void record_access(struct exchange *exchange);
 /* A failed attempt, or a failed exchange; `error` is an errno or 0, with FAULT_BAD_STATUS the
  * status. */
@@ -144,9 +145,10 @@ struct proxy {
     struct snapshot *snapshot;   /* what new exchanges follow */
     const struct config *config; /* the snapshot's */
     struct state *state;
-    struct state_tally *tallies; /* by slot, as the next two: the worker's own */
+    struct state_tally *tallies; /* by slot, as the next four: the worker's own */
     struct state_latencies *latencies;
-    struct state_classes *route_classes;
+    struct state_exchanges *route_exchanges;
+    struct state_latencies *route_durations;
     struct state_hedges *hedges; /* by slot of the route */
     struct log_buffer *logs[LOG_FILE_COUNT];
     struct upstreams *upstreams;

@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "config.h"
 #include "limit.h"
+#include "state/exchanges.h"
 #include "state/routes.h"
 
 struct exchange;

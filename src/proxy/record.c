@@ -22,18 +22,34 @@ static u32 span_us(u64 from_ns, u64 to_ns)
                : (u32)min_u64((to_ns - from_ns) / NS_PER_US, UINT32_MAX);
 }
 
+void record_begun(struct exchange *exchange)
+{
+    state_tally_add(&exchange->proxy->route_exchanges[exchange_route_slot(exchange)].begun, 1);
+}
+
+static void count_for_route(struct exchange *exchange, u32 class, u64 duration_us)
+{
+    struct proxy *proxy = exchange->proxy;
+    u32 slot = exchange_route_slot(exchange);
+    struct state_exchanges *tally = &proxy->route_exchanges[slot];
+    state_tally_add(&tally->ended[class], 1);
+    if (exchange->phase == EXCHANGE_TUNNEL)
+        return;
+    state_tally_add(&tally->duration_us_sum, duration_us);
+    state_latency_add(&proxy->route_durations[slot], duration_us);
+}
+
 static void count(struct exchange *exchange)
 {
     struct proxy_counters *counters = &exchange->proxy->counters;
+    u64 duration_us = span_us(exchange->start_ns, proxy_now_ns(exchange->proxy));
     u32 class = exchange->status / 100u;
     class = class < ARRAY_COUNT(counters->responses_by_class) ? class : 0;
     counters->responses_by_class[class]++;
-    if (exchange->routed)
-        state_tally_add(
-            &exchange->proxy->route_classes[exchange_route_slot(exchange)].counts[class], 1);
     if (exchange->phase != EXCHANGE_TUNNEL) /* which lasts as long as people like */
-        histogram_add(&counters->duration_us,
-                      span_us(exchange->start_ns, proxy_now_ns(exchange->proxy)));
+        histogram_add(&counters->duration_us, duration_us);
+    if (exchange->routed)
+        count_for_route(exchange, class, duration_us);
 }
 
 /* Failures are always logged; of the others, the configured share. */

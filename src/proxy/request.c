@@ -24,10 +24,12 @@ void exchange_note(struct exchange *exchange, const struct http_request *request
     exchange->accepts_html = request->accepts_html;
     u32 route = route_find(proxy->config, request->host, request->path);
     exchange->routed = route != ROUTE_NONE;
-    if (LIKELY(exchange->routed))
+    if (LIKELY(exchange->routed)) {
         exchange->route = &proxy->config->routes[route];
-    else
+        record_begun(exchange);
+    } else {
         exchange->reject = HTTP_REJECT_DOT_SEGMENT;
+    }
     if (UNLIKELY(exchange->route->limited))
         exchange->priority = queue_priority(exchange->route, request, exchange->client->trusted);
     if (UNLIKELY(exchange->route->sticky_cookie))

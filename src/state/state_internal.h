@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "state.h"
+#include "state/exchanges.h"
 #include "state/hedges.h"
 #include "state/slots.h"
 
@@ -30,7 +31,8 @@ struct figures {
 struct tallies {
     struct state_tally by_slot[STATE_SLOTS_MAX];
     struct state_latencies latencies[STATE_SLOTS_MAX];
-    struct state_classes routes[STATE_SLOTS_MAX];
+    struct state_exchanges exchanges[STATE_SLOTS_MAX];
+    struct state_latencies durations[STATE_SLOTS_MAX];
     struct state_hedges hedges[STATE_SLOTS_MAX];
     struct state_waits waits[STATE_SLOTS_MAX];
     u32 active[STATE_SLOTS_MAX]; /* requests in flight, and ACTIVE_WATCHED: see active.c */

@@ -21,9 +21,14 @@ struct state_latencies *state_latencies(struct state *state, u32 worker)
     return state->tallies[worker]->latencies;
 }
 
-struct state_classes *state_route_classes(struct state *state, u32 worker)
+struct state_exchanges *state_route_exchanges(struct state *state, u32 worker)
 {
-    return state->tallies[worker]->routes;
+    return state->tallies[worker]->exchanges;
+}
+
+struct state_latencies *state_route_durations(struct state *state, u32 worker)
+{
+    return state->tallies[worker]->durations;
 }
 
 struct state_waits *state_route_waits(struct state *state, u32 worker)
@@ -59,11 +64,12 @@ static bool anybody_waited(const struct state_waits *waits)
 
 void tallies_forget_route(struct state *state, u32 slot)
 {
-    static const struct state_classes none;
     for (u32 worker = 0; worker < state->workers; worker++) {
         struct tallies *tallies = state->tallies[worker];
-        if (tallies && memcmp(tallies->routes[slot].counts, none.counts, sizeof(none.counts)) != 0)
-            tallies->routes[slot] = none;
+        if (tallies && tallies->exchanges[slot].begun > 0) {
+            tallies->exchanges[slot] = (struct state_exchanges){0};
+            memset(&tallies->durations[slot], 0, sizeof(tallies->durations[slot]));
+        }
         if (tallies && anybody_waited(&tallies->waits[slot]))
             memset(&tallies->waits[slot], 0, sizeof(tallies->waits[slot]));
     }
@@ -119,11 +125,26 @@ struct state_wait_sums state_route_wait_sums(const struct state *state, u32 slot
     return sums;
 }
 
-struct state_classes state_route_responses(const struct state *state, u32 slot)
+struct state_exchanges state_route_exchange_sums(const struct state *state, u32 slot)
 {
-    struct state_classes sum = {.counts = {0}};
-    for (u32 worker = 0; worker < state->workers; worker++)
-        for (u32 i = 0; state->tallies[worker] && i < ARRAY_COUNT(sum.counts); i++)
-            sum.counts[i] += figure_read(&state->tallies[worker]->routes[slot].counts[i]);
+    struct state_exchanges sum = {0};
+    for (u32 worker = 0; worker < state->workers; worker++) {
+        if (!state->tallies[worker])
+            continue;
+        const struct state_exchanges *one = &state->tallies[worker]->exchanges[slot];
+        sum.begun += figure_read(&one->begun);
+        for (u32 i = 0; i < ARRAY_COUNT(sum.ended); i++)
+            sum.ended[i] += figure_read(&one->ended[i]);
+        sum.duration_us_sum += figure_read(&one->duration_us_sum);
+    }
     return sum;
+}
+
+struct state_latency_sums state_route_duration_sums(const struct state *state, u32 slot)
+{
+    struct state_latency_sums sums = {.counts = {0}};
+    for (u32 worker = 0; worker < state->workers; worker++)
+        if (state->tallies[worker])
+            latencies_add(&sums, &state->tallies[worker]->durations[slot]);
+    return sums;
 }

@@ -17,7 +17,8 @@ from lib.nameserver import NameServer
 from lib.origin import answer, named, serve, wait_until
 from lib.proxy import port_free, run
 from lib.reload import reload
-from lib.wire import Closed
+from lib.tunnel import SWITCH, enter
+from lib.wire import WAIT_SECONDS, Closed
 
 
 def settled(lab, proxy):
@@ -115,6 +116,36 @@ def test_latency_is_the_backends(lab):
     assert 0 < backend["responseHeadUs"]["p99"] < 2_900_000
 
 
+def test_active_requests_of_a_route_without_a_limit(lab):
+    """A tunnel and a request that is not answered; the other route has none."""
+    gate = threading.Event()
+
+    def handler(connection):
+        seen = connection.read_request()
+        if seen.get("Upgrade"):
+            connection.send(SWITCH)
+            gate.wait(WAIT_SECONDS)
+        else:
+            gate.wait(WAIT_SECONDS)
+            connection.send(answer())
+
+    proxy = managed(lab, lab.origin(handler),
+                    routes=[{"id": "api", "path": "/api", "backends": ["b0"]}])
+    tunnel, client = lab.client(proxy), lab.client(proxy)
+    enter(tunnel)
+    client.send(request())
+    wait_until(lambda: [route["active"] for route in status_of(lab, proxy)["routes"]] == [0, 2],
+               "both of them")
+    samples = metrics_of(lab, proxy)
+    assert samples['nextproxy_route_active{route="default"}'] == 2
+    gate.set()
+    assert client.read_response().status == 200
+    tunnel.close()
+    wait_until(lambda: status_of(lab, proxy)["routes"][1]["active"] == 0, "their end")
+    times = metrics_of(lab, proxy)
+    assert times['nextproxy_route_request_duration_seconds_count{route="default"}'] == 1
+
+
 def test_latency_percentiles(lab):
     """Issue: "latency percentiles": p50 below a slow tenth, p99 in it."""
     def handler(connection):
@@ -127,10 +158,13 @@ def test_latency_percentiles(lab):
     client = lab.client(proxy)
     for number in range(20):
         assert client.ask(request("GET", "/slow" if number % 10 == 9 else "/")).status == 200
-    times = settled(lab, proxy)["backends"][0]["responseHeadUs"]
-    assert 0 < times["p50"] < 500_000 <= times["p99"]
-    assert times["p50"] <= times["p95"] <= times["p99"]
+    status = settled(lab, proxy)
+    for times in (status["backends"][0]["responseHeadUs"], status["routes"][0]["durationUs"]):
+        assert 0 < times["p50"] < 500_000 <= times["p99"]
+        assert times["p50"] <= times["p95"] <= times["p99"]
     samples = metrics_of(lab, proxy)
+    name = 'nextproxy_route_request_duration_seconds_bucket{route="default",le="%s"}'
+    assert samples[name % "+Inf"] == 20
     name = 'nextproxy_backend_response_head_seconds_bucket{backend="b0",le="%s"}'
     assert samples[name % "+Inf"] == 20
     assert samples[name % "0.262144"] <= 18 and samples[name % "16.777216"] == 20
@@ -211,8 +245,9 @@ def test_metrics(lab):
     assert samples['nextproxy_backend_responses_total{backend="b0",class="2xx"}'] == 5
     assert samples["nextproxy_request_duration_seconds_count"] == 6
     assert samples['nextproxy_request_duration_seconds_bucket{le="+Inf"}'] == 6
+    prefix = "nextproxy_request_duration_seconds_bucket{"
     buckets = [(float(re.search('le="([^"]+)"', name)[1]), value)
-               for name, value in samples.items() if "duration_seconds_bucket{" in name]
+               for name, value in samples.items() if name.startswith(prefix)]
     assert buckets == sorted(buckets), "bounds and counts both rise"
     assert samples["nextproxy_snapshot_version"] == 1
     assert samples['nextproxy_route_responses_total{route="default",class="2xx"}'] == 5

@@ -406,31 +406,6 @@ u32 sim_marks(const struct sim *sim, u32 backend)
     return state_backend_marks(sim->state, sim->snapshot->backend_slots[backend]);
 }
 
-/* ---- Hedging: control's part ---- */
-
-void sim_late_after(struct sim *sim, u64 us)
-{
-    enum { SAMPLES = 1000 }; /* enough for any percentile */
-    const struct snapshot *snapshot = sim->snapshot;
-    for (u32 i = 0; i < snapshot->config->route_count; i++) {
-        const struct config_route *route = &snapshot->config->routes[i];
-        u32 slot = snapshot->route_slots[i];
-        for (u32 sample = 0; route->hedged && sample < SAMPLES; sample++)
-            state_latency_add(&state_hedges(sim->state, 0)[slot].latencies, us);
-        if (route->hedged)
-            state_hedge_look(sim->state, slot, route->retry.hedge.percentile);
-    }
-}
-
-u64 sim_hedges(const struct sim *sim, enum state_hedge_count what)
-{
-    const struct snapshot *snapshot = sim->snapshot;
-    u64 sum = 0;
-    for (u32 i = 0; i < snapshot->config->route_count; i++)
-        sum += state_hedge_sums(sim->state, snapshot->route_slots[i]).counts[what];
-    return sum;
-}
-
 /* ---- The end ---- */
 
 static void check_nothing_left(struct sim *sim)
@@ -442,6 +417,11 @@ static void check_nothing_left(struct sim *sim)
     SIM_CHECK(proxy->inboxes.in_use == 0);
     for (u32 i = 0; i < sim->snapshot->config->backend_count; i++)
         SIM_CHECK(state_backend_active(sim->state, sim->snapshot->backend_slots[i]) == 0);
+    for (u32 i = 0; i < sim->snapshot->config->route_count; i++) {
+        u32 slot = sim->snapshot->route_slots[i];
+        struct state_exchanges sums = state_route_exchange_sums(sim->state, slot);
+        SIM_CHECK(sums.begun == state_exchanges_ended(&sums));
+    }
     for (u32 i = 0; i < sim->peer_count; i++) {
         const struct sim_peer *peer = sim->peers[i];
         bool never_ours = peer->listen_fd >= 0 && !peer->taken;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "base/hash.h"
+#include "state/exchanges.h"
 #include "state/removal.h"
 #include "state/routes.h"
 
@@ -84,6 +85,38 @@ static void tallies_of_all_workers_are_added_up(void **state)
     assert_int_equal(state_backend_tally(*state, slot).latency_us_sum, 0);
     state_release(*state, STATE_BACKEND, slot);
     state_release(*state, STATE_BACKEND, other);
+}
+
+static void exchanges_of_all_workers_are_added_up(void **state)
+{
+    assert_non_null(state_tallies(*state, 0));
+    assert_non_null(state_tallies(*state, 2));
+    u32 slot = state_take(*state, STATE_ROUTE, SLICE("counted"));
+    struct state_exchanges *first = &state_route_exchanges(*state, 0)[slot];
+    struct state_exchanges *last = &state_route_exchanges(*state, 2)[slot];
+    state_tally_add(&first->begun, 5);
+    state_tally_add(&last->begun, 2);
+    state_tally_add(&first->ended[2], 3);
+    state_tally_add(&last->ended[0], 1);
+    state_tally_add(&last->duration_us_sum, 700);
+    state_latency_add(&state_route_durations(*state, 0)[slot], 300);
+    state_latency_add(&state_route_durations(*state, 2)[slot], 400);
+    struct state_exchanges sums = state_route_exchange_sums(*state, slot);
+    struct state_latency_sums durations = state_route_duration_sums(*state, slot);
+    assert_int_equal(sums.ended[2], 3);
+    assert_int_equal(state_exchanges_ended(&sums), 4);
+    assert_int_equal(state_exchanges_active(&sums), 3);
+    assert_int_equal(sums.duration_us_sum, 700);
+    assert_int_equal(state_latency_count(&durations), 2);
+    state_tally_add(&sums.ended[5], 9); /* read a moment later than what had begun */
+    assert_int_equal(state_exchanges_active(&sums), 0);
+    state_release(*state, STATE_ROUTE, slot);
+    assert_int_equal(state_take(*state, STATE_ROUTE, SLICE("fresh")), slot);
+    sums = state_route_exchange_sums(*state, slot);
+    durations = state_route_duration_sums(*state, slot);
+    assert_int_equal(sums.begun + state_exchanges_ended(&sums) + sums.duration_us_sum, 0);
+    assert_int_equal(state_latency_count(&durations), 0);
+    state_release(*state, STATE_ROUTE, slot);
 }
 
 /* Takes and releases many keys in a random order: equal keys have equal slots, others do not. */
@@ -388,6 +421,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_slot_that_was_free_has_fresh_figures, setup, teardown),
         cmocka_unit_test_setup_teardown(tallies_of_all_workers_are_added_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(exchanges_of_all_workers_are_added_up, setup, teardown),
         cmocka_unit_test_setup_teardown(slots_are_what_a_list_of_keys_says, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_removed_is_known_since_then, setup, teardown),
         cmocka_unit_test_setup_teardown(a_slot_that_is_anothers_is_not_removed, setup, teardown),
