@@ -286,6 +286,10 @@ static void template_load(struct builder *builder, const char *key, struct slice
     if (why != NULL)
         reader_complain(builder->reader, &path, "\"%.*s\" cannot be read: %s", (int)file.len,
                         file.data, why);
+    else if (content->len == 0)
+        reader_complain(builder->reader, &path,
+                        "\"%.*s\" is empty; without this setting there is a page that is built in",
+                        (int)file.len, file.data);
 }
 
 static void logging_check(struct builder *builder)

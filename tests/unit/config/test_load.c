@@ -320,6 +320,16 @@ static void test_system(void **state)
     assert_string_equal(problems.at[1].text, "\".\" cannot be read: Is a directory");
     config_problems_deinit(&problems);
 
+    file_write("blank.json", "{\"errorTemplates\":{\"html\":\"blank\"},"
+                             "\"backends\":[{\"url\":\"http://127.0.0.1:1\"}]}");
+    file_write("blank", "");
+    assert_null(config_load("blank.json", NULL, &problems));
+    assert_int_equal(problems.count, 1);
+    assert_string_equal(
+        problems.at[0].text,
+        "\"blank\" is empty; without this setting there is a page that is built in");
+    config_problems_deinit(&problems);
+
     file_write("own.json", "{\"backends\":[{\"url\":\"http://127.0.0.1:1\"}],"
                            "\"state\":{\"file\":\"own.json\"}}");
     assert_null(config_load("./own.json", NULL, &problems));
@@ -333,7 +343,7 @@ static void test_system(void **state)
     assert_string_equal(problems.at[0].text, "cannot be read: No such file or directory");
     config_problems_deinit(&problems);
     assert_int_equal(unlink("good.json") + unlink("bad.json") + unlink("large"), 0);
-    assert_int_equal(unlink("own.json"), 0);
+    assert_int_equal(unlink("own.json") + unlink("blank.json") + unlink("blank"), 0);
     assert_int_equal(chdir("/"), 0);
     assert_int_equal(rmdir(directory), 0);
 }
