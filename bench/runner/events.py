@@ -39,9 +39,11 @@ def engine_of(program):
 
 
 def run_probes(tools, running, case, scale):
-    """All that the process does without traffic is counted as the probes' cost."""
+    """All that the process does without traffic is counted as the probes' cost, for a whole
+    interval, behind the first probes, of which there are more."""
     program, _ = running
     engine = engine_of(program)
+    time.sleep(case.load["settle"])
     before, began = programs.cpu_seconds(tasks(engine)), time.monotonic()
     time.sleep(case.load["seconds"])
     used, took = programs.cpu_seconds(tasks(engine)) - before, time.monotonic() - began

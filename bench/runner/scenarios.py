@@ -141,9 +141,10 @@ def resilience(scale):
 
 
 def probes(scale):
+    settle, seconds = (0, scale.seconds) if scale.requests else (12, 10)
     yield Scenario("probes", f"{scale.backends} backends that are probed every 10 s, no traffic", [
-        Case("nextproxy", {"body": 1024, "seconds": scale.seconds}, backends=scale.backends,
-             options={"backend": PROBED})], "probes")
+        Case("nextproxy", {"body": 1024, "settle": settle, "seconds": seconds},
+             backends=scale.backends, options={"backend": PROBED})], "probes")
 
 
 def reload(scale):

@@ -9,7 +9,7 @@ enum {
     SPREAD_MS = 10,
     SPREAD_STEPS = 1024,
     JITTER_SHARE = 8,
-    BATCHES = 128,
+    BATCHES = 32,
 };
 
 static u32 needed(const struct health_machine *machine, const struct config_health_check *check,

@@ -24,8 +24,8 @@ u32 health_machine_wait_ms(const struct health_machine *machine,
 
 /* When the next probe begins: up to an eighth of the wait earlier than it says, and never later, so
  * that a backend that dies is out after unhealthyThreshold times the interval at the latest. All
- * probes with this wait begin at multiples of 1/128 of it: with many backends a few together cost
- * less than each on its own. */
+ * probes with this wait begin at multiples of 1/32 of it: with many backends some together cost
+ * less than each on its own, since one wake-up takes in the answers of several. */
 u64 health_next_ns(u64 started_ns, u64 wait_ns, struct rng *rng);
 
 /* When the first probe begins: 0 to 10 ms for each backend, and no more than the interval. So a few

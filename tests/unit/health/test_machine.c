@@ -141,7 +141,7 @@ static void jitter_is_bounded_and_spread(void **state)
             u64 next_ns = health_next_ns(started_ns, whole_ns, &rng);
             u64 wait_ns = next_ns - started_ns;
             assert_true(wait_ns <= whole_ns && wait_ns > whole_ns - whole_ns / 8);
-            assert_true(next_ns % (whole_ns / 128) == 0);
+            assert_true(next_ns % (whole_ns / 32) == 0);
             least = min_u64(least, wait_ns);
             most = max_u64(most, wait_ns);
         }
