@@ -111,6 +111,7 @@ def test_two_reloads_at_once_of_which_the_second_fails(lab):
         proxy.signal(signal.SIGHUP)
         wait_until(lambda: passed_on(proxy) and opened(engine, reading) == 2, "the first reload")
     with socket.create_server(address(ports[1])):
+        os.write(writing, b"{status}")
         os.close(writing)
         wait_until(lambda: len(verdicts(proxy)) == 2, "both")
         assert [text.split(":")[0] for text in verdicts(proxy)] == ["Reloaded", "Not reloaded"]
