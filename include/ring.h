@@ -105,7 +105,7 @@ struct ring_stats {
     u64 starved;         /* receives that found no lease */
     u64 overflows;       /* completion queue overflows seen */
     u64 leases_free_min; /* the fewest free leases so far */
-    u64 leases_free;     /* now */
+    u64 leases_held;     /* by connections, now */
     u64 leases;          /* all that there are */
 };
 /* From any thread: each figure is a true one, but they may be a moment apart. */

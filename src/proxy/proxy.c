@@ -355,9 +355,9 @@ static void add_memory(struct proxy_figures *sum, const struct slab *slab)
 static void read_memory(const struct proxy *proxy, struct proxy_figures *out)
 {
     const struct ring_stats *ring = &out->ring;
-    u64 fewest_free = min_u64(ring->leases_free, ring->leases_free_min);
-    out->touched_bytes = (ring->leases - fewest_free) * LEASE_BYTES;
-    out->spare_bytes = (ring->leases_free - fewest_free) * LEASE_BYTES;
+    u64 touched = ring->leases - min_u64(ring->leases_free_min, ring->leases);
+    out->touched_bytes = touched * LEASE_BYTES;
+    out->spare_bytes = (touched - min_u64(ring->leases_held, touched)) * LEASE_BYTES;
     add_memory(out, &proxy->clients);
     add_memory(out, &proxy->exchanges);
     add_memory(out, &proxy->blocks);

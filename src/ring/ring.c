@@ -347,8 +347,10 @@ void ring_stats(const struct ring *ring, struct ring_stats *out)
     out->starved = stats->starved;
     out->overflows = stats->overflows;
     out->leases_free_min = stats->leases_free_min;
-    out->leases_free = *(const volatile u32 *)&ring->free_count;
     out->leases = ring->lease_count;
+    u32 held = ring->lease_count - *(const volatile u32 *)&ring->free_count -
+               *(const volatile u32 *)&ring->offered;
+    out->leases_held = held <= ring->lease_count ? held : 0; /* one moved on meanwhile */
 }
 
 const char *ring_library(void)

@@ -224,6 +224,8 @@ def test_memory_runs_out(lab):
     for client in clients:
         client.close()
     wait_until(lambda: stage_of(lab, proxy) == "none", "the recovery")
+    wait_until(lambda: status_of(lab, proxy)["memoryBytes"]["used"] < used + (2 << 20),
+               "all that was taken counts as free")
     assert lab.ask(proxy, request()).status == 200
 
 
